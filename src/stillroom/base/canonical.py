@@ -1,0 +1,46 @@
+"""One value, one sequence of bytes: what digests, keys and later signatures are taken over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """JSON with sorted keys, no spaces, UTF-8, and whole floats written as integers (0.0 and 0 are one value).
+
+    `value` is made of dict (str keys), list, tuple, str, int, float, bool and None.
+    Raises ValueError for NaN, infinities and lone surrogates, TypeError for any other type.
+    """
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode("utf-8")
+
+
+def digest(value: Any) -> str:
+    """`sha256:` and the hex digest of `canonical_bytes(value)`."""
+    return digest_bytes(canonical_bytes(value))
+
+
+def digest_bytes(data: bytes) -> str:
+    """`sha256:` and the hex digest of the bytes themselves."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} has no canonical form")
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"a key must be a string, not {type(key).__name__}")
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no canonical form")

@@ -1,0 +1,128 @@
+"""The rows that cross the boundaries between stages.
+
+Times are UTC integers of microseconds (`*_at`, `*_us`), money is a decimal string in USD (`*_usd`), a digest is
+`sha256:` and hex; what is unknown is None, never empty or zero. Rows that people write (Question, Trace) are pydantic
+models and are checked when read; rows that only we write (Reply, Attempt) are plain frozen dataclasses.
+The Arrow schemas of the same rows are in `stillroom.store.tables`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stillroom.base.canonical import digest
+
+Kind = Literal["math", "number", "exact", "choice", "code", "json", "task", "none"]
+Status = Literal["ok", "truncated", "refused", "empty", "failed"]
+ReasoningForm = Literal["full", "summary", "hidden", "none"]
+Verdict = Literal["right", "wrong", "unsure", "unverifiable"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Message(BaseModel):
+    """One turn of a conversation, in OpenAI's shape, with the reasoning of an assistant kept apart from its answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role
+    content: str
+    reasoning: str | None = None
+    tool_calls: tuple[dict[str, Any], ...] | None = None
+    train: bool | None = None
+    """In a Trace: whether the loss falls on this message. None means: on assistant messages only."""
+
+
+class Question(BaseModel):
+    """Something to ask, and how to tell whether the answer is right.
+
+    `answer` is the reference in text (for `choice` the letter); `meta` holds what a verifier or a generator needs:
+    for `kind: task`, `meta["task"]` names the reasoning-gym task and `meta["entry"]` is the entry its scorer expects.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    messages: tuple[Message, ...] = Field(min_length=1)
+    answer: str | None = None
+    kind: Kind = "none"
+    source: str
+    licence: str | None = None
+    split: str | None = None
+    family: str | None = None
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One finished exchange with a model, as the ask journal keeps it. One row per `key`."""
+
+    key: str
+    """Digest of the canonical request; see `stillroom.client.request`."""
+    question_id: str
+    sample: int
+    teacher: str
+    """The model's name as it was asked for."""
+    served_model: str | None
+    """The model's name as the server reported it."""
+    fingerprint: str | None
+    endpoint: str
+    asked_at: int
+    latency_us: int
+    status: Status
+    error_kind: str | None
+    reasoning_form: ReasoningForm
+    finish_reason: str | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    reasoning_tokens: int | None
+    counted_by: Literal["provider", "estimate"] | None
+    """Who counted the tokens; None where nobody did."""
+    cost_usd: str | None
+    price_id: str | None
+    receipt: str | None
+    max_tokens: int | None
+    """The limit that this reply was given. Not part of `key`: a finished reply satisfies any limit as long as itself."""
+    raw: bytes
+    """The body as it came (zstd in the journal): the one place where the text lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call that was sent, and may have been billed, whatever came of it."""
+
+    key: str
+    attempt: int
+    """Counts from 0."""
+    sent_at: int
+    status: Literal["ok", "retry", "failed", "unknown"]
+    """`unknown`: it was sent and its outcome was never seen (a kill, a reset). It counts as spent."""
+    error_kind: str | None
+    cost_usd: str | None
+
+
+class Trace(BaseModel):
+    """What training reads: a conversation whose trained turns passed the checks, and where it came from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question_id: str
+    messages: tuple[Message, ...] = Field(min_length=1)
+    verdict: Verdict = "unverifiable"
+    pass_rate: float | None = Field(default=None, ge=0, le=1)
+    tokens: int | None = None
+    """Completion tokens as the teacher counted them."""
+    teacher: str | None = None
+    terms_id: str | None = None
+    reply_key: str | None = None
+    receipt: str | None = None
+    source: str
+    licence: str | None = None
+
+
+def question_id(messages: tuple[Message, ...]) -> str:
+    """The id of a question that came without one: the digest of its messages."""
+    return digest([message.model_dump(exclude_none=True) for message in messages])
