@@ -1,0 +1,22 @@
+"""How a stage says where it is. The stage knows nothing of terminals; what shows it is the caller's."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
+        """`done` of `total` (None where nobody knows yet) rows, calls or steps of `stage` are finished.
+
+        Cheap enough to be called for every row; may be called from another thread. `facts` are shown as they are given,
+        in that order (`cost_usd="0.31"`, `loss=0.42`): the latest call's facts replace the earlier ones.
+        """
+        ...
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
+        pass
