@@ -1,0 +1,126 @@
+"""The process in which answers meet code that is not ours: `python -m stillroom.verify.worker JOB DESCRIPTOR LIMIT_S`.
+
+math-verify's own time limit is a signal, which fails in threads and cannot break into C code; some of reasoning-gym's
+scorers `eval` the answer they are given. So both run here: one job at a time, with an alarm whose default action ends
+the process whatever it is doing, a limit on memory, and a guard that refuses files, processes and sockets. The guard
+keeps an answer from doing harm by chance or by simple malice; it is no jail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import Any
+
+Job = Callable[[dict[str, Any]], dict[str, Any]]
+
+MEMORY_BYTES = 4 * 2**30
+GRACE_S = 5.0
+"""The alarm comes this much after the limit: the parent, which waits for the limit, is to be first."""
+
+_READING = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.add_dll_directory"}
+_REFUSED = ("os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pty.", "ftplib.", "http.", "urllib.", "webbrowser.")
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def math_job() -> Job:
+    """{reference, answer} -> {verdict, reason, extracted}: parsed and compared by math-verify."""
+    from math_verify import parse, verify  # type: ignore[import-untyped]
+
+    def read(text: str) -> list[Any]:
+        return list(parse(text, parsing_timeout=None, raise_on_error=True))
+
+    def judge(request: dict[str, Any]) -> dict[str, Any]:
+        reference, answer = request["reference"], request["answer"]
+        expected = read(reference) if "$" in reference or "\\boxed" in reference else read(f"${reference}$")
+        if not expected:
+            return {"verdict": "unsure", "reason": "the reference is not mathematics that can be read"}
+        found = read(answer)
+        if not found:
+            return {"verdict": "unsure", "reason": "no mathematics was found in the answer"}
+        extracted = next((one for one in reversed(found) if isinstance(one, str)), None)
+        # The comparison is not symmetric: an interval meets an inequality in one order only.
+        same = any(
+            verify(one, other, timeout_seconds=None, raise_on_error=True)
+            for one, other in ((expected, found), (found, expected))
+        )
+        if not same and all(isinstance(one, str) for one in found):
+            return {
+                "verdict": "unsure",
+                "reason": "the answer is not mathematics that can be read",
+                "extracted": extracted,
+            }
+        verdict, reason = ("right", "the same value") if same else ("wrong", "another value")
+        return {"verdict": verdict, "reason": reason, "extracted": extracted}
+
+    return judge
+
+
+def task_job() -> Job:
+    """{task, entry, answer} -> {score}, or {no_such_task}: the score that reasoning-gym's own scorer gives."""
+    import reasoning_gym  # type: ignore[import-untyped]
+    from reasoning_gym.factory import DATASETS  # type: ignore[import-untyped]
+
+    scorer = lru_cache(maxsize=64)(reasoning_gym.get_score_answer_fn)
+
+    def judge(request: dict[str, Any]) -> dict[str, Any]:
+        if request["task"] not in DATASETS:
+            return {"no_such_task": True}
+        return {"score": float(scorer(request["task"])(request["answer"], request["entry"]))}
+
+    return judge
+
+
+# A worker loads the one library that its job needs: hence the imports inside the functions above.
+JOBS: dict[str, Callable[[], Job]] = {"math": math_job, "task": task_job}
+
+
+def install_guard() -> None:
+    """From here on this process opens no file for writing, starts no process and opens no socket."""
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING:
+            raise PermissionError("an answer tried to write a file")
+        if event.startswith(_REFUSED) and event not in _READING:
+            raise PermissionError(f"an answer tried {event}")
+
+    sys.addaudithook(refuse)
+
+
+def main() -> None:
+    job_name, descriptor, limit_s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    logging.disable(logging.CRITICAL)
+    with contextlib.suppress(ValueError, OSError):  # macOS has no limit on the address space
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    connection = Connection(descriptor)
+    job = JOBS[job_name]()
+    install_guard()
+    connection.send_bytes(b"ready")
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except (EOFError, ConnectionError):
+            return  # The parent has gone.
+        signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
+        response = _answered(job, request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        connection.send_bytes(json.dumps(response).encode())
+
+
+def _answered(job: Job, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return job(request)
+    except Exception as error:  # noqa: BLE001 - foreign code over foreign text: whatever it raises is its outcome
+        return {"raised": f"{type(error).__name__}: {error}"[:200]}
+
+
+if __name__ == "__main__":
+    main()

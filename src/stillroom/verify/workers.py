@@ -1,0 +1,122 @@
+"""A pool of `stillroom.verify.worker` processes: started when needed, used again, killed when a job takes too long."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import multiprocessing.connection
+import os
+import subprocess
+import sys
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import stillroom
+from stillroom.base.errors import StillroomError
+
+START_LIMIT_S = 120.0
+"""Loading the library, on a machine that is busy."""
+
+# What a worker's environment is made of. Keys of teachers are not among it.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+class Workers:
+    """Runs jobs of one sort, up to `count` at once from as many threads, each within `limit_s` seconds."""
+
+    def __init__(self, job: Literal["math", "task"], limit_s: float = 10.0, count: int | None = None) -> None:
+        self.job = job
+        self.limit_s = limit_s
+        self.count = count or max(1, min(8, os.cpu_count() or 1))
+        self._places = threading.BoundedSemaphore(self.count)
+        self._idle: list[_Worker] = []
+        atexit.register(self.close)
+
+    def run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What the job answers; {"timed_out": True} when it took too long, {"died": True} when its process ended.
+
+        Raises StillroomError when no worker can be started.
+        """
+        data = json.dumps(request).encode()
+        with self._places:
+            worker = self._take()
+            response = None
+            try:
+                response = worker.ask(data, self.limit_s)
+            finally:
+                # Interrupted, too slow or dead: what it would say next answers nobody's question.
+                if response is None or "timed_out" in response or "died" in response:
+                    worker.kill()
+                else:
+                    self._idle.append(worker)
+        return response
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().kill()
+
+    def _take(self) -> _Worker:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Worker(self.job, self.limit_s)
+
+
+@cache
+def shared(job: Literal["math", "task"]) -> Workers:
+    """The one pool of this process for a sort of job."""
+    return Workers(job)
+
+
+class _Worker:
+    def __init__(self, job: str, limit_s: float) -> None:
+        self.connection, theirs = multiprocessing.connection.Pipe()
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        package_folder = str(Path(stillroom.__file__).parent.parent)
+        search_path = [package_folder, os.environ.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
+        environment["OMP_NUM_THREADS"] = "1"
+        # A session of its own: Ctrl-C in the terminal is the parent's to handle.
+        self.process = subprocess.Popen(
+            [sys.executable, "-B", "-m", "stillroom.verify.worker", job, str(theirs.fileno()), str(limit_s)],
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        if self._receive(START_LIMIT_S) != b"ready":
+            self.kill()
+            raise StillroomError(
+                f"The process that verifies answers of kind {job} did not start.",
+                f"See what `{sys.executable} -m stillroom.verify.worker {job} 0 10` prints.",
+            )
+
+    def ask(self, data: bytes, limit_s: float) -> dict[str, Any]:
+        try:
+            self.connection.send_bytes(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return {"died": True}
+        message = self._receive(limit_s)
+        if message is None:
+            return {"timed_out": True}
+        if not message:
+            return {"died": True}
+        response: dict[str, Any] = json.loads(message)
+        return response
+
+    def _receive(self, limit_s: float) -> bytes | None:
+        """One message; None after `limit_s` seconds without one; b"" where the process has ended."""
+        try:
+            return self.connection.recv_bytes() if self.connection.poll(limit_s) else None
+        except (EOFError, ConnectionResetError):
+            return b""
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
