@@ -1,0 +1,73 @@
+"""Where a model is reached, and how it is to answer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Price(BaseModel):
+    """USD for one million tokens, for a model that the price list does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_per_million: Decimal = Field(ge=0)
+    output_per_million: Decimal = Field(ge=0)
+    cached_per_million: Decimal | None = Field(default=None, ge=0)
+    """Prompt tokens that the provider read from its cache; None: they cost what input costs."""
+
+
+class Endpoint(BaseModel):
+    """A model behind an OpenAI-compatible API."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1)
+    base_url: str
+    """Up to and without `/chat/completions`; most end in `/v1`."""
+    api_key_env: str | None = None
+    """The environment variable that holds the key. The key itself is in no file, and is read when a run begins."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Sent along as it is, over stillroom's own fields; a null takes a field out."""
+    price: Literal["none"] | Price | None = None
+    """None: from the price list, and an error where that does not know the model; `none`: it costs nothing."""
+    timeout_s: float = Field(default=600, gt=0)
+    """Seconds for one whole call: a model that reasons may send nothing for minutes."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            port_is_valid = parts.port is None or parts.port > 0
+        except ValueError as error:
+            raise ValueError("this is not an address") from error
+        if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
+            raise ValueError("an address must look like https://host/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            # Addresses are written to files; a key in one would be written with it.
+            raise ValueError("an address must hold no user, password, query or fragment; keys go into api_key_env")
+        return value.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isidentifier() and value.isascii()):
+            raise ValueError("this must be the name of an environment variable, not a key")
+        return value
+
+
+class Sampling(BaseModel):
+    """How an answer is drawn. None leaves it to the model's own default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, gt=0)
+    """The most tokens of one reply, reasoning included."""
+    seed: int | None = None
+    """Sample n of a question is asked with seed + n, so that samples differ on a server that honours seeds."""

@@ -1,0 +1,76 @@
+"""Files that are either whole or not there: written under another name in the same folder, synced, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from stillroom.base.errors import StoreError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to. On leaving it is synced and takes the place of `path`.
+
+    An exception inside leaves `path` as it was. Raises StoreError where the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(0o644)  # mkstemp makes private files; these are meant to be read by other tools
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write the whole file, or leave the old one. Text is written as UTF-8. Raises StoreError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON that a person can read, keys in their given order. Raises ValueError for NaN."""
+    write_atomically(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Raises StoreError, naming the file, where it is missing or not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} does not exist.", "Run the stage that writes it first.") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path} is not JSON.", "Delete it and run its stage again.") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_written(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} could not be written: {error.strerror or error}.", "Free space or mend the folder's rights."
+    )

@@ -1,0 +1,275 @@
+"""Tables between stages: Arrow schemas of the records, Parquet out in row groups, Parquet and DuckDB in.
+
+Every file carries `stillroom.table` and `stillroom.schema_version` in its schema's metadata. A file without them, made
+by another tool, is read as version 1. `messages` are nested (list of struct), so that SQL can look into them; `meta`
+and `tool_calls`, whose shape is anybody's, are JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from stillroom.base.errors import StoreError
+from stillroom.base.records import Message, Question, Trace
+from stillroom.store.files import replacing
+
+SCHEMA_VERSION = 1
+ROWS_PER_GROUP = 2048
+"""Rows held in memory while writing: some 20 MB of long replies."""
+
+_Record = TypeVar("_Record", Question, Trace)
+_TABLE, _VERSION = b"stillroom.table", b"stillroom.schema_version"
+
+
+def _schema(table: str, fields: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+    metadata: dict[bytes | str, bytes | str] = {_TABLE: table, _VERSION: str(SCHEMA_VERSION)}
+    return pa.schema([pa.field(name, kind) for name, kind in fields], metadata=metadata)
+
+
+_text, _integer, _number, _truth = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_messages = pa.list_(
+    pa.struct(
+        [("role", _text), ("content", _text), ("reasoning", _text), ("tool_calls", _text), ("train", _truth)],
+    )
+)
+
+QUESTIONS = _schema(
+    "question",
+    [
+        ("id", _text),
+        ("messages", _messages),
+        ("answer", _text),
+        ("kind", _text),
+        ("source", _text),
+        ("licence", _text),
+        ("split", _text),
+        ("family", _text),
+        ("meta", _text),
+    ],
+)
+REPLIES = _schema(
+    "reply",
+    [
+        ("key", _text),
+        ("question_id", _text),
+        ("sample", _integer),
+        ("teacher", _text),
+        ("served_model", _text),
+        ("fingerprint", _text),
+        ("endpoint", _text),
+        ("asked_at", _integer),
+        ("latency_us", _integer),
+        ("status", _text),
+        ("error_kind", _text),
+        ("reasoning_form", _text),
+        ("finish_reason", _text),
+        ("prompt_tokens", _integer),
+        ("cached_tokens", _integer),
+        ("completion_tokens", _integer),
+        ("reasoning_tokens", _integer),
+        ("counted_by", _text),
+        ("cost_usd", _text),
+        ("price_id", _text),
+        ("receipt", _text),
+        ("max_tokens", _integer),
+        # Derived from the journal's `raw`, which stays in the journal.
+        ("reasoning", _text),
+        ("answer", _text),
+        ("block", _text),
+    ],
+)
+ATTEMPTS = _schema(
+    "attempt",
+    [
+        ("key", _text),
+        ("attempt", _integer),
+        ("sent_at", _integer),
+        ("status", _text),
+        ("error_kind", _text),
+        ("cost_usd", _text),
+    ],
+)
+TRACES = _schema(
+    "trace",
+    [
+        ("question_id", _text),
+        ("messages", _messages),
+        ("verdict", _text),
+        ("pass_rate", _number),
+        ("tokens", _integer),
+        ("teacher", _text),
+        ("terms_id", _text),
+        ("reply_key", _text),
+        ("receipt", _text),
+        ("source", _text),
+        ("licence", _text),
+    ],
+)
+REJECTED = _schema(
+    "rejected",
+    [
+        ("question_id", _text),
+        ("sample", _integer),
+        ("reply_key", _text),
+        ("reason", _text),
+        ("detail", _text),
+        ("verdict", _text),
+        ("extracted", _text),
+        ("expected", _text),
+        ("family", _text),
+        ("reasoning", _text),
+        ("answer", _text),
+    ],
+)
+EXAM_ANSWERS = _schema(
+    "exam_answer",
+    [
+        ("taker", _text),
+        ("question_id", _text),
+        ("family", _text),
+        ("question", _text),
+        ("expected", _text),
+        ("reasoning", _text),
+        ("answer", _text),
+        ("verdict", _text),
+        ("reason", _text),
+        ("extracted", _text),
+        ("status", _text),
+        ("completion_tokens", _integer),
+    ],
+)
+
+
+def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write `rows` in their order, `ROWS_PER_GROUP` at a time, and put the file in place when it is whole.
+
+    Returns the number of rows. A row must have exactly the schema's columns: ValueError otherwise, and the old file
+    stays. Raises StoreError where the file cannot be written.
+    """
+    count = 0
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        group: list[Mapping[str, Any]] = []
+        for row in rows:
+            if row.keys() != set(schema.names):
+                raise ValueError(f"{path.name}: row {count} has columns {sorted(row)}, not {sorted(schema.names)}")
+            group.append(row)
+            count += 1
+            if len(group) == ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+                group = []
+        if group:
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+    return count
+
+
+def write_questions(path: Path, questions: Iterable[Question]) -> int:
+    return write_table(path, QUESTIONS, map(question_row, questions))
+
+
+def write_traces(path: Path, traces: Iterable[Trace]) -> int:
+    return write_table(path, TRACES, map(trace_row, traces))
+
+
+def question_row(question: Question) -> dict[str, Any]:
+    row = question.model_dump(exclude={"messages", "meta"})
+    row["messages"] = [_message_row(message) for message in question.messages]
+    row["meta"] = json.dumps(question.meta, ensure_ascii=False, allow_nan=False)
+    return row
+
+
+def trace_row(trace: Trace) -> dict[str, Any]:
+    row = trace.model_dump(exclude={"messages"})
+    row["messages"] = [_message_row(message) for message in trace.messages]
+    return row
+
+
+def read_questions(path: Path) -> Iterator[Question]:
+    """Raises StoreError for a file or a row that is not what it should be."""
+    for number, row in enumerate(read_rows(path, QUESTIONS.names)):
+        row["meta"] = json.loads(row["meta"]) if row["meta"] else {}
+        yield _record(Question, row, path, number)
+
+
+def read_traces(path: Path) -> Iterator[Trace]:
+    """Raises StoreError for a file or a row that is not what it should be."""
+    for number, row in enumerate(read_rows(path, TRACES.names)):
+        yield _record(Trace, row, path, number)
+
+
+def count_rows(path: Path) -> int:
+    """Rows of a table, from its footer alone."""
+    with _open(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows in the file's order, as plain values, a part of the file at a time. None: all columns.
+
+    Raises StoreError for a file that is missing, not Parquet, newer than this version, or without one of `columns`.
+    """
+    with _open(path) as file:
+        missing = [name for name in columns or () if name not in file.schema_arrow.names]
+        if missing:
+            raise StoreError(f"{path} has no column {', '.join(missing)}.", "docs/formats.md names the columns.")
+        for batch in file.iter_batches(batch_size=512, columns=list(columns) if columns else None):
+            yield from batch.to_pylist()
+
+
+def query(sql: str, **paths: Path) -> pa.Table:
+    """Run SQL over Parquet files: each keyword is the name of a table, and its value the file.
+
+    `query("select status, count(*) from replies group by 1", replies=Path("runs/demo/replies.parquet"))`
+    """
+    with duckdb.connect(":memory:") as connection:
+        for name, path in paths.items():
+            with _open(path):  # the same clear errors as above
+                file_name = str(path).replace("'", "''")
+            connection.execute(f"create view \"{name}\" as select * from read_parquet('{file_name}')")
+        # A cursor would do too, but copies every row once more on the way out.
+        table: pa.Table | None = connection.sql(sql).to_arrow_table()
+    if table is None:
+        raise ValueError(f"{sql!r} gives no rows to return")
+    return table
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} does not exist.", "Run the stage that writes it first.") from error
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path} cannot be read as Parquet.", "Delete it and run its stage again.") from error
+    version = (file.schema_arrow.metadata or {}).get(_VERSION, b"1")
+    if not version.isdigit() or int(version) > SCHEMA_VERSION:
+        file.close()
+        raise StoreError(
+            f"{path} has schema version {version.decode(errors='replace')}, newer than this stillroom reads.",
+            f"Install the stillroom that wrote it; this one reads up to {SCHEMA_VERSION}.",
+        )
+    return file
+
+
+def _message_row(message: Message) -> dict[str, Any]:
+    row = message.model_dump()
+    row["tool_calls"] = None if message.tool_calls is None else json.dumps(message.tool_calls, ensure_ascii=False)
+    return row
+
+
+def _record(kind: type[_Record], row: dict[str, Any], path: Path, number: int) -> _Record:
+    for message in row["messages"] or ():
+        if message["tool_calls"] is not None:
+            message["tool_calls"] = json.loads(message["tool_calls"])
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StoreError(f"{path}, row {number}: {where}: {first['msg']}.") from error
