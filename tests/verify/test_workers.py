@@ -52,6 +52,7 @@ def task_workers() -> Iterator[Workers]:
         ("6 - 5i", "$6-5i$", "right"),
         ("\\text{Evelyn}", "\\boxed{\\text{Evelyn}}", "right"),
         ("$\\boxed{7}$", "7", "right"),
+        ("\\$76.80", "\\boxed{\\$76.80}", "right"),
         ("(1,2)", "$(2,1)$", "wrong"),
         ("1/3", "0.3333", "wrong"),
         ("4", "\\boxed{3} or \\boxed{4}", "wrong"),

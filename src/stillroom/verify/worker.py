@@ -40,7 +40,9 @@ def math_job() -> Job:
 
     def judge(request: dict[str, Any]) -> dict[str, Any]:
         reference, answer = request["reference"], request["answer"]
-        expected = read(reference) if "$" in reference or "\\boxed" in reference else read(f"${reference}$")
+        reference = reference.replace("\\$", "")  # dollars, not the sign that opens a formula
+        framed = "$" in reference or "\\boxed" in reference
+        expected = read(reference if framed else f"${reference}$")
         if not expected:
             return {"verdict": "unsure", "reason": "the reference is not mathematics that can be read"}
         found = read(answer)
