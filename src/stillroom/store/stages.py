@@ -1,0 +1,46 @@
+"""What each stage of a run was made of (`stages.json`), so that a stage whose inputs are unchanged is not run again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stillroom.base.canonical import digest
+from stillroom.store.files import read_json, write_json
+
+STAGES = "stages.json"
+
+
+def is_finished(folder: Path, stage: str, inputs: Mapping[str, str | None], outputs: Sequence[Path]) -> bool:
+    """Whether `stage` once finished with exactly these inputs, and what it made is still there."""
+    return _read(folder).get(stage) == dict(inputs) and all(output.exists() for output in outputs)
+
+
+def run_stage(folder: Path, stage: str, inputs: Mapping[str, str | None], work: Callable[[], bool]) -> None:
+    """Do the work of a stage, and write down its inputs if it says that it is finished.
+
+    While it works, nothing is written down: a stage that is interrupted, or leaves something undone, runs again.
+    """
+    known = _read(folder)
+    if known.pop(stage, None) is not None:
+        write_json(folder / STAGES, known)
+    if work():
+        write_json(folder / STAGES, {**_read(folder), stage: dict(inputs)})
+
+
+def file_digest(path: Path) -> str | None:
+    """Digest of a file, or of a folder's files by name; None where there is none. Raises OSError as reading does."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return digest({file.relative_to(path).as_posix(): file_digest(file) for file in files})
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / STAGES
+    return dict(read_json(path)) if path.exists() else {}
