@@ -1,1 +1,1 @@
-
+"""Pages, charts and summaries, drawn from the files that the stages leave in a run's folder."""

@@ -1,0 +1,226 @@
+"""Vega-Lite specifications, drawn from the stages' figures. Pure functions: data in, a dict out.
+
+Colours are the page's own CSS variables, so that one drawing serves light, dark and print. A taker is told by its shape
+and its name as well as by its colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stillroom.report.run_files import Accuracy, Taker, Trained
+from stillroom.report.words import in_order, interval, percent, short, taker_name
+
+Spec = dict[str, Any]
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+"""Names the grammar's version. Nothing is fetched from there."""
+
+SHAPES = {"teacher": "diamond", "student": "circle", "answers_only": "triangle-up", "base": "square"}
+DASHES = {"sft": [1, 0], "answers_only": [5, 3]}
+LINES = {"sft": "student", "answers_only": "answers_only"}
+"""The taker that each method of training makes, whose colour its curve wears."""
+
+CURVE_POINTS = 300
+FAMILIES_DRAWN = 16
+"""Beyond this many families a chart is no longer read; the table holds them all."""
+
+
+def accuracy_chart(takers: Mapping[str, Taker]) -> Spec:
+    """One row per taker: the accuracy as a mark with its figure, the 95 % interval as a line."""
+    names = in_order(list(takers))
+    rows = [_row(name, takers[name]) for name in names]
+    taker = {"field": "taker", "type": "nominal"}
+    y = {**taker, "sort": None, "title": None, "axis": {"labelFontSize": 14, "labelFontWeight": 500, "labelLimit": 150}}
+    figure = {"type": "text", "dy": -15, "fontSize": 13, "fontWeight": 600, "color": "var(--ink)"}
+    return _spec(
+        description="Accuracy of each taker with its 95 % interval. " + "; ".join(_said(row) for row in rows),
+        data=rows,
+        height=52 * len(names),
+        encoding={"y": y},
+        layer=[
+            {"mark": _interval_mark(3), "encoding": _interval_encoding(names)},
+            {"mark": _point_mark(170), "encoding": _point_encoding(names)},
+            {"mark": figure, "encoding": {"x": _share_axis("accuracy"), "text": {"field": "said"}}},
+        ],
+    )
+
+
+def family_chart(takers: Mapping[str, Taker]) -> Spec | None:
+    """Accuracy of each taker in each family; None where there is only one family, or too many to draw.
+
+    It has no legend of its own: the page writes one above it, which wraps on a narrow screen.
+    """
+    names = in_order(list(takers))
+    families = list(dict.fromkeys(family for name in names for family in takers[name].families))
+    if not 1 < len(families) <= FAMILIES_DRAWN:
+        return None
+    rows = [
+        {"family": short(family, 40), **_row(name, takers[name].families[family])}
+        for family in families
+        for name in names
+        if family in takers[name].families
+    ]
+    y = {"field": "family", "type": "nominal", "sort": None, "title": None, "scale": {"paddingInner": 0.22}}
+    return _spec(
+        description="Accuracy of each taker in each family, with 95 % intervals; the table holds the figures.",
+        data=rows,
+        height=len(families) * (15 * len(names) + 16),
+        encoding={
+            "y": {**y, "axis": {"labelFontSize": 13, "labelLimit": 150}},
+            "yOffset": {"field": "taker", "type": "nominal", "sort": None},
+        },
+        layer=[
+            {"mark": _interval_mark(2), "encoding": _interval_encoding(names)},
+            {"mark": _point_mark(105), "encoding": _point_encoding(names)},
+        ],
+    )
+
+
+def curve_chart(trained: Mapping[str, Trained]) -> Spec | None:
+    """Loss per step of each method; None where no curve was kept."""
+    methods = [method for method, training in trained.items() if training.curve]
+    if not methods:
+        return None
+    rows = [
+        {"method": _method_name(method), "step": step, "loss": loss}
+        for method in methods
+        for step, loss in thinned((step, loss) for step, loss, _ in trained[method].curve)
+    ]
+    names = [_method_name(method) for method in methods]
+    colours = [f"var(--taker-{LINES.get(method, 'other')})" for method in methods]
+    legend = {"orient": "top", "title": None, "symbolStrokeWidth": 2.5, "symbolType": "stroke"}
+    return _spec(
+        description="Training loss by step for " + " and ".join(names) + ".",
+        data=rows,
+        height=240,
+        mark={"type": "line", "strokeWidth": 2, "clip": True},
+        encoding={
+            "x": {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "tickCount": 6}},
+            "y": {"field": "loss", "type": "quantitative", "title": "loss", "axis": {"tickCount": 5}},
+            "color": {"field": "method", "scale": {"domain": names, "range": colours}, "legend": legend},
+            "strokeDash": {
+                "field": "method",
+                "scale": {"domain": names, "range": [DASHES.get(method, [2, 2]) for method in methods]},
+                "legend": legend,
+            },
+            "tooltip": [
+                {"field": "method"},
+                {"field": "step", "format": ","},
+                {"field": "loss", "format": ".4f"},
+            ],
+        },
+    )
+
+
+def thinned(curve: Iterable[tuple[int, float]], points: int = CURVE_POINTS) -> list[tuple[int, float | None]]:
+    """At most `points` points: each the mean loss of a run of steps, at the last of them.
+
+    A loss that is not finite makes its point None, a gap in the line: it is not averaged away.
+    """
+    steps = list(curve)
+    size = max(1, math.ceil(len(steps) / points))
+    runs = [steps[start : start + size] for start in range(0, len(steps), size)]
+    means = [(run[-1][0], sum(loss for _, loss in run) / len(run)) for run in runs]
+    return [(step, loss if math.isfinite(loss) else None) for step, loss in means]
+
+
+def _method_name(method: str) -> str:
+    return {"sft": "reasoning and answer", "answers_only": "answers only"}.get(method, short(method, 40))
+
+
+def _row(name: str, taker: Accuracy) -> dict[str, Any]:
+    return {
+        "taker": short(taker_name(name), 40),
+        "accuracy": taker.accuracy,
+        "low": taker.low,
+        "high": taker.high,
+        "n": taker.n,
+        "said": percent(taker.accuracy),
+        "interval": interval(taker.low, taker.high),
+    }
+
+
+def _said(row: dict[str, Any]) -> str:
+    return f"{row['taker']} {row['said']} ({row['interval']}, n = {row['n']})"
+
+
+def _share_axis(field: str) -> dict[str, Any]:
+    axis = {"labelExpr": "format(datum.value * 100, '.0f') + ' %'", "values": [0, 0.25, 0.5, 0.75, 1], "domain": False}
+    return {"field": field, "type": "quantitative", "title": None, "scale": {"domain": [0, 1]}, "axis": axis}
+
+
+def _interval_mark(width: float) -> dict[str, Any]:
+    return {"type": "rule", "strokeWidth": width, "strokeCap": "round", "opacity": 0.45}
+
+
+def _point_mark(size: float) -> dict[str, Any]:
+    return {"type": "point", "filled": True, "size": size, "opacity": 1, "stroke": "var(--paper)", "strokeWidth": 1.5}
+
+
+def _interval_encoding(names: list[str]) -> dict[str, Any]:
+    return {
+        "x": _share_axis("low"),
+        "x2": {"field": "high"},
+        "color": {"field": "taker", "scale": _scale(names, _colours(names)), "legend": None},
+    }
+
+
+def _point_encoding(names: list[str]) -> dict[str, Any]:
+    shapes = [SHAPES.get(name, "cross") for name in names]
+    return {
+        "x": _share_axis("accuracy"),
+        "color": {"field": "taker", "scale": _scale(names, _colours(names)), "legend": None},
+        "shape": {"field": "taker", "scale": _scale(names, shapes), "legend": None},
+        "tooltip": [
+            {"field": "taker"},
+            {"field": "said", "title": "right"},
+            {"field": "interval", "title": "95 % interval"},
+            {"field": "n", "title": "questions", "format": ","},
+        ],
+    }
+
+
+def _scale(names: list[str], values: list[str]) -> dict[str, Any]:
+    return {"domain": [short(taker_name(name), 40) for name in names], "range": values}
+
+
+def _colours(names: list[str]) -> list[str]:
+    return [f"var(--taker-{name if name in SHAPES else 'other'})" for name in names]
+
+
+def _spec(*, description: str, data: list[dict[str, Any]], **rest: Any) -> Spec:
+    return {
+        "$schema": SCHEMA,
+        "description": description,
+        "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "background": None,
+        "data": {"values": data},
+        "config": _CONFIG,
+        **rest,
+    }
+
+
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+_CONFIG: dict[str, Any] = {
+    "font": _FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--muted)",
+        "titleColor": "var(--muted)",
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "labelFontSize": 12,
+        "gridColor": "var(--line)",
+        "domainColor": "var(--line)",
+        "ticks": False,
+        "labelPadding": 8,
+        "domain": False,
+    },
+    "axisY": {"labelColor": "var(--ink)"},
+    "legend": {"labelColor": "var(--ink)", "labelFontSize": 13, "symbolStrokeWidth": 0},
+    "text": {"font": _FONT},
+}

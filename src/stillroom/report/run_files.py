@@ -1,0 +1,203 @@
+"""What a report reads: the files of one run, each of which may not be there yet.
+
+Only the keys that a report shows are named here; a stage may write more. Shares lie in 0 to 1, times are seconds,
+money is a decimal string in USD, and None is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stillroom.base.errors import DataError, StoreError
+from stillroom.store.files import read_json
+
+DIGEST_MARK = "# digest:"
+
+
+class StageFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Asked(StageFile):
+    """ask.json"""
+
+    asked: int
+    samples: int | None = None
+    replies: int
+    calls: int | None = None
+    by_status: dict[str, int] = Field(default_factory=dict)
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: str | None = None
+    price_id: str | None = None
+    seconds: float | None = None
+    teacher: str | None = None
+    served_models: tuple[str, ...] = ()
+    base_url: str | None = None
+
+
+class FamilyKept(StageFile):
+    rows: int
+    kept: int
+
+
+class Checked(StageFile):
+    """check.json"""
+
+    rows: int
+    kept: int
+    rejected: dict[str, int] = Field(default_factory=dict)
+    verdicts: dict[str, int] = Field(default_factory=dict)
+    families: dict[str, FamilyKept] = Field(default_factory=dict)
+    seconds: float | None = None
+
+
+class Trained(StageFile):
+    """train/METHOD/train.json"""
+
+    method: str
+    student: str | None = None
+    parameters: int | None = None
+    traces: int | None = None
+    skipped: dict[str, int] = Field(default_factory=dict)
+    steps: int | None = None
+    epochs: float | None = None
+    trained_tokens: int | None = None
+    tokens_per_second: float | None = None
+    seconds: float | None = None
+    learning_rate: float | None = None
+    seed: int | None = None
+    threads: int | None = None
+    curve: tuple[tuple[int, float, float], ...] = ()
+    """(step, loss, learning rate)"""
+
+
+class Accuracy(StageFile):
+    """The share of right answers, with its 95 % interval and the number of questions."""
+
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+
+class Taker(Accuracy):
+    """One model that sat the examination."""
+
+    right: int | None = None
+    wrong: int | None = None
+    unsure: int | None = None
+    failed: int | None = None
+    truncated_share: float | None = None
+    completion_tokens_mean: float | None = None
+    completion_tokens_median: float | None = None
+    cost_usd_per_1000: str | None = None
+    model: str | None = None
+    families: dict[str, Accuracy] = Field(default_factory=dict)
+
+
+class Comparison(StageFile):
+    """Two takers on the same questions; `difference` is a's accuracy minus b's."""
+
+    a: str
+    b: str
+    difference: float
+    low: float
+    high: float
+    only_a: int
+    only_b: int
+    both_right: int
+    both_wrong: int
+    p_value: float
+
+
+class Examined(StageFile):
+    """exam.json"""
+
+    n: int
+    families: tuple[str, ...] = ()
+    takers: dict[str, Taker]
+    comparisons: tuple[Comparison, ...] = ()
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    folder: Path
+    name: str
+    recipe: str | None
+    recipe_digest: str | None
+    asked: Asked | None
+    checked: Checked | None
+    trained: dict[str, Trained]
+    """By method; methods in alphabetical order, `sft` before the others."""
+    examined: Examined | None
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Read whatever a run's folder holds so far.
+
+    Raises DataError where there is no such folder, StoreError for a file that is damaged.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder.", "Name the folder of a run, for example runs/demo.")
+    recipe, name, recipe_digest = _read_recipe(folder)
+    trained = {}
+    for path in sorted((folder / "train").glob("*/train.json"), key=lambda path: (path.parent.name != "sft", path)):
+        trained[path.parent.name] = _read(path, Trained)
+    return RunFiles(
+        folder=folder,
+        name=name,
+        recipe=recipe,
+        recipe_digest=recipe_digest,
+        asked=_read_if_there(folder / "ask.json", Asked),
+        checked=_read_if_there(folder / "check.json", Checked),
+        trained=trained,
+        examined=_read_if_there(folder / "exam.json", Examined),
+    )
+
+
+File = TypeVar("File", bound=StageFile)
+
+
+def _read_if_there(path: Path, model: type[File]) -> File | None:
+    return _read(path, model) if path.exists() else None
+
+
+def _read(path: Path, model: type[File]) -> File:
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise StoreError(
+            f"{path} is not what its stage writes: {where}: {first['msg']}.",
+            "Delete the file and run its stage again.",
+        ) from error
+
+
+def _read_recipe(folder: Path) -> tuple[str | None, str, str | None]:
+    """The text of the resolved recipe, the run's name (the folder's, where the recipe has none), and the digest."""
+    fallback = folder.resolve().name
+    path = folder / "recipe.yaml"
+    if not path.exists():
+        return None, fallback, None
+    text = path.read_text(encoding="utf-8", errors="replace")
+    first_line = text.partition("\n")[0]
+    recipe_digest = first_line.removeprefix(DIGEST_MARK).strip() if first_line.startswith(DIGEST_MARK) else None
+    try:
+        recipe = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise StoreError(f"{path} is damaged: {error}.", "Run the recipe again, it is written anew.") from error
+    name = recipe.get("name") if isinstance(recipe, dict) else None
+    if not isinstance(name, str) or not name:
+        return text, fallback, recipe_digest
+    # PyYAML reads an escaped surrogate pair as two halves of a character, and no file can be written with those.
+    return text, name.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), recipe_digest

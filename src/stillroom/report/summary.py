@@ -1,0 +1,130 @@
+"""summary.json and what the terminal shows of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stillroom import __version__
+from stillroom.report.run_files import RunFiles, read_run
+from stillroom.report.words import (
+    compare_names,
+    count,
+    counted,
+    duration,
+    in_order,
+    interval,
+    money,
+    p_value,
+    percent,
+    points,
+    result_sentence,
+    short,
+    taker_name,
+    visible,
+)
+from stillroom.store.files import write_json
+
+SUMMARY = "summary.json"
+
+
+def summarise(folder: Path) -> dict[str, Any]:
+    """Gather the stages' figures into `summary.json` and return them.
+
+    A stage that has not run leaves its figures None, and a taker that was not examined is not there.
+    Raises DataError where there is no such folder, StoreError for a damaged file.
+    """
+    summary = summary_of(read_run(folder))
+    write_json(folder / SUMMARY, summary)
+    return summary
+
+
+def summary_of(run: RunFiles) -> dict[str, Any]:
+    asked, checked, examined = run.asked, run.checked, run.examined
+    seconds = {
+        "ask": asked.seconds if asked else None,
+        "check": checked.seconds if checked else None,
+        **{f"train/{method}": training.seconds for method, training in run.trained.items()},
+        "exam": examined.seconds if examined else None,
+    }
+    summary: dict[str, Any] = {
+        "name": run.name,
+        "recipe_digest": run.recipe_digest,
+        "stillroom": __version__,
+        "asked": asked.asked if asked else None,
+        "replies": asked.replies if asked else None,
+        "kept": checked.kept if checked else None,
+        "rejected": dict(checked.rejected) if checked else None,
+        "cost_usd": asked.cost_usd if asked else None,
+        "seconds": {stage: value for stage, value in seconds.items() if value is not None},
+        "comparisons": [comparison.model_dump() for comparison in examined.comparisons] if examined else None,
+    }
+    takers = examined.takers if examined else {}
+    for name in in_order(list(takers)):
+        # setdefault: a taker that is called like one of the keys above does not replace it. exam.json holds it.
+        summary.setdefault(name, takers[name].model_dump(include={"accuracy", "low", "high", "n"}))
+    return summary
+
+
+def print_summary(summary: dict[str, Any], console: Console, report: Path | None = None) -> None:
+    """Print the result, the examination's table, what was kept and what it cost, and where the report lies."""
+    console.print()
+    sentence = result_sentence(summary)
+    if sentence:
+        console.print(Text(sentence, style="bold"))
+        console.print()
+        console.print(_exam_table(summary))
+        for comparison in summary["comparisons"] or []:
+            console.print(_comparison_line(comparison))
+        console.print()
+    for line in _account(summary):
+        console.print(Text(line))
+    if report is not None:
+        console.print(Text.assemble("Report    ", (str(report), "bold")), soft_wrap=True)
+
+
+def _exam_table(summary: dict[str, Any]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("taker")
+    table.add_column("right", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("questions", justify="right")
+    for name in in_order([key for key, value in summary.items() if _is_accuracy(value)]):
+        row = summary[name]
+        style = "bold" if name == "student" else ""
+        label = Text(visible(short(taker_name(name))))
+        table.add_row(label, percent(row["accuracy"]), interval(row["low"], row["high"]), count(row["n"]), style=style)
+    return table
+
+
+def _is_accuracy(value: Any) -> bool:
+    return isinstance(value, dict) and {"accuracy", "low", "high", "n"} <= value.keys()
+
+
+def _comparison_line(comparison: dict[str, Any]) -> Text:
+    names = compare_names(comparison["a"], comparison["b"])
+    figures = f"{points(comparison['difference'])}, {p_value(comparison['p_value'])}"
+    return Text(visible(f"{names}: {figures} (McNemar’s exact test)"), style="dim")
+
+
+def _account(summary: dict[str, Any]) -> list[str]:
+    """Rows in, rows kept, rows rejected and why; money; time."""
+    lines = []
+    if summary["asked"] is not None:
+        replies = counted(summary["replies"], "reply", "replies")
+        lines.append(f"Asked     {counted(summary['asked'], 'question', 'questions')}, {replies}")
+    if summary["kept"] is not None:
+        reasons = sorted(summary["rejected"].items(), key=lambda item: (-item[1], item[0]))
+        why = ", ".join(f"{visible(short(reason))} {count(number)}" for reason, number in reasons)
+        rejected = count(sum(summary["rejected"].values()))
+        lines.append(f"Kept      {count(summary['kept'])}, rejected {rejected}" + (f" ({why})" if why else ""))
+    if summary["asked"] is not None:
+        lines.append(f"Cost      {money(summary['cost_usd'])}")
+    if summary["seconds"]:
+        lines.append("Time      " + ", ".join(f"{stage} {duration(s)}" for stage, s in summary["seconds"].items()))
+    return lines

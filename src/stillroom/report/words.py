@@ -1,0 +1,179 @@
+"""Numbers and findings in words, the same on the page and in the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stillroom.report.run_files import Comparison
+
+TAKERS = {
+    "teacher": "teacher",
+    "student": "student",
+    "answers_only": "answers only",
+    "base": "base",
+}
+"""The takers that stillroom itself names, in the order in which a report lists them."""
+
+TAKERS_EXPLAINED = {
+    "teacher": "the model that was asked",
+    "student": "trained on the reasoning and the answers",
+    "answers_only": "the same model, trained on the answers alone",
+    "base": "the same model, before training",
+}
+
+SPACE = "\N{NO-BREAK SPACE}"
+P_SHOWN = 0.05
+"""Below this p-value a difference is called shown."""
+
+
+def taker_name(taker: str) -> str:
+    return TAKERS.get(taker, taker)
+
+
+def in_order(takers: list[str]) -> list[str]:
+    """The named takers first, in the report's order, then the others as they came."""
+    return [name for name in TAKERS if name in takers] + [name for name in takers if name not in TAKERS]
+
+
+def percent(share: float | None) -> str:
+    """0.8725 as `87.2 %`; unknown as a dash."""
+    return "–" if share is None else f"{100 * share:.1f}{SPACE}%"
+
+
+def interval(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f}{SPACE}%"
+
+
+def points(share: float) -> str:
+    """A difference of shares, in percentage points, with its sign."""
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}") + f"{SPACE}points"
+
+
+def count(number: float | None) -> str:
+    """1234567 as `1,234,567`; a fraction is kept to one decimal; unknown as a dash."""
+    if number is None:
+        return "–"
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    return f"{count(number)} {one if number == 1 else many}"
+
+
+def money(usd: str | None) -> str:
+    """The decimal string as the ledger has it: never rounded, and never zero where no price is known."""
+    return "price: none" if usd is None else f"${usd}"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f}{SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}{SPACE}h {minutes}{SPACE}min"
+    return f"{minutes}{SPACE}min {rest}{SPACE}s"
+
+
+def headline(summary: dict[str, Any]) -> str:
+    """The result in one short sentence: the student against its teacher where both were examined."""
+    student, teacher = summary.get("student"), summary.get("teacher")
+    if student and teacher:
+        return f"The student answers {percent(student['accuracy'])} right, its teacher {percent(teacher['accuracy'])}."
+    if student:
+        return f"The student answers {percent(student['accuracy'])} right."
+    if summary["kept"] is not None:
+        return f"{counted(summary['kept'], 'reply', 'replies')} kept, not examined yet."
+    if summary["asked"] is not None:
+        return f"{counted(summary['asked'], 'question', 'questions')} asked, not checked yet."
+    return "Nothing has been asked yet."
+
+
+def result_sentence(summary: dict[str, Any]) -> str | None:
+    """The whole result in one sentence, every accuracy with its 95 % interval; None without an examination."""
+    said = {
+        "student": "the student",
+        "teacher": "its teacher",
+        "base": "the base model it was trained from",
+        "answers_only": "the same base trained on the answers alone",
+    }
+    present = [taker for taker in said if taker in summary]
+    if not present:
+        return None
+    first = summary[present[0]]
+    parts = []
+    for taker in present:
+        part = f"{said[taker]} answers " if taker == present[0] else f"{said[taker]} "
+        same_n = "" if taker != present[0] else f" of {counted(first['n'], 'question', 'questions')} right"
+        row = summary[taker]
+        parts.append(f"{part}{percent(row['accuracy'])}{same_n} ({interval(row['low'], row['high'])})")
+    text = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
+    return text[0].upper() + text[1:] + "."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A paired comparison, said for a person."""
+
+    verdict: str
+    difference: str
+    meaning: str
+
+
+def compare_names(a: str, b: str) -> str:
+    return f"{short(taker_name(a))} against {short(taker_name(b))}"
+
+
+def compare(comparison: Comparison) -> Finding:
+    a, b = short(taker_name(comparison.a)), short(taker_name(comparison.b))
+    better, worse = (a, b) if comparison.difference >= 0 else (b, a)
+    shown = comparison.p_value < P_SHOWN
+    verdict = f"{better} does better than {worse}" if shown else f"no difference shown between {a} and {b}"
+    return Finding(
+        verdict=verdict[0].upper() + verdict[1:],
+        difference=f"{points(comparison.difference)} ({_plain_points(comparison.low, comparison.high)})",
+        meaning=(
+            f"If the two were equally good, a split at least this uneven would come up {chance(comparison.p_value)} "
+            f"(McNemar’s exact test, {p_value(comparison.p_value)})."
+        ),
+    )
+
+
+def _plain_points(low: float, high: float) -> str:
+    return f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def chance(p: float) -> str:
+    """A probability as a person would say it."""
+    if p < 1e-6:
+        return "less than once in a million times"
+    if p < 0.1:
+        return f"about once in {count(round(1 / p))} times"
+    return f"about {round(100 * p)} times in 100"
+
+
+def p_value(p: float) -> str:
+    if p == 0:
+        return "p below 1e-300"
+    return f"p = {p:.2g}"
+
+
+# What would be invisible, or would turn the text around it, is shown as a sign of its own.
+_SIGNS = (
+    {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
+    | {0x7F: "\N{SYMBOL FOR DELETE}"}
+    | {code: f"[U+{code:04X}]" for code in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+)
+
+
+def visible(text: str) -> str:
+    """Text from a model or a file, with control characters and changes of direction made visible."""
+    return text.replace("\r\n", "\n").translate(_SIGNS)
+
+
+def short(text: str, limit: int = 80) -> str:
+    """A name for a table: cut where it is longer than a name can be."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

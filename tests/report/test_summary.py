@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from stillroom import __version__
+from stillroom.base.errors import DataError
+from stillroom.report.page import print_summary, summarise
+
+
+def _printed(folder: Path, width: int = 100) -> str:
+    file = io.StringIO()
+    print_summary(summarise(folder), Console(file=file, width=width), folder / "report.html")
+    return file.getvalue().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_summary_holds_the_stages_figures(run_folder: Path) -> None:
+    summary = summarise(run_folder)
+    assert json.loads((run_folder / "summary.json").read_text()) == summary
+    assert summary["name"] == "abacus"
+    assert summary["recipe_digest"].startswith("sha256:4c1f")
+    assert summary["stillroom"] == __version__
+    assert summary["replies"] == summary["kept"] + sum(summary["rejected"].values())
+    assert summary["cost_usd"] is None
+    assert list(summary["seconds"]) == ["ask", "train/sft", "train/answers_only", "exam"]
+    exam = json.loads((run_folder / "exam.json").read_text())
+    for name, taker in exam["takers"].items():
+        assert summary[name] == {key: taker[key] for key in ("accuracy", "low", "high", "n")}
+    assert summary["comparisons"] == exam["comparisons"]
+
+
+def test_a_summary_of_nothing_is_unknown_and_not_zero(tmp_path: Path) -> None:
+    summary = summarise(tmp_path)
+    assert summary["name"] == tmp_path.name
+    assert [summary[key] for key in ("asked", "replies", "kept", "rejected", "cost_usd", "comparisons")] == [None] * 6
+    assert "student" not in summary
+    assert _printed(tmp_path).split() == ["Report", str(tmp_path / "report.html")]
+
+
+def test_a_taker_cannot_replace_a_figure_of_the_summary(run_folder: Path) -> None:
+    path = run_folder / "exam.json"
+    exam = json.loads(path.read_text())
+    exam["takers"]["asked"] = exam["takers"]["base"]
+    path.write_text(json.dumps(exam))
+    assert summarise(run_folder)["asked"] == 3600
+
+
+def test_the_terminal_shows_the_result_and_where_the_report_lies(run_folder: Path) -> None:
+    shown = _printed(run_folder)
+    exam = json.loads((run_folder / "exam.json").read_text())
+    for taker in exam["takers"].values():
+        assert f"{100 * taker['accuracy']:.1f} %" in shown
+        assert f"{100 * taker['low']:.1f} to {100 * taker['high']:.1f} %" in shown
+    assert "Kept      3,388, rejected 212 (wrong 164, truncated 31, think block not well formed 17)" in shown
+    assert "Cost      price: none" in shown
+    assert str(run_folder / "report.html") in shown
+    assert "answers only" in shown
+
+
+def test_the_terminal_shows_a_hostile_name_as_text(run_folder: Path) -> None:
+    path = run_folder / "exam.json"
+    exam = json.loads(path.read_text())
+    exam["takers"]["[red]\x1b[31mx[/red]"] = exam["takers"]["base"]
+    path.write_text(json.dumps(exam))
+    shown = _printed(run_folder)
+    assert "\x1b" not in shown
+    assert "[red]␛[31mx[/red]" in shown
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        summarise(tmp_path / "nowhere")
