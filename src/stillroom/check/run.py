@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -33,13 +34,14 @@ def check(folder: Path, settings: CheckSettings, progress: Progress = _SILENT) -
     Every reply is in exactly one of traces.parquet and rejected.parquet. Raises StoreError and DataError for tables
     that cannot be read or do not belong together.
     """
+    started = time.monotonic()
     counts = _Counts(count_rows(folder / "replies.parquet"), progress)
     # Both tables come out of one pass: the rejected rows wait on disk while the traces are written.
     with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as spool:
         write_traces(folder / "traces.parquet", _traces(folder, settings, counts, spool))
         spool.seek(0)
         write_table(folder / "rejected.parquet", REJECTED, map(json.loads, spool))
-    report = counts.report()
+    report = counts.report() | {"seconds": round(time.monotonic() - started, 3)}
     assert report["rows"] == report["kept"] + sum(report["rejected"].values())
     assert report["rows"] == counts.expected_rows
     write_json(folder / "check.json", report)

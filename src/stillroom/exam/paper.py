@@ -1,0 +1,48 @@
+"""The questions of an examination, and what makes them unfit for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stillroom.base.errors import DataError
+from stillroom.base.records import Question, question_id
+from stillroom.store.tables import read_questions
+
+WITHOUT_VERIFIER = ("none", "code", "json")
+
+
+def read_paper(path: Path) -> list[Question]:
+    """The questions, in their order; an examination is small enough to be held in memory.
+
+    Raises StoreError for a table that cannot be read, DataError for one with no questions, with an id that stands
+    twice, or with a question whose answers nothing can judge.
+    """
+    questions = list(read_questions(path))
+    if not questions:
+        raise DataError(f"{path} holds no questions.", "Give the exam some under `exam: questions:`.")
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise DataError(f"{path} holds question {question.id} twice.", "Give each question its own id.")
+        seen.add(question.id)
+        if question.kind in WITHOUT_VERIFIER or (question.kind != "task" and question.answer is None):
+            raise DataError(
+                f"Question {question.id} of the exam (kind {question.kind}) has no answer that can be verified.",
+                "Give it an answer and a kind among number, exact, choice, math and task, or leave it out.",
+            )
+    return questions
+
+
+def refuse_overlap(questions: list[Question], training: Path) -> None:
+    """An examination on what was trained on measures memory. Raises DataError that names both rows.
+
+    Two questions are the same when their messages are, to the letter.
+    """
+    examined = {question_id(question.messages): question.id for question in questions}
+    for question in read_questions(training):
+        same = examined.get(question_id(question.messages))
+        if same is not None:
+            raise DataError(
+                f"Exam question {same} is also question {question.id} of {training}, which the student learns from.",
+                "Take exam questions from another file, another seed, or other rows.",
+            )
