@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -158,6 +159,16 @@ def test_an_answer_that_is_a_program_does_no_harm(task_workers: Workers, tmp_pat
     meta = {"task": "string_insertion", "entry": entry_of("string_insertion")}
     assert verify_task(meta, attack.format(path=path), task_workers).verdict != "right"
     assert not path.exists()
+
+
+def test_an_answer_that_is_a_program_opens_no_socket(task_workers: Workers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(1.0)
+        attack = f"[__import__('socket').create_connection(('127.0.0.1', {server.getsockname()[1]}))]"
+        meta = {"task": "string_insertion", "entry": entry_of("string_insertion")}
+        assert verify_task(meta, attack, task_workers).verdict != "right"
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_a_worker_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
