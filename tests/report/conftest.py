@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def exam_json(rows: list[Row]) -> Row:
                 for family in FAMILIES
             },
         }
-    pairs = [("student", "base"), ("student", "answers_only"), ("teacher", "student")]
+    pairs = combinations(("student", "teacher", "answers_only", "base"), 2)
     comparisons = [_comparison(rows, a, b) for a, b in pairs]
     return {"n": QUESTIONS, "families": list(FAMILIES), "takers": takers, "comparisons": comparisons, "seconds": 48.2}
 
@@ -181,7 +182,7 @@ ASK: Row = {
     "reasoning_tokens": 380_514,
     "cached_tokens": 0,
     "cost_usd": None,
-    "price_id": "none",
+    "price_id": None,
     "seconds": 71.4,
     "teacher": "classroom-teacher",
     "served_models": ["classroom-teacher"],
@@ -191,7 +192,7 @@ ASK: Row = {
 CHECK: Row = {
     "rows": 3600,
     "kept": 3388,
-    "rejected": {"wrong": 164, "truncated": 31, "think block not well formed": 17},
+    "rejected": {"wrong": 164, "truncated": 31, "broken_think_block": 17},
     "verdicts": {"right": 3405, "wrong": 164, "unsure": 31},
     "families": {
         family: {"rows": 900, "kept": 900 - missed} for family, missed in zip(FAMILIES, (31, 48, 54, 79), strict=True)

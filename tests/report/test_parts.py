@@ -111,9 +111,10 @@ def test_a_comparison_is_said_in_words() -> None:
     clear = Comparison(a="base", b="student", difference=-0.4, low=-0.5, high=-0.3, p_value=1e-9, **counts)
     found = words.compare(clear)
     assert found.verdict == "Student does better than base"
-    assert found.difference == "−40.0\N{NO-BREAK SPACE}points (−50.0 to −30.0)"
+    assert found.difference == "+40.0\N{NO-BREAK SPACE}points (+30.0 to +50.0)"
     assert "less than once in a million" in found.meaning
     unclear = Comparison(a="student", b="teacher", difference=0.01, low=-0.02, high=0.04, p_value=0.42, **counts)
+    assert words.compare(unclear).difference == "+1.0\N{NO-BREAK SPACE}points (−2.0 to +4.0)"
     assert words.compare(unclear).verdict == "No difference shown between student and teacher"
     assert "about 42 times in 100" in words.compare(unclear).meaning
     assert words.chance(0.004) == "about once in 250 times"

@@ -38,7 +38,12 @@ def test_a_summary_of_nothing_is_unknown_and_not_zero(tmp_path: Path) -> None:
     assert summary["name"] == tmp_path.name
     assert [summary[key] for key in ("asked", "replies", "kept", "rejected", "cost_usd", "comparisons")] == [None] * 6
     assert "student" not in summary
-    assert _printed(tmp_path).split() == ["Report", str(tmp_path / "report.html")]
+    assert _printed(tmp_path, 500).split("\n") == [
+        "",
+        "Nothing has been asked yet.",
+        f"Report    {tmp_path / 'report.html'}",
+        "",
+    ]
 
 
 def test_a_taker_cannot_replace_a_figure_of_the_summary(run_folder: Path) -> None:
@@ -51,11 +56,12 @@ def test_a_taker_cannot_replace_a_figure_of_the_summary(run_folder: Path) -> Non
 
 def test_the_terminal_shows_the_result_and_where_the_report_lies(run_folder: Path) -> None:
     shown = _printed(run_folder)
+    assert "The student answers 91.0 % right, its teacher 95.2 %." in shown
     exam = json.loads((run_folder / "exam.json").read_text())
     for taker in exam["takers"].values():
         assert f"{100 * taker['accuracy']:.1f} %" in shown
         assert f"{100 * taker['low']:.1f} to {100 * taker['high']:.1f} %" in shown
-    assert "Kept      3,388, rejected 212 (wrong 164, truncated 31, think block not well formed 17)" in shown
+    assert "Kept      3,388, rejected 212 (wrong 164, truncated 31, broken think block 17)" in shown
     assert "Cost      price: none" in shown
     assert str(run_folder / "report.html") in shown
     assert "answers only" in shown

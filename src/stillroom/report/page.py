@@ -12,6 +12,7 @@ import hashlib
 import json
 import platform
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, resources
@@ -59,7 +60,7 @@ def render(run: RunFiles) -> str:
         sentence=words.result_sentence(summary),
         takers=takers,
         families=list(dict.fromkeys(family for taker in takers.values() for family in taker.families)),
-        findings=[_finding(comparison) for comparison in examined.comparisons] if examined else [],
+        findings=_findings(examined.comparisons) if examined else [],
         charts=_charts(run),
         samples=read_samples(answers) if examined and answers.exists() else [],
         absent=_absent(run),
@@ -99,7 +100,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("percent", "interval", "count", "money", "duration", "short", "taker_name")
+    names = ("percent", "interval", "count", "money", "duration", "short", "reason", "taker_name")
     environment.filters |= {name: getattr(words, name) for name in names}
     environment.filters |= {"script_json": script_json, "without_credentials": without_credentials}
     environment.globals |= {"TAKERS_EXPLAINED": words.TAKERS_EXPLAINED}
@@ -137,6 +138,14 @@ def _charts(run: RunFiles) -> dict[str, charts.Spec]:
     return {name: spec for name, spec in drawn.items() if spec is not None}
 
 
+def _findings(comparisons: tuple[Comparison, ...]) -> list[tuple[str | None, list[dict[str, Any]]]]:
+    """The comparisons with what they mean: those of the student in plain view, the others behind a title."""
+    with_student = [one for one in comparisons if "student" in (one.a, one.b)]
+    others = [one for one in comparisons if one not in with_student]
+    groups = [(None, with_student), ("The other pairs", others)] if with_student else [(None, others)]
+    return [(title, [_finding(comparison) for comparison in group]) for title, group in groups if group]
+
+
 def _finding(comparison: Comparison) -> dict[str, Any]:
     n = comparison.both_right + comparison.only_a + comparison.only_b + comparison.both_wrong
     return {"counts": comparison, "n": n, "said": words.compare(comparison)}
@@ -157,5 +166,7 @@ def _absent(run: RunFiles) -> list[tuple[str, str]]:
 def _versions() -> dict[str, str]:
     """Of the installation that writes this page. A library that is not installed is left out."""
     found = {"stillroom": __version__, "Python": platform.python_version()}
-    installed = {distribution.name for distribution in metadata.distributions()}
-    return found | {name: metadata.version(name) for name in VERSIONS_OF if name in installed}
+    for name in VERSIONS_OF:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

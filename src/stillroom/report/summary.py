@@ -17,13 +17,14 @@ from stillroom.report.words import (
     count,
     counted,
     duration,
+    headline,
     in_order,
     interval,
     money,
     p_value,
     percent,
     points,
-    result_sentence,
+    reason,
     short,
     taker_name,
     visible,
@@ -61,6 +62,7 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
         "kept": checked.kept if checked else None,
         "rejected": dict(checked.rejected) if checked else None,
         "cost_usd": asked.cost_usd if asked else None,
+        "price_id": asked.price_id if asked else None,
         "seconds": {stage: value for stage, value in seconds.items() if value is not None},
         "comparisons": [comparison.model_dump() for comparison in examined.comparisons] if examined else None,
     }
@@ -74,11 +76,11 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
 def print_summary(summary: dict[str, Any], console: Console, report: Path | None = None) -> None:
     """Print the result, the examination's table, what was kept and what it cost, and where the report lies."""
     console.print()
-    sentence = result_sentence(summary)
-    if sentence:
-        console.print(Text(sentence, style="bold"))
+    console.print(Text(headline(summary), style="bold"))
+    takers = in_order([key for key, value in summary.items() if _is_accuracy(value)])
+    if takers:
         console.print()
-        console.print(_exam_table(summary))
+        console.print(_exam_table(summary, takers))
         for comparison in summary["comparisons"] or []:
             console.print(_comparison_line(comparison))
         console.print()
@@ -88,13 +90,13 @@ def print_summary(summary: dict[str, Any], console: Console, report: Path | None
         console.print(Text.assemble("Report    ", (str(report), "bold")), soft_wrap=True)
 
 
-def _exam_table(summary: dict[str, Any]) -> Table:
+def _exam_table(summary: dict[str, Any], takers: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("taker")
     table.add_column("right", justify="right")
     table.add_column("95 % interval", justify="right")
     table.add_column("questions", justify="right")
-    for name in in_order([key for key, value in summary.items() if _is_accuracy(value)]):
+    for name in takers:
         row = summary[name]
         style = "bold" if name == "student" else ""
         label = Text(visible(short(taker_name(name))))
@@ -120,11 +122,11 @@ def _account(summary: dict[str, Any]) -> list[str]:
         lines.append(f"Asked     {counted(summary['asked'], 'question', 'questions')}, {replies}")
     if summary["kept"] is not None:
         reasons = sorted(summary["rejected"].items(), key=lambda item: (-item[1], item[0]))
-        why = ", ".join(f"{visible(short(reason))} {count(number)}" for reason, number in reasons)
+        why = ", ".join(f"{visible(reason(name))} {count(number)}" for name, number in reasons)
         rejected = count(sum(summary["rejected"].values()))
         lines.append(f"Kept      {count(summary['kept'])}, rejected {rejected}" + (f" ({why})" if why else ""))
     if summary["asked"] is not None:
-        lines.append(f"Cost      {money(summary['cost_usd'])}")
+        lines.append(f"Cost      {money(summary['cost_usd'], summary['price_id'])}")
     if summary["seconds"]:
         lines.append("Time      " + ", ".join(f"{stage} {duration(s)}" for stage, s in summary["seconds"].items()))
     return lines

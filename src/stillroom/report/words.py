@@ -47,7 +47,7 @@ def interval(low: float, high: float) -> str:
 
 def points(share: float) -> str:
     """A difference of shares, in percentage points, with its sign."""
-    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}") + f"{SPACE}points"
+    return f"{_signed(share)}{SPACE}points"
 
 
 def count(number: float | None) -> str:
@@ -61,9 +61,16 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{count(number)} {one if number == 1 else many}"
 
 
-def money(usd: str | None) -> str:
+def money(usd: str | None, price_id: str | None) -> str:
     """The decimal string as the ledger has it: never rounded, and never zero where no price is known."""
-    return "price: none" if usd is None else f"${usd}"
+    if usd is not None:
+        return f"${usd}"
+    return "price: none" if price_id is None else "not known"
+
+
+def reason(name: str) -> str:
+    """The name of a reason for rejection, `broken_think_block`, in words."""
+    return short(name.replace("_", " "))
 
 
 def duration(seconds: float | None) -> str:
@@ -128,13 +135,16 @@ def compare_names(a: str, b: str) -> str:
 
 
 def compare(comparison: Comparison) -> Finding:
+    """The finding, told from the side of the one that did better."""
     a, b = short(taker_name(comparison.a)), short(taker_name(comparison.b))
-    better, worse = (a, b) if comparison.difference >= 0 else (b, a)
+    difference, low, high = comparison.difference, comparison.low, comparison.high
+    if difference < 0:
+        a, b, difference, low, high = b, a, -difference, -high, -low
     shown = comparison.p_value < P_SHOWN
-    verdict = f"{better} does better than {worse}" if shown else f"no difference shown between {a} and {b}"
+    verdict = f"{a} does better than {b}" if shown else f"no difference shown between {a} and {b}"
     return Finding(
         verdict=verdict[0].upper() + verdict[1:],
-        difference=f"{points(comparison.difference)} ({_plain_points(comparison.low, comparison.high)})",
+        difference=f"{points(difference)} ({_signed(low)} to {_signed(high)})",
         meaning=(
             f"If the two were equally good, a split at least this uneven would come up {chance(comparison.p_value)} "
             f"(McNemar’s exact test, {p_value(comparison.p_value)})."
@@ -142,8 +152,8 @@ def compare(comparison: Comparison) -> Finding:
     )
 
 
-def _plain_points(low: float, high: float) -> str:
-    return f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "\N{MINUS SIGN}")
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def chance(p: float) -> str:
