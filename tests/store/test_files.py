@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stillroom.base.errors import StoreError
+from stillroom.store.files import read_json, replacing, write_atomically, write_json
+
+
+def test_a_file_is_written_whole_with_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    write_atomically(path, "zwölf\n")
+    write_atomically(path, b"\x00raw")
+    assert path.read_bytes() == b"\x00raw"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_atomically(path, "old")
+
+    def stop_in_the_middle() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("stopped here")
+
+    with pytest.raises(RuntimeError):
+        stop_in_the_middle()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_round_trip(tmp_path: Path) -> None:
+    value = {"b": [1, None, "ü"], "a": {"x": 0.5}}
+    write_json(tmp_path / "x.json", value)
+    assert read_json(tmp_path / "x.json") == value
+    assert "ü" in (tmp_path / "x.json").read_text(encoding="utf-8")
+
+
+def test_nan_is_not_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "x.json", float("nan"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"missing\.json does not exist"):
+        read_json(tmp_path / "missing.json")
+    (tmp_path / "torn.json").write_text('{"a": ')
+    with pytest.raises(StoreError, match=r"torn\.json is not JSON"):
+        read_json(tmp_path / "torn.json")
+    (tmp_path / "plain").write_text("a file, not a folder")
+    with pytest.raises(StoreError, match="could not be written"):
+        write_atomically(tmp_path / "plain" / "x", "y")

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stillroom.base.errors import StoreError
+from stillroom.base.records import Attempt, Message, Question, Reply, Trace
+from stillroom.store import tables
+from stillroom.store.tables import (
+    ATTEMPTS,
+    QUESTIONS,
+    REPLIES,
+    TRACES,
+    count_rows,
+    query,
+    read_questions,
+    read_rows,
+    read_traces,
+    write_questions,
+    write_table,
+    write_traces,
+)
+
+CALL = ({"id": "1", "function": {"name": "f", "arguments": '{"x": 1}'}},)
+FULL = Question(
+    id="q1",
+    messages=(
+        Message(role="system", content="Be brief."),
+        Message(role="assistant", content="", reasoning="hm", tool_calls=CALL, train=False),
+        Message(role="user", content="2 + 2? ☃"),
+    ),
+    answer="4",
+    kind="number",
+    source="here",
+    licence="MIT",
+    split="train",
+    family="sums",
+    meta={"task": "t", "entry": {"list": [1, [2.5, None]], "text": "ü"}},
+)
+BARE = Question(id="q2", messages=(Message(role="user", content="Say something."),), source="here")
+
+
+def test_schemas_have_the_fields_of_the_records() -> None:
+    assert set(QUESTIONS.names) == set(Question.model_fields)
+    assert set(TRACES.names) == set(Trace.model_fields)
+    assert ATTEMPTS.names == [field.name for field in fields(Attempt)]
+    of_reply = [field.name for field in fields(Reply) if field.name != "raw"]
+    assert REPLIES.names == [*of_reply, "reasoning", "answer", "block"]
+    message = QUESTIONS.field("messages").type.value_type
+    assert [message.field(i).name for i in range(message.num_fields)] == list(Message.model_fields)
+
+
+def test_questions_and_traces_come_back_as_they_were(tmp_path: Path) -> None:
+    assert write_questions(tmp_path / "q.parquet", [FULL, BARE]) == 2
+    assert list(read_questions(tmp_path / "q.parquet")) == [FULL, BARE]
+    trace = Trace(
+        question_id="q1", messages=FULL.messages, verdict="right", pass_rate=0.5, tokens=7, source="here", teacher="t"
+    )
+    write_traces(tmp_path / "t.parquet", [trace])
+    assert list(read_traces(tmp_path / "t.parquet")) == [trace]
+
+
+def test_rows_are_written_in_groups_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "ROWS_PER_GROUP", 10)
+    rows = ({**asdict(Attempt(f"k{n}", 0, n, "ok", None, None))} for n in range(25))
+    assert write_table(tmp_path / "a.parquet", ATTEMPTS, rows) == 25
+    with pq.ParquetFile(tmp_path / "a.parquet") as file:
+        assert file.num_row_groups == 3
+    assert [row["sent_at"] for row in read_rows(tmp_path / "a.parquet", ["sent_at"])] == list(range(25))
+    assert count_rows(tmp_path / "a.parquet") == 25
+
+
+def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", ATTEMPTS, [])
+    assert list(read_rows(tmp_path / "a.parquet", ["key"])) == []
+
+
+def test_a_row_of_another_shape_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_table(path, ATTEMPTS, [])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="row 1"):
+        write_table(path, ATTEMPTS, [asdict(Attempt("k", 0, 1, "ok", None, None)), {"key": "x"}])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_sql_over_tables(tmp_path: Path) -> None:
+    path = tmp_path / "it's.parquet"
+    write_questions(path, [FULL, BARE])
+    found = query("select id, messages[-1].content as text from q order by id", q=path)
+    assert found.to_pylist() == [{"id": "q1", "text": "2 + 2? ☃"}, {"id": "q2", "text": "Say something."}]
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    newer = ATTEMPTS.with_metadata({"stillroom.table": "attempt", "stillroom.schema_version": "2"})
+    write_table(path, newer, [])
+    for read in (lambda: list(read_rows(path)), lambda: count_rows(path), lambda: query("select 1 from a", a=path)):
+        with pytest.raises(StoreError, match="schema version 2, newer than"):
+            read()
+
+
+def test_a_file_of_another_tool_is_read(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [tables.question_row(BARE)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=QUESTIONS.remove_metadata()), tmp_path / "q.parquet")
+    assert list(read_questions(tmp_path / "q.parquet")) == [BARE]
+
+
+def test_errors_name_file_and_column_and_row(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"q\.parquet does not exist"):
+        list(read_questions(tmp_path / "q.parquet"))
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 but not for long")
+    with pytest.raises(StoreError, match=r"torn\.parquet cannot be read as Parquet"):
+        list(read_rows(tmp_path / "torn.parquet"))
+    pq.write_table(pa.table({"id": ["1"]}), tmp_path / "other.parquet")
+    with pytest.raises(StoreError, match="has no column messages, answer"):
+        list(read_questions(tmp_path / "other.parquet"))
+    row = tables.question_row(BARE) | {"kind": "numbr"}
+    write_table(tmp_path / "bad.parquet", QUESTIONS, [row])
+    with pytest.raises(StoreError, match=r"bad\.parquet, row 0: kind"):
+        list(read_questions(tmp_path / "bad.parquet"))
