@@ -1,0 +1,291 @@
+"""The commands: parse, call the pipeline, print. Nobody imports this.
+
+The pipeline is imported inside the commands, after the recipe is read: `--help` loads nothing heavy, and a mistake in a
+recipe is told at once.
+
+Exit codes: 0 done, 1 stopped by a problem that is named, 2 wrong usage, 3 stopped but the same command goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stillroom import __version__
+from stillroom.base.errors import StillroomError, Stopped, UsageError
+from stillroom.display import live_progress
+from stillroom.recipe import load_recipe
+
+P = ParamSpec("P")
+
+DEMO = Path(__file__).parent / "classroom" / "demo.yaml"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, see docs/recipe.md.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one value: --set ask.samples=8. May be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+
+
+def main() -> None:
+    """The `stillroom` command."""
+    # As Ctrl-C does, so that both stop in one way, asyncio's included.
+    signal.signal(signal.SIGTERM, _interrupt)
+    app()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+    signal.raise_signal(signal.SIGINT)
+
+
+def command(name: str, example: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Make a function a command: its example in the help, and each way of stopping with its message and exit code."""
+
+    def decorate(function: Callable[P, None]) -> Callable[P, None]:
+        @app.command(name, epilog=f"Example: `{example}`")
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                function(*args, **kwargs)
+            except (KeyboardInterrupt, Stopped) as stop:
+                _say_stopped(stop)
+            except StillroomError as error:
+                _say_error(error)
+
+        return guarded
+
+    return decorate
+
+
+def _say_stopped(stop: BaseException) -> NoReturn:
+    words = Text("Stopped", style="bold yellow")
+    words.append(f": {stop.what}" if isinstance(stop, Stopped) else ". What was finished is kept.", style="not bold")
+    again = shlex.join(["stillroom", *sys.argv[1:]])
+    _stderr().print(words, Text(f"To go on: {again}"), sep="\n", soft_wrap=True)
+    raise SystemExit(Stopped.exit_code)
+
+
+def _say_error(error: StillroomError) -> NoReturn:
+    words = Text.assemble(("Error", "bold red"), f": {error.what}")
+    _stderr().print(words, *([Text(error.remedy)] if error.remedy else []), sep="\n", soft_wrap=True)
+    raise SystemExit(error.exit_code)
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def _print_json(result: Any) -> None:
+    sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+
+def _print_facts(title: str, facts: dict[str, Any]) -> None:
+    """A stage's own figures, one a line, without its long lists."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {number}" for name, number in value.items() if not isinstance(number, dict))
+        if value not in (None, "", []) and not isinstance(value, list):
+            table.add_row(Text(key), Text(str(value)))
+    Console().print(table)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"stillroom {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _stillroom(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Distil language models openly: ask a teacher, check its replies, train a student, examine them all.
+
+    Begin with `stillroom demo`.
+    """
+
+
+@command("run", "stillroom run recipes/own-teacher.yaml --set ask.samples=2")
+def run(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+    """Ask, check, train, examine, report: whatever the recipe has. Goes on where an earlier run stopped."""
+    _run(recipe, override, as_json)
+
+
+@command("demo", "stillroom demo")
+def demo(
+    override: Set = None,
+    as_json: Json = False,
+    print_recipe: Annotated[
+        bool, typer.Option("--print-recipe", help="Show the recipe instead of running it.")
+    ] = False,
+) -> None:
+    """The whole story on what is embedded in the package: two small models and their questions. No key, no network."""
+    if print_recipe:
+        sys.stdout.write(DEMO.read_text(encoding="utf-8"))
+    else:
+        _run(DEMO, override, as_json)
+
+
+def _run(recipe: Path, override: list[str] | None, as_json: bool) -> None:
+    loaded = load_recipe(recipe, override or ())
+    from stillroom import pipeline
+    from stillroom.report.page import print_summary
+
+    with live_progress() as progress:
+        summary = pipeline.run(loaded, progress=progress)
+    if as_json:
+        _print_json(summary)
+    else:
+        print_summary(summary, Console(), pipeline.RUNS / loaded.name / "report.html")
+
+
+@command("ask", "stillroom ask recipe.yaml")
+def ask(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+    """Ask the teacher the recipe's questions. Each reply is kept the moment it comes, and asked for once."""
+    loaded = load_recipe(recipe, override or ())
+    from stillroom import pipeline
+
+    with live_progress() as progress:
+        facts = pipeline.ask(loaded, progress=progress)
+    _print_json(facts) if as_json else _print_facts("Asked", facts)
+
+
+@command("check", "stillroom check recipe.yaml --json")
+def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+    """Judge the replies, and keep as traces those that passed; each rejected one has a reason."""
+    loaded = load_recipe(recipe, override or ())
+    from stillroom import pipeline
+
+    with live_progress() as progress:
+        facts = pipeline.check(loaded, progress=progress)
+    _print_json(facts) if as_json else _print_facts("Checked", facts)
+
+
+@command("train", "stillroom train recipe.yaml --set train.epochs=5")
+def train(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+    """Train the student on the traces. Interrupted, it goes on from its newest checkpoint."""
+    loaded = load_recipe(recipe, override or ())
+    from stillroom import pipeline
+
+    with live_progress() as progress:
+        trained = pipeline.train(loaded, progress=progress)
+    if as_json:
+        _print_json(trained)
+    else:
+        for method, facts in trained.items():
+            _print_facts(f"Trained ({method})", facts)
+
+
+@command("exam", "stillroom exam recipe.yaml --set 'exam.compare=[teacher, student]'")
+def exam(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+    """Ask teacher, base and students the same held-out questions, and say how sure the difference is."""
+    loaded = load_recipe(recipe, override or ())
+    from stillroom import pipeline
+    from stillroom.report.page import print_summary
+
+    with live_progress() as progress:
+        facts = pipeline.exam(loaded, progress=progress)
+    if as_json:
+        _print_json(facts)
+    else:
+        print_summary(pipeline.report(loaded), Console())
+
+
+@command("report", "stillroom report recipe.yaml")
+def report(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+    """Write the report's page and summary.json from whatever the stages have left."""
+    loaded = load_recipe(recipe, override or ())
+    from stillroom import pipeline
+    from stillroom.report.page import print_summary
+
+    summary = pipeline.report(loaded)
+    if as_json:
+        _print_json(summary)
+    else:
+        print_summary(summary, Console(), pipeline.RUNS / loaded.name / "report.html")
+
+
+@command("look", "stillroom look demo --count 5")
+def look(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or its folder.")],
+    count: Annotated[int, typer.Option(min=1, help="How many replies to show.")] = 4,
+    as_json: Json = False,
+) -> None:
+    """Show a few questions, replies and verdicts of a run: kept ones and rejected ones."""
+    from stillroom import pipeline
+
+    folder = Path(run) if Path(run).is_dir() else pipeline.RUNS / run
+    rows = pipeline.look(folder, count)
+    if as_json:
+        _print_json(rows)
+        return
+    console = Console(highlight=False)
+    for row in rows:
+        kept = row["reason"] is None
+        console.rule(
+            Text("kept" if kept else f"rejected: {row['reason']}", style="green" if kept else "red"), align="left"
+        )
+        for title in ("question", "reasoning", "answer", "expected", "verdict"):
+            console.print(Text.assemble((f"{title:10}", "bold"), _visible(str(row[title] or "-"))))
+
+
+def _visible(text: str) -> str:
+    """Text of a model's without the control characters by which it could write on the terminal as it likes."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+@command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")
+def serve(
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            metavar="[NAME=]DIR",
+            help="A model's folder, and the name it answers to; `classroom` is the embedded teacher. May be repeated.",
+        ),
+    ],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any port that is free.")] = 8000,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")] = None,
+) -> None:
+    """Serve local models on OpenAI's routes: /v1/chat/completions and /v1/models. Ctrl-C ends it."""
+    from stillroom import pipeline
+
+    pipeline.serve(_models(model), host, port, threads)
+
+
+def _models(named: list[str]) -> dict[str, Path]:
+    models: dict[str, Path] = {}
+    for entry in named:
+        # A folder's own path may hold an equals sign: what exists is a folder.
+        name, equals, folder = entry.partition("=") if not Path(entry).exists() else ("", "", "")
+        path = Path(folder if equals else entry)
+        name = name or path.resolve().name
+        if name in models:
+            raise UsageError(f"Two models are called {name}.", "Give them names: --model a=DIR --model b=DIR.")
+        models[name] = path
+    return models

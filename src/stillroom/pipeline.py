@@ -1,0 +1,370 @@
+"""The stages, wired: what the commands call, and what a notebook uses.
+
+    import stillroom.pipeline as sr
+    sr.ask("recipe.yaml")
+
+Each function takes a recipe (or its file), does what is not done yet in `runs/NAME/`, and returns the stage's figures.
+A stage whose settings and input files are unchanged is skipped, so that an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from stillroom import __version__
+from stillroom.ask.distinct import Distinct
+from stillroom.ask.run import ask as ask_stage
+from stillroom.ask.settings import TeacherSettings
+from stillroom.ask.sources import check_questions
+from stillroom.ask.sources import read_questions as read_source
+from stillroom.base.canonical import digest
+from stillroom.base.errors import DataError, ModelError, StoreError, UsageError
+from stillroom.base.progress import Progress, Silent
+from stillroom.base.records import Question
+from stillroom.check.run import check as check_stage
+from stillroom.classroom.models import base_folder
+from stillroom.classroom.models import teacher_folder as classroom_teacher
+from stillroom.classroom.questions import questions as classroom_questions
+from stillroom.client.settings import Endpoint
+from stillroom.exam.paper import read_paper, refuse_overlap
+from stillroom.exam.run import exam as exam_stage
+from stillroom.recipe import CLASSROOM, ClassroomSource, Recipe, Source, load_recipe
+from stillroom.report.page import summarise, write_report
+from stillroom.store.files import read_json, write_atomically, write_json
+from stillroom.store.stages import file_digest, is_finished, run_stage
+from stillroom.store.tables import read_questions, read_rows, write_questions
+from stillroom.train.settings import Method, TrainSettings
+
+RUNS = Path("runs")
+TEACHER = "teacher"
+SILENT = Silent()
+Inputs = Mapping[str, str | None]
+
+
+def run(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
+    """Ask, check, train, examine and report: whatever the recipe has. Returns what `summary.json` holds."""
+    recipe = _recipe(recipe)
+    folder = _folder(recipe, runs, begins=True)
+    # What can go wrong later is looked at before the first call is paid for.
+    _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
+    if recipe.train:
+        _student(recipe.train)
+    if recipe.exam:
+        _paper(recipe, folder, progress)
+    ask(recipe, runs=runs, progress=progress)
+    check(recipe, runs=runs, progress=progress)
+    if recipe.train:
+        train(recipe, runs=runs, progress=progress)
+    if recipe.exam:
+        exam(recipe, runs=runs, progress=progress)
+    return report(recipe, runs=runs)
+
+
+def ask(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
+    """Gather the questions and ask the teacher. Returns what `ask.json` holds."""
+    recipe = _recipe(recipe)
+    folder = _folder(recipe, runs, begins=True)
+    _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
+    local = _teacher_folder(recipe)
+
+    def work() -> bool:
+        with _serving(recipe, {TEACHER: local} if local else {}) as served:
+            facts = ask_stage(folder, _teacher(recipe, served), recipe.ask, progress)
+        return not facts["by_status"].get("failed")  # another run tries the failed calls again
+
+    inputs = {
+        "teacher": digest(recipe.teacher.model_dump(mode="json")),
+        "teacher_folder": file_digest(local) if local else None,
+        "settings": digest(recipe.ask.model_dump(mode="json")),
+        "questions.parquet": file_digest(folder / "questions.parquet"),
+    }
+    _stage(folder, "ask", inputs, ["replies.parquet", "attempts.parquet", "ask.json"], work, progress)
+    return dict(read_json(folder / "ask.json"))
+
+
+def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
+    """Judge the replies, and keep those that passed as traces. Returns what `check.json` holds."""
+    recipe = _recipe(recipe)
+    folder = _folder(recipe, runs)
+    _need(folder, "replies.parquet", "ask")
+
+    def work() -> bool:
+        check_stage(folder, recipe.check, progress)
+        return True
+
+    inputs = {
+        "settings": digest(recipe.check.model_dump(mode="json")),
+        "questions.parquet": file_digest(folder / "questions.parquet"),
+        "replies.parquet": file_digest(folder / "replies.parquet"),
+    }
+    _stage(folder, "check", inputs, ["traces.parquet", "rejected.parquet", "check.json"], work, progress)
+    return dict(read_json(folder / "check.json"))
+
+
+def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, dict[str, Any]]:
+    """Train the student, and the answers-only student if the exam compares with it. Returns each `train.json`."""
+    recipe = _recipe(recipe)
+    folder = _folder(recipe, runs)
+    if recipe.train is None:
+        raise UsageError(f"The recipe {recipe.name} has no train section.", "Add train: {student: ...} to it.")
+    _need(folder, "traces.parquet", "check")
+    with _extra("train"):
+        from stillroom.train.loop import train as train_stage
+    student = _student(recipe.train)
+    methods: list[Method] = [recipe.train.method]
+    if recipe.exam and "answers_only" in recipe.exam.compare and "answers_only" not in methods:
+        methods.append("answers_only")
+    for method in methods:
+        settings = recipe.train.model_copy(update={"method": method})
+        out = folder / "train" / method
+
+        def work(settings: TrainSettings = settings, out: Path = out) -> bool:
+            train_stage(folder / "traces.parquet", student, out, settings, progress)
+            return True
+
+        inputs = {
+            "settings": digest(settings.model_dump(mode="json")),
+            "student": file_digest(student),
+            "traces.parquet": file_digest(folder / "traces.parquet"),
+        }
+        _stage(
+            folder, f"train {method}", inputs, [f"train/{method}/student", f"train/{method}/train.json"], work, progress
+        )
+    return {method: dict(read_json(folder / "train" / method / "train.json")) for method in methods}
+
+
+def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
+    """Ask all takers the same held-out questions. Returns what `exam.json` holds."""
+    recipe = _recipe(recipe)
+    folder = _folder(recipe, runs, begins=True)
+    if recipe.exam is None:
+        raise UsageError(f"The recipe {recipe.name} has no exam section.", "Add exam: {questions: [...]} to it.")
+    settings = recipe.exam
+    paper = _paper(recipe, folder, progress)
+    local = _local_takers(recipe, folder)
+
+    def work() -> bool:
+        with _serving(recipe, local) as served:
+            takers: dict[str, Endpoint] = {}
+            for taker in settings.compare:
+                takers[taker] = _teacher(recipe, served) if taker == TEACHER else served[taker]
+            facts = exam_stage(folder, takers, settings, progress)
+        return not any(taker["failed"] for taker in facts["takers"].values())
+
+    inputs = {
+        "settings": digest(settings.model_dump(mode="json")),
+        "teacher": digest(recipe.teacher.model_dump(mode="json")) if TEACHER in settings.compare else None,
+        **{f"{taker} folder": file_digest(path) for taker, path in local.items()},
+        "exam/questions.parquet": file_digest(paper),
+    }
+    _stage(folder, "exam", inputs, ["exam.json", "exam/answers.parquet"], work, progress)
+    return dict(read_json(folder / "exam.json"))
+
+
+def report(recipe: Recipe | str | Path, *, runs: Path = RUNS) -> dict[str, Any]:
+    """Write `summary.json` and `report.html` from whatever the stages have left. Returns the summary."""
+    folder = _folder(_recipe(recipe), runs)
+    summary = summarise(folder)
+    write_report(folder)
+    return summary
+
+
+def serve(models: Mapping[str, Path], host: str, port: int, threads: int | None = None) -> None:
+    """Serve model folders (`classroom` is the embedded teacher's) until interrupted."""
+    with _extra("serve"):
+        from stillroom.serve.run import serve as serve_models
+    folders = {name: classroom_teacher() if path == Path(CLASSROOM) else path for name, path in models.items()}
+    serve_models(folders, host, port, threads=threads)
+
+
+def look(run_folder: Path, count: int = 3) -> list[dict[str, Any]]:
+    """A few questions of a run as a person would want to see them: what was asked, what came, what was kept.
+
+    Half of the rows are kept ones and half rejected ones, as far as there are so many.
+    """
+    if not run_folder.is_dir():
+        raise UsageError(f"There is no run at {run_folder}.", "Name a folder below runs/, such as runs/demo.")
+    _need(run_folder, "rejected.parquet", "check")
+    rejected = list(islice(read_rows(run_folder / "rejected.parquet"), count // 2))
+    kept = list(islice(read_rows(run_folder / "traces.parquet"), count - len(rejected)))
+    wanted = {row["question_id"] for row in [*kept, *rejected]}
+    asked = {q.id: q for q in read_questions(run_folder / "questions.parquet") if q.id in wanted}
+    rows = [
+        {"verdict": row["verdict"], "reason": None, **_last_turn(row["messages"]), "id": row["question_id"]}
+        for row in kept
+    ] + [
+        {name: row[name] for name in ("verdict", "reason", "reasoning", "answer")} | {"id": row["question_id"]}
+        for row in rejected
+    ]
+    return [
+        row | {"question": asked[row["id"]].messages[-1].content, "expected": asked[row["id"]].answer} for row in rows
+    ]
+
+
+def _last_turn(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"reasoning": messages[-1]["reasoning"], "answer": messages[-1]["content"]}
+
+
+def _recipe(recipe: Recipe | str | Path) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+
+
+def _folder(recipe: Recipe, runs: Path, *, begins: bool = False) -> Path:
+    """The run's folder, with the resolved recipe in it. Only a stage that can come first makes one."""
+    folder = runs / recipe.name
+    if not begins and not folder.is_dir():
+        raise StoreError(f"There is no run {folder} yet.", "Run stillroom ask with this recipe first.")
+    write_atomically(folder / "recipe.yaml", recipe.to_yaml())
+    return folder
+
+
+def _need(folder: Path, file: str, stage: str) -> None:
+    if not (folder / file).exists():
+        raise StoreError(f"{folder} has no {file} yet.", f"Run stillroom {stage} with this recipe first.")
+
+
+def _stage(
+    folder: Path, stage: str, inputs: Inputs, outputs: Sequence[str], work: Callable[[], bool], progress: Progress
+) -> None:
+    inputs = {"stillroom": __version__, **inputs}
+    if is_finished(folder, stage, inputs, [folder / output for output in outputs]):
+        progress.update(stage, 0, 0, skipped="nothing has changed")
+    else:
+        run_stage(folder, stage, inputs, work)
+
+
+def _gather(path: Path, stage: str, sources: Sequence[Source], folder: Path, progress: Progress) -> None:
+    """Read the questions of all sources into one table, once."""
+    files = [Path(source.path) for source in sources if source.from_ == "file"]
+
+    def work() -> bool:
+        parts = [_questions(source) for source in sources]
+        together = check_questions(chain.from_iterable(parts))
+        count = write_questions(path, together)
+        if count == 0:
+            raise DataError(f"There are no {stage}: the sources gave none.", "Look at the recipe's questions.")
+        repeated = together.repeated + sum(part.repeated for part in parts if isinstance(part, Distinct))
+        write_json(path.with_suffix(".json"), {"questions": count, "repeated": repeated})
+        progress.update(stage, count, count, repeated=repeated or None)
+        return True
+
+    inputs = {
+        "sources": digest([source.model_dump(mode="json", by_alias=True) for source in sources]),
+        **{str(file): file_digest(file) for file in files},
+    }
+    _stage(folder, stage, inputs, [str(path.relative_to(folder))], work, SILENT)
+
+
+def _questions(source: Source) -> Iterator[Question]:
+    if isinstance(source, ClassroomSource):
+        return classroom_questions(source.count, source.seed, source.split, source.families)
+    return read_source(source, base_folder=Path())
+
+
+def _paper(recipe: Recipe, folder: Path, progress: Progress) -> Path:
+    """The exam's questions, fit for one: each can be judged, and none is trained on."""
+    assert recipe.exam is not None
+    path = folder / "exam" / "questions.parquet"
+    _gather(path, "exam questions", recipe.exam.questions, folder, progress)
+    paper = read_paper(path)
+    if recipe.train and (folder / "questions.parquet").exists():
+        refuse_overlap(paper, folder / "questions.parquet")
+    return path
+
+
+def _teacher_folder(recipe: Recipe) -> Path | None:
+    if recipe.teacher.base_url == CLASSROOM:
+        return classroom_teacher()
+    return Path(recipe.teacher.serve) if recipe.teacher.serve else None
+
+
+def _student(settings: TrainSettings) -> Path:
+    """The model that training starts from, on this machine; one of the hub is fetched."""
+    path = Path(settings.student)
+    if settings.student == CLASSROOM:
+        return base_folder()
+    if path.is_absolute() or path.exists():
+        if not path.exists():
+            raise ModelError(
+                f"There is no model at {path}.", "train.student names a model's folder, or one of the hub."
+            )
+        return path
+    return _from_the_hub(settings.student)
+
+
+def _local_takers(recipe: Recipe, folder: Path) -> dict[str, Path]:
+    """The takers of the exam that the run serves itself."""
+    assert recipe.exam is not None
+    found: dict[str, Path | None] = {TEACHER: _teacher_folder(recipe)}
+    if recipe.train:
+        found["base"] = _student(recipe.train)
+        found["answers_only"] = folder / "train" / "answers_only" / "student"
+        found["student"] = folder / "train" / recipe.train.method / "student"
+    takers: dict[str, Path] = {taker: path for taker in recipe.exam.compare if (path := found.get(taker)) is not None}
+    for taker, path in takers.items():
+        if taker in ("answers_only", "student") and not path.exists():
+            raise StoreError(f"{path} does not exist.", "Run stillroom train with this recipe first.")
+    return takers
+
+
+def served_name(name: str, folder: Path) -> str:
+    """The name a local model is served under: with its digest, so that no journal takes other weights for it."""
+    weights = file_digest(folder)
+    if weights is None:
+        raise ModelError(f"There is no model folder {folder}.", "Name a folder with config.json and safetensors.")
+    return f"{name}@{weights.removeprefix('sha256:')[:8]}"
+
+
+@contextmanager
+def _serving(recipe: Recipe, models: Mapping[str, Path]) -> Iterator[dict[str, Endpoint]]:
+    """Serve local models, by taker, while the body runs; where there are none, start nothing."""
+    if not models:
+        yield {}
+        return
+    with _extra("serve"):
+        from stillroom.serve.spawn import serving
+    names = {
+        taker: served_name(recipe.teacher.model if taker == TEACHER else taker, folder)
+        for taker, folder in models.items()
+    }
+    with serving({names[taker]: folder for taker, folder in models.items()}) as base_url:
+        yield {taker: Endpoint(model=name, base_url=base_url, price="none") for taker, name in names.items()}
+
+
+def _teacher(recipe: Recipe, served: Mapping[str, Endpoint]) -> TeacherSettings:
+    """The teacher as the stages want it: where the run serves it, at the address where it now is."""
+    settings = recipe.teacher.model_dump(exclude={"serve"})
+    local = served.get(TEACHER)
+    if local is not None:
+        settings |= {"model": local.model, "base_url": local.base_url, "api_key_env": None}
+        settings["price"] = settings["price"] or "none"
+    return TeacherSettings.model_validate(settings)
+
+
+def _from_the_hub(name: str) -> Path:
+    """The folder of a model of the Hugging Face hub, fetched once into its cache."""
+    with _extra("train"):
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.jinja", "tokenizer*"]))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise ModelError(
+            f"The student {name} is neither a folder here nor a model that the hub gave: {str(error).splitlines()[0]}",
+            "Name a model's folder, or a model of the hub while it can be reached.",
+        ) from error
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Around an import of what only an extra installs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("stillroom"):
+            raise
+        raise UsageError(f"{error.name} is not installed.", f"Run: pip install 'stillroom[{name}]'") from error

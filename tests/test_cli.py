@@ -1,0 +1,319 @@
+"""The commands: what they print, how they stop, and that they go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stillroom import pipeline
+from stillroom.cli import app
+from stillroom.recipe import load_recipe
+from stillroom.testing import Answer, MisbehavingTeacher
+from stillroom.testing.faults import http_error
+
+QUESTIONS = [{"question": f"What is {n} + {n + 1}?", "answer": str(2 * n + 1), "kind": "number"} for n in range(12)]
+EXAM = [{"question": f"What is {n} + {n + 1}?", "answer": str(2 * n + 1), "kind": "number"} for n in range(50, 58)]
+
+
+def adds(question: str) -> Answer:
+    """Right but for the question that begins with 7."""
+    a, b = map(int, re.findall(r"\d+", question))
+    return Answer(str(a + b + (a == 7)), reasoning_content=f"{a} and {b} make {a + b}.")
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Writes a recipe without a student, with its files, in a folder of its own that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "questions.jsonl", QUESTIONS)
+    write_jsonl(tmp_path / "exam.jsonl", EXAM)
+
+    def write(base_url: str, more: str = "") -> Path:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(
+            f"""\
+name: sums
+teacher: {{model: teacher, base_url: "{base_url}", price: none{more}}}
+questions: [{{from: file, path: questions.jsonl}}]
+ask: {{concurrency: 4, retries: 0}}
+exam: {{questions: [{{from: file, path: exam.jsonl}}], compare: [teacher]}}
+"""
+        )
+        return path
+
+    return write
+
+
+def stillroom(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+# Done
+
+
+def test_a_run_from_questions_to_report(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        result = stillroom("run", recipe(teacher.base_url), "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary == json.loads(Path("runs/sums/summary.json").read_text())
+    assert summary["asked"] == 12
+    assert summary["kept"] == 11
+    assert sum(summary["rejected"].values()) == 1
+    assert summary["teacher"]["accuracy"] == 1.0
+    assert summary["teacher"]["n"] == 8
+    assert summary["recipe_digest"] == load_recipe("recipe.yaml").digest
+    assert Path("runs/sums/report.html").stat().st_size > 1000
+
+
+def test_the_resolved_recipe_lies_in_the_run(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("ask", path, "--set", "ask.samples=2").exit_code == 0
+        assert teacher.requests == 24
+    kept = load_recipe("runs/sums/recipe.yaml")
+    assert kept == load_recipe(path, ["ask.samples=2"])
+
+
+def test_what_is_done_is_not_done_again(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        first = stillroom("run", path)
+        assert first.exit_code == 0, first.stderr
+        requests = teacher.requests
+        second = stillroom("run", path)
+        assert second.exit_code == 0, second.stderr
+        assert teacher.requests == requests == 20
+        for stage in ("ask", "check", "exam"):
+            assert f"{stage}: nothing has changed, skipped" in second.stderr
+            assert f"{stage}: nothing has changed" not in first.stderr
+        # Another setting of the check changes nothing for the teacher; another sample is asked, and only that one.
+        third = stillroom("run", path, "--set", "check.per_question=1", "--set", "ask.samples=2")
+        assert third.exit_code == 0, third.stderr
+        assert teacher.requests == requests + 12
+        assert "exam: nothing has changed, skipped" in third.stderr
+
+
+def test_another_question_in_the_file_is_asked_alone(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("ask", path).exit_code == 0
+        write_jsonl(
+            Path("questions.jsonl"), [*QUESTIONS, {"question": "What is 30 + 31?", "answer": "61"}, QUESTIONS[0]]
+        )
+        result = stillroom("ask", path, "--json")
+        assert json.loads(result.stdout)["asked"] == 13
+        assert teacher.requests == 13
+    assert json.loads(Path("runs/sums/questions.json").read_text()) == {"questions": 13, "repeated": 1}
+
+
+def test_a_failed_call_is_tried_again_by_the_next_run(recipe: Callable[..., Path]) -> None:
+    text = str(QUESTIONS[3]["question"])
+    with MisbehavingTeacher(adds, faults_by_question={text: [http_error(500)]}) as teacher:
+        path = recipe(teacher.base_url)
+        assert json.loads(stillroom("ask", path, "--json").stdout)["by_status"] == {"failed": 1, "ok": 11}
+        assert json.loads(stillroom("ask", path, "--json").stdout)["by_status"] == {"ok": 12}
+        assert teacher.requests == 13
+
+
+def test_a_stage_in_two_lines(recipe: Callable[..., Path], tmp_path: Path) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        asked = pipeline.ask(recipe(teacher.base_url), runs=tmp_path / "elsewhere")
+    assert asked["asked"] == 12
+    assert (tmp_path / "elsewhere" / "sums" / "replies.parquet").exists()
+    assert pipeline.check("recipe.yaml", runs=tmp_path / "elsewhere")["kept"] == 11
+
+
+def test_look_shows_kept_and_rejected(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("ask", path).exit_code == 0
+        assert stillroom("check", path).exit_code == 0
+    shown = stillroom("look", "sums")
+    assert shown.exit_code == 0, shown.stderr
+    for words in ("rejected", "kept", "What is 7 + 8?", "7 and 8 make 15.", "16"):
+        assert words in shown.stdout
+    rows = json.loads(stillroom("look", "runs/sums", "--count", "3", "--json").stdout)
+    assert [row["verdict"] for row in rows] == ["right", "right", "wrong"]
+
+
+def test_a_reply_cannot_write_on_the_terminal(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(lambda _: Answer("\x1b[2J\x1b]0;mine\x07 [bold]3[/bold]")) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("ask", path).exit_code == 0
+        assert stillroom("check", path).exit_code == 0
+    shown = stillroom("look", "sums")
+    assert "\x1b]" not in shown.stdout
+    assert "\x07" not in shown.stdout
+    assert "[bold]3[/bold]" in shown.stdout
+
+
+def test_the_demos_recipe_is_shown() -> None:
+    shown = stillroom("demo", "--print-recipe")
+    assert shown.exit_code == 0
+    assert "base_url: classroom" in shown.stdout
+
+
+@pytest.mark.parametrize("name", [None, *(command.name for command in app.registered_commands)])
+def test_every_command_has_help_with_an_example(name: str | None) -> None:
+    shown = stillroom(*([name] if name else []), "--help")
+    assert shown.exit_code == 0
+    assert name is None or f"stillroom {name}" in shown.stdout
+
+
+# Stopped by a problem that is named
+
+
+def stopped(result: Result, exit_code: int, *words: str) -> None:
+    assert result.exit_code == exit_code, result.output
+    assert "Error: " in result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run"], "Missing argument"),
+        (["fly"], "No such command"),
+        (["run", "recipe.yaml", "--fast"], "No such option"),
+        (["serve"], "Missing option"),
+        (["serve", "--model", ".", "--port", "eighty"], "valid integer"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str) -> None:
+    result = stillroom(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_a_recipe_that_is_wrong(recipe: Callable[..., Path]) -> None:
+    path = recipe("http://127.0.0.1:1/v1")
+    stopped(stillroom("run", "none.yaml"), 2, "There is no recipe none.yaml")
+    stopped(stillroom("run", path, "--set", "ask.sampels=1"), 2, "did you mean samples?")
+    path.write_text(path.read_text().replace("retries: 0", "retries: [0"))
+    stopped(stillroom("run", path), 2, "line 4, column 34")
+
+
+def test_nobody_answers(recipe: Callable[..., Path]) -> None:
+    url = f"http://127.0.0.1:{closed_port()}/v1"
+    stopped(stillroom("run", recipe(url), "--set", "ask.retries=1"), 1, url, "Start the teacher or mend base_url.")
+
+
+def test_the_key_is_refused(recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    with MisbehavingTeacher(adds, api_key="the-right-one") as teacher:
+        path = recipe(teacher.base_url, ", api_key_env: SUMS_KEY")
+        monkeypatch.delenv("SUMS_KEY", raising=False)
+        stopped(stillroom("run", path), 2, "SUMS_KEY")
+        assert teacher.requests == 0
+        monkeypatch.setenv("SUMS_KEY", "the-wrong-one")
+        result = stillroom("run", path)
+        stopped(result, 1, "SUMS_KEY")
+        assert "the-wrong-one" not in result.output
+        assert not any("the-wrong-one" in str(file.read_bytes()) for file in Path("runs").rglob("*.*"))
+        monkeypatch.setenv("SUMS_KEY", "the-right-one")
+        assert stillroom("run", path).exit_code == 0
+
+
+def test_there_is_no_such_model(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        stopped(stillroom("run", recipe(teacher.base_url), "--set", "teacher.model=taecher"), 1, "taecher")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"answer": "3"}], "questions.jsonl"),
+        ([{"question": "", "answer": "3"}], "questions.jsonl"),
+        ([{"id": "a", "question": "one"}, {"id": "a", "question": "two"}], "another text"),
+        ([], "questions"),
+        ([EXAM[0]], "Exam question"),
+    ],
+)
+def test_questions_that_cannot_be_asked(recipe: Callable[..., Path], rows: list[dict[str, Any]], words: str) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        write_jsonl(Path("questions.jsonl"), rows)
+        overrides = ["--set", "train.student=classroom", "--set", "exam.compare=[teacher, student]"]
+        stopped(stillroom("run", path, *overrides), 1, words)
+        assert teacher.requests == 0
+
+
+def test_a_file_that_is_not_there(recipe: Callable[..., Path]) -> None:
+    path = recipe("http://127.0.0.1:1/v1")
+    stopped(stillroom("run", path, "--set", "questions.0.path=none.jsonl"), 1, "none.jsonl")
+    stopped(stillroom("run", path, "--set", "train.student=./none"), 1, "There is no model at", "none")
+
+
+def test_a_stage_before_its_time(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        for command in ("check", "report"):
+            stopped(stillroom(command, path), 1, "There is no run runs/sums yet")
+        stopped(stillroom("look", "sums"), 2, "There is no run at runs/sums")
+        assert stillroom("exam", path).exit_code == 0
+        stopped(stillroom("check", path), 1, "has no replies.parquet yet", "stillroom ask")
+        stopped(stillroom("train", path), 2, "has no train section")
+        stopped(stillroom("train", path, "--set", "train.student=classroom"), 1, "has no traces.parquet yet")
+
+
+def test_a_server_that_cannot_start(tmp_path: Path, tiny_model: Path) -> None:
+    stopped(stillroom("serve", "--model", tmp_path / "none"), 1, "none")
+    stopped(stillroom("serve", "--model", tmp_path, "--port", "0"), 1, "has no config.json")
+    stopped(
+        stillroom("serve", "--model", f"a={tiny_model}", "--model", f"a={tiny_model}"), 2, "Two models are called a"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stopped(stillroom("serve", "--model", tiny_model, "--port", str(port)), 1, str(port), "choose another one")
+
+
+# Stopped, and the same command goes on
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_and_the_same_command_goes_on(recipe: Callable[..., Path], number: signal.Signals) -> None:
+    with MisbehavingTeacher(adds, delay_s=(0.3, 0.3)) as teacher:
+        path = recipe(teacher.base_url)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stillroom", "run", str(path), "--set", "ask.concurrency=2"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        while teacher.requests < 5 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 3, stderr
+        assert "Stopped" in stderr
+        assert f"To go on: stillroom run {path} --set ask.concurrency=2" in stderr
+        assert "Traceback" not in stderr
+        assert teacher.requests < 12
+        result = stillroom("run", path, "--set", "ask.concurrency=2", "--json")
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["asked"] == 12
+        assert teacher.requests <= 20 + 2

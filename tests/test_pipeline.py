@@ -1,0 +1,91 @@
+"""The whole path with models of our own: served, asked, trained, examined, and not done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillroom import pipeline
+from stillroom.base.errors import ModelError
+from stillroom.recipe import load_recipe
+
+
+class Watch:
+    """Progress that remembers which stages worked and which were skipped."""
+
+    def __init__(self) -> None:
+        self.worked: list[str] = []
+        self.skipped: list[str] = []
+
+    def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:  # noqa: ARG002
+        stages = self.skipped if "skipped" in facts else self.worked
+        if stage not in stages:
+            stages.append(stage)
+
+
+def write_recipe(folder: Path, teacher: Path, student: Path) -> Path:
+    rows = [
+        {"question": "sum", "answer": "5", "kind": "number"},
+        {"question": "count", "answer": "4", "kind": "number"},
+    ]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "exam.jsonl").write_text(json.dumps({"question": "plain", "answer": "5", "kind": "number"}) + "\n")
+    path = folder / "recipe.yaml"
+    path.write_text(
+        f"""\
+name: small
+teacher: {{model: taught, serve: "{teacher}", terms: own}}
+questions: [{{from: file, path: train.jsonl}}]
+ask: {{temperature: 0, max_tokens: 64}}
+train: {{student: "{student}", epochs: 1, threads: 1}}
+exam: {{questions: [{{from: file, path: exam.jsonl}}], max_tokens: 8}}
+"""
+    )
+    return path
+
+
+def test_the_whole_path_and_what_is_not_done_twice(tmp_path: Path, taught_model: Path, tiny_model: Path) -> None:
+    path = write_recipe(tmp_path, taught_model, tiny_model)
+    runs = tmp_path / "runs"
+    first, second, third = Watch(), Watch(), Watch()
+
+    summary = pipeline.run(path, runs=runs, progress=first)
+    assert first.worked == ["questions", "exam questions", "ask", "check", "train sft", "train answers_only", "exam"]
+    assert first.skipped == []
+    assert summary["asked"] == 2
+    assert summary["kept"] + sum(summary["rejected"].values()) == 2
+    assert {name for name in ("teacher", "base", "answers_only", "student") if summary[name]["n"] == 1} == {
+        "teacher", "base", "answers_only", "student",
+    }  # fmt: skip
+
+    assert pipeline.run(path, runs=runs, progress=second) == summary
+    assert second.skipped == ["ask", "check", "train sft", "train answers_only", "exam"]
+    assert second.worked == []
+
+    pipeline.run(load_recipe(path, ["train.seed=1", "train.epochs=2"]), runs=runs, progress=third)
+    assert third.skipped == ["ask", "check"]
+    assert third.worked == ["train sft", "train answers_only", "exam"]
+    takers: dict[str, Any] = json.loads((runs / "small" / "exam.json").read_text())["takers"]
+    assert takers["teacher"]["model"].startswith("taught@")
+    assert takers["student"]["model"].startswith("student@")
+
+
+def test_other_weights_have_another_name(tmp_path: Path) -> None:
+    names = set()
+    for weights in (b"one", b"two"):
+        (tmp_path / "model.safetensors").write_bytes(weights)
+        names.add(pipeline.served_name("student", tmp_path))
+    assert len(names) == 2
+    with pytest.raises(ModelError, match="There is no model folder"):
+        pipeline.served_name("student", tmp_path / "none")
+
+
+def test_a_student_that_nobody_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    path = write_recipe(tmp_path, tmp_path, tmp_path)
+    for student in ("no-such-owner/no-such-model", "not a name at all"):
+        with pytest.raises(ModelError, match="is neither a folder here nor a model that the hub gave"):
+            pipeline.run(load_recipe(path, [f"train.student={student}"]), runs=tmp_path / "runs")
