@@ -35,7 +35,7 @@ def test_a_reply_comes_back_whole(tmp_path: Path, make_reply: MakeReply, make_at
         assert journal.reply("sha256:a") == reply
         assert journal.reply("sha256:b") is None
         assert journal.finished("sha256:b") is None
-        assert journal.finished("sha256:a") == Finished("ok", None, 4, 9)
+        assert journal.finished("sha256:a") == Finished("ok", None, 4, 9, "http://localhost/v1")
     with Journal(tmp_path / "ask.sqlite") as journal:
         assert journal.recovered == 0
         assert list(journal.replies()) == [reply]

@@ -142,7 +142,7 @@ class _Engine:
             finished = self._journal.finished(request.key)
             if request.key in self._keys_in_flight:
                 self._counts.shared += 1
-            elif finished is not None and is_settled(finished, request.sampling.max_tokens):
+            elif finished is not None and is_settled(finished, request.sampling.max_tokens, self._endpoint.base_url):
                 self._counts.settled += 1
             else:
                 return request

@@ -42,8 +42,8 @@ def parse_reply(body: bytes, http_status: int = 200) -> ParsedReply:
 
     Reasoning is taken from `reasoning_content`, `reasoning` or `reasoning_details`, from the thinking parts of a
     content list, or else from a leading `<think>` block. An error object under status 200 counts as the status in its
-    `code`. error_kind: `http_NNN`, `empty_body`, `not_json`, `error_in_body`, `no_choices`, `no_text`, `no_answer`,
-    `content_filter`, `refusal`, `too_long`, `no_model`, `no_credit`.
+    `code`. error_kind: `http_NNN`, `empty_body`, `not_json`, `not_a_reply`, `error_in_body`, `no_choices`, `no_text`,
+    `no_answer`, `content_filter`, `refusal`, `too_long`, `no_model`, `no_credit`.
     """
     text = body.decode("utf-8", errors="replace").strip()  # blank lines are sent to keep a connection alive
     try:
@@ -81,7 +81,8 @@ def _parse_choice(reply: Mapping[str, Any]) -> ParsedReply:
         "usage": usage,
     }
     if choice is None:
-        return ParsedReply("empty", "no_choices", **common)
+        is_reply = "choices" in reply  # without it this is JSON from somewhere else, such as a wrong address
+        return ParsedReply("empty" if is_reply else "failed", "no_choices" if is_reply else "not_a_reply", **common)
     if isinstance(choice.get("error"), dict) or choice.get("finish_reason") == "error":
         return ParsedReply("failed", "error_in_body", _message_of(choice.get("error")), **common)
     message = choice.get("message")

@@ -1,15 +1,16 @@
 """Which outcomes are worth another call, how soon, and which replies settle a question for good.
 
-| error_kind                                    | called again in this run      | asked again in the next run        |
-|-----------------------------------------------|-------------------------------|------------------------------------|
-| connect, connection, timeout                  | yes                           | yes                                |
-| http_408, 409, 425, 429, 5xx                  | yes, after Retry-After        | yes                                |
-| empty_body, not_json, error_in_body           | yes, `BILLED_RETRIES` at most | yes                                |
-| no_choices, no_text (status `empty`)          | yes, `BILLED_RETRIES` at most | no                                 |
-| too_long, other http_4xx                      | no                            | where the token limit has changed  |
-| content_filter, refusal (status `refused`)    | no                            | no                                 |
-| none (status `truncated`)                     | no                            | where the token limit is larger    |
-| none (status `ok`)                            | no                            | where it is longer than the limit  |
+| error_kind                                       | called again in this run      | asked again in the next run    |
+|--------------------------------------------------|-------------------------------|--------------------------------|
+| connect, connection, timeout                     | yes                           | yes                            |
+| http_408, 409, 425, 429, 5xx                     | yes, after Retry-After        | yes                            |
+| empty_body, not_json, not_a_reply, error_in_body | yes, `BILLED_RETRIES` at most | yes                            |
+| no_choices, no_text (status `empty`)             | yes, `BILLED_RETRIES` at most | no                             |
+| no_answer (status `empty`)                       | no                            | no                             |
+| too_long, other http_4xx                         | no                            | where limit or address changed |
+| content_filter, refusal (status `refused`)       | no                            | no                             |
+| none (status `truncated`)                        | no                            | where the limit is larger      |
+| none (status `ok`)                               | no                            | where it exceeds the limit     |
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from stillroom.store.journal import Finished
 
 BILLED_RETRIES = 2
 """Calls after the first for outcomes that the teacher has probably charged for."""
-_BILLED = {"empty_body", "not_json", "error_in_body", "no_choices", "no_text"}
+_BILLED = {"empty_body", "not_json", "not_a_reply", "error_in_body", "no_choices", "no_text"}
 _NOT_ANSWERED = {"connect", "connection", "timeout"}
 _PASSING_STATUS = {"http_408", "http_409", "http_425", "http_429"}
 
@@ -70,10 +71,11 @@ def read_retry_after(value: str | None, now_us: int) -> float | None:
     return max(0.0, date.timestamp() - now_us / 1e6)
 
 
-def is_settled(finished: Finished, max_tokens: int | None) -> bool:
-    """Whether a reply from an earlier run serves a request with this token limit (None: no limit)."""
+def is_settled(finished: Finished, max_tokens: int | None, endpoint: str) -> bool:
+    """Whether a reply from an earlier run serves a request with this token limit (None: no limit) at this address."""
     if finished.status == "failed":
-        return not is_transient(finished.error_kind) and finished.max_tokens == max_tokens
+        same_call = (finished.max_tokens, finished.endpoint) == (max_tokens, endpoint)
+        return same_call and not is_transient(finished.error_kind)
     if finished.status == "truncated":
         # Cut without a limit of ours: the model's own is reached, and a larger one of ours changes nothing.
         return finished.max_tokens is None or (max_tokens is not None and max_tokens <= finished.max_tokens)

@@ -41,6 +41,7 @@ class Finished(NamedTuple):
     error_kind: str | None
     completion_tokens: int | None
     max_tokens: int | None
+    endpoint: str
 
 
 class Journal:

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from stillroom.base.errors import RecipeError
+from stillroom.client.price import pricing
+from stillroom.client.settings import Endpoint, Price
+from stillroom.client.usage import Usage
+
+LOCAL = "http://127.0.0.1:8000/v1"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "localhost:8000/v1", "ftp://host/v1", "http://", "http://user:secret@host/v1", "http://host/v1?key=secret",
+        "http://host/v1#x", "http://[bad/v1", "http://host:99999/v1", "http://host:0/v1",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_or_holds_a_secret_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Endpoint(model="m", base_url=address)
+    assert all("secret" not in error["msg"] for error in caught.value.errors())
+
+
+def test_an_address_loses_its_last_slash() -> None:
+    assert Endpoint(model="m", base_url="https://host/v1/").base_url == "https://host/v1"
+
+
+@pytest.mark.parametrize("name", ["sk-123-abc", "", "MY KEY"])
+def test_a_key_in_place_of_its_variable_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Endpoint(model="m", base_url=LOCAL, api_key_env=name)
+
+
+def test_the_price_list() -> None:
+    endpoint = Endpoint(model="gpt-4o", base_url="https://api.openai.com/v1")
+    found = pricing(endpoint)
+    assert (found.price_id or "").endswith("openai/gpt-4o")
+    whole, cached = (found.cost_usd(Usage(1000, count, 100), 1_760_000_000_000_000) for count in (0, 1000))
+    assert float(cached or 0) < float(whole or 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "base_url"),
+    [
+        ("gpt-4o", LOCAL),  # a known name at an unknown address may be anything
+        ("no-such-model", "https://api.openai.com/v1"),
+    ],
+)
+def test_what_the_list_does_not_know_is_an_error(model: str, base_url: str) -> None:
+    with pytest.raises(RecipeError, match=f"The price of {model}"):
+        pricing(Endpoint(model=model, base_url=base_url))
+
+
+def test_a_price_of_ones_own() -> None:
+    price = Price.model_validate({"input_per_million": 0.55, "output_per_million": "2.19", "cached_per_million": 0.14})
+    found = pricing(Endpoint(model="m", base_url=LOCAL, price=price))
+    assert found.cost_usd(Usage(1000, 400, 10), 0) == "0.0004079"
+    assert found.cost_usd(Usage(1000, None, 10), 0) == "0.0005719"
+    assert found.cost_usd(Usage(0, 0, 0), 0) == "0"
+    assert found.cost_usd(Usage(None, None, 10), 0) is None
+
+
+def test_no_price_is_no_cost_and_not_zero() -> None:
+    found = pricing(Endpoint(model="m", base_url=LOCAL, price="none"))
+    assert (found.price_id, found.cost_usd(Usage(1000, 0, 10), 0)) == (None, None)
