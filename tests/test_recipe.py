@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
+from pydantic import BaseModel
 
 from stillroom.base.errors import RecipeError, UsageError
 from stillroom.recipe import Recipe, load_recipe
@@ -311,3 +315,36 @@ def test_the_projects_own_recipes_are_right(path: Path) -> None:
     recipe = load_recipe(path)
     assert isinstance(recipe, Recipe)
     assert recipe.name == path.stem
+
+
+# The documentation
+
+
+def documented_keys() -> dict[str, str]:
+    page = (Path(__file__).parent.parent / "docs" / "recipe.md").read_text()
+    return dict(re.findall(r"^\| `([a-z_.]+)` \| (?:`([^`]+)`|-) \|", page, flags=re.MULTILINE))
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """Every key of a recipe with its default as it is written in YAML, "" where a value has to be given."""
+    found: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        section, *rest = get_args(field.annotation) or (field.annotation,)
+        if isinstance(section, type) and issubclass(section, BaseModel) and rest in ([], [type(None)]):
+            found |= keys_of(section, f"{prefix}{name}.")
+        elif field.is_required() or field.default == "":
+            found[f"{prefix}{name}"] = ""
+        else:
+            default = field.get_default(call_default_factory=True, validated_data={})
+            plain = list(default) if isinstance(default, tuple) else default
+            found[f"{prefix}{name}"] = yaml.safe_dump(plain, default_flow_style=True, width=1000).split("\n")[0]
+    return found
+
+
+def test_the_page_names_every_key_with_its_default() -> None:
+    assert documented_keys() == keys_of(Recipe)
+
+
+def test_the_pages_recipe_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "recipe.md").read_text()
+    assert load_recipe(write(tmp_path, page.partition("```yaml\n")[2].partition("```")[0])).name == "abacus"
