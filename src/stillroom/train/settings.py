@@ -1,0 +1,43 @@
+"""What a recipe may say under `train:`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Method = Literal["sft", "answers_only"]
+
+
+class TrainSettings(BaseModel):
+    """Settings of one training run. Defaults suit a few thousand short traces and a small student."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    student: str
+    """A folder of a Hugging Face model (safetensors), a GGUF file, a hub id, or `classroom` for the embedded base."""
+    method: Method = "sft"
+    """`sft` trains on reasoning and answer; `answers_only` leaves the reasoning out: what is reasoning worth?"""
+    epochs: int = Field(default=3, ge=1)
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after this many steps, whatever the epochs."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak. None takes the value for the student's size; see `stillroom.train.schedule`."""
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of all steps over which the learning rate rises."""
+    final_learning_rate: float = Field(default=0.1, ge=0, le=1)
+    """Where the cosine ends, as a share of the peak."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    batch_tokens: int = Field(default=4096, ge=1)
+    """Tokens of one optimiser step, padding included. A longer row is a step of its own."""
+    micro_batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that go through the model at once; None means the whole step. It never changes the gradient's meaning."""
+    max_tokens: int = Field(default=2048, ge=8)
+    """Rows longer than this are left out and counted, never cut."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 on a GPU that has it, float32 on a CPU. Weights and optimiser are float32 in either case."""
+    checkpoint_steps: int = Field(default=100, ge=1)
+    seed: int = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; part of what makes two runs equal bit for bit. None takes PyTorch's own choice."""

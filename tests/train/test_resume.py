@@ -1,0 +1,137 @@
+"""Interrupted equals uninterrupted: kill -9 at random moments, and the weights are the same bit for bit."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stillroom.base.errors import DataError
+from stillroom.base.progress import Silent
+from stillroom.base.records import Message, Trace
+from stillroom.store.files import read_json
+from stillroom.store.tables import write_traces
+from stillroom.train import checkpoint
+from stillroom.train.loop import train
+from stillroom.train.settings import TrainSettings
+
+SETTINGS = TrainSettings(
+    student="tiny", epochs=3, learning_rate=1e-3, batch_tokens=512, checkpoint_steps=3, seed=4, threads=1
+)
+
+RUN = """
+import sys
+from pathlib import Path
+from stillroom.base.progress import Silent
+from stillroom.train.loop import train
+from stillroom.train.settings import TrainSettings
+traces, student, out, settings = sys.argv[1:]
+print("begins", flush=True)
+train(Path(traces), Path(student), Path(out), TrainSettings.model_validate_json(settings), Silent())
+"""
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "traces.parquet"
+    random_ = random.Random(0)
+    rows = []
+    for number in range(150):
+        a, b = random_.randrange(100), random_.randrange(100)
+        rows.append(
+            Trace(
+                question_id=f"q{number:03d}",
+                messages=(
+                    Message(role="user", content=f"{a} + {b} = ?"),
+                    Message(role="assistant", content=str(a + b), reasoning=f"{a}+{b}={a + b}"),
+                ),
+                source="test",
+            )
+        )
+    write_traces(path, rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(traces: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    train(traces, tiny_model, out, SETTINGS, Silent())
+    return out
+
+
+def test_killed_at_random_moments_the_weights_are_the_same(
+    traces: Path, tiny_model: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    moments = random.Random(1)
+    arguments = [sys.executable, "-c", RUN, str(traces), str(tiny_model), str(tmp_path), SETTINGS.model_dump_json()]
+    kills = resumed = 0
+    while kills < 6:
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = checkpoint.finished(tmp_path / "checkpoints")
+        # Wait for this process's first steps, then for a random while: inside steps, saves and renames.
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if checkpoint.finished(tmp_path / "checkpoints") != before:
+                time.sleep(moments.uniform(0, 0.3))
+                break
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        kills += 1
+        resumed += bool(before)
+        if (tmp_path / "train.json").exists():
+            break
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, timeout=600)
+    assert resumed
+    for file in ("student/model.safetensors", "student/tokenizer.json"):
+        assert (tmp_path / file).read_bytes() == (uninterrupted / file).read_bytes()
+    whole, broken = read_json(uninterrupted / "train.json"), read_json(tmp_path / "train.json")
+    assert broken["curve"] == whole["curve"]
+    assert broken["trained_tokens"] == whole["trained_tokens"]
+
+
+def test_training_teaches(uninterrupted: Path) -> None:
+    facts = read_json(uninterrupted / "train.json")
+    losses = [loss for _, loss, _ in facts["curve"]]
+    assert facts["steps"] == len(losses)
+    assert losses[-1] < 0.7 * losses[0]
+    assert facts["traces"] == 150
+    assert facts["skipped"] == {}
+
+
+def test_another_seed_does_not_go_on_from_this_ones_checkpoint(traces: Path, tiny_model: Path, tmp_path: Path) -> None:
+    first = SETTINGS.model_copy(update={"max_steps": 4})
+    other = first.model_copy(update={"seed": 9})
+    train(traces, tiny_model, tmp_path / "other", other, Silent())
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(traces), str(tiny_model), str(tmp_path / "mixed"), SETTINGS.model_dump_json()]
+    )
+    deadline = time.monotonic() + 120
+    while not checkpoint.finished(tmp_path / "mixed" / "checkpoints") and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert checkpoint.finished(tmp_path / "mixed" / "checkpoints")
+    train(traces, tiny_model, tmp_path / "mixed", other, Silent())
+    weights = "student/model.safetensors"
+    assert (tmp_path / "mixed" / weights).read_bytes() == (tmp_path / "other" / weights).read_bytes()
+
+
+def test_rows_that_are_too_long_are_left_out_and_counted(traces: Path, tiny_model: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"max_tokens": 52, "max_steps": 1})
+    facts = train(traces, tiny_model, tmp_path, settings, Silent())
+    assert 0 < facts["skipped"]["too_long"] < 150
+    assert facts["traces"] + facts["skipped"]["too_long"] == 150
+
+
+def test_no_row_left_is_an_error_that_says_what_to_do(traces: Path, tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="max_tokens"):
+        train(traces, tiny_model, tmp_path, SETTINGS.model_copy(update={"max_tokens": 8}), Silent())
