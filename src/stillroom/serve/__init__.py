@@ -1,1 +1,1 @@
-
+"""A local model behind OpenAI's chat completions. Settings are arguments of `run.serve`."""
