@@ -21,7 +21,14 @@ from stillroom.train.loop import train
 from stillroom.train.settings import TrainSettings
 
 SETTINGS = TrainSettings(
-    student="tiny", epochs=3, learning_rate=1e-3, batch_tokens=512, checkpoint_steps=3, seed=4, threads=1
+    student="tiny",
+    epochs=3,
+    learning_rate=1e-3,
+    step_tokens=512,
+    batch_tokens=200,
+    checkpoint_steps=3,
+    seed=4,
+    threads=1,
 )
 
 RUN = """

@@ -46,7 +46,12 @@ def single_steps(random: Random) -> Pair:
         step = random.choice(SINGLE_STEPS)(random)
         if not steps or not _uses(step, steps[-1]):
             steps.append(step)
-    return "Work out each: " + ", ".join(map(_asked, steps)), "\n".join(steps)
+    return ask_each(steps), "\n".join(steps)
+
+
+def ask_each(steps: list[str]) -> str:
+    """The question whose answer is these single steps, a line each."""
+    return "Work out each: " + ", ".join(map(_asked, steps))
 
 
 def _asked(step: str) -> str:

@@ -22,7 +22,7 @@ from stillroom.generate.load import load_model, quiet
 from stillroom.store.files import write_json
 from stillroom.store.tables import read_traces
 from stillroom.train import checkpoint
-from stillroom.train.batches import epoch_batches, micro_batches
+from stillroom.train.batches import Batch, epoch_steps
 from stillroom.train.loss import collate, head_is_plain, loss_sum
 from stillroom.train.render import Renderer, Row
 from stillroom.train.schedule import default_learning_rate, learning_rate
@@ -103,10 +103,12 @@ class _Run:
     def __post_init__(self) -> None:
         self.lengths = [len(row.ids) for row in self.rows]
         self.trained_per_row = [sum(row.trained) for row in self.rows]
-        self.batches = [
-            batch
+        self.steps = [
+            batches
             for epoch in range(self.settings.epochs)
-            for batch in epoch_batches(self.lengths, self.settings.batch_tokens, self.settings.seed, epoch)
+            for batches in epoch_steps(
+                self.lengths, self.settings.step_tokens, self.settings.batch_tokens, self.settings.seed, epoch
+            )
         ][: self.settings.max_steps]
         self.peak = self.settings.learning_rate or default_learning_rate(self.model.num_parameters())
         self.optimizer = torch.optim.AdamW(
@@ -134,10 +136,10 @@ class _Run:
             return
         state = checkpoint.load(found[-1], self.model, self.optimizer)
         self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
-        self.tokens = sum(self._trained(batch) for batch in self.batches[: self.step])
+        self.tokens = sum(map(self._trained, self.steps[: self.step]))
 
     def steps_to_the_end(self, checkpoints: Path, identity: str, progress: Progress) -> None:
-        total = len(self.batches)
+        total = len(self.steps)
         before = time.monotonic() - self.seconds
         while self.step < total:
             loss = self._one_step()
@@ -155,16 +157,16 @@ class _Run:
                 checkpoint.save(checkpoints, self.step, self.model, self.optimizer, state)
 
     def _one_step(self) -> float:
-        batch = self.batches[self.step]
+        batches = self.steps[self.step]
         rate = learning_rate(
-            self.step, len(self.batches), self.peak, self.settings.warmup, self.settings.final_learning_rate
+            self.step, len(self.steps), self.peak, self.settings.warmup, self.settings.final_learning_rate
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        tokens = self._trained(batch)
+        tokens = self._trained(batches)
         loss = 0.0
-        for part in micro_batches(batch, self.lengths, self.settings.micro_batch_tokens):
-            ids_BT, targets_BT = collate([self.rows[row] for row in part], self.pad_id, self.device)
+        for batch in batches:
+            ids_BT, targets_BT = collate([self.rows[row] for row in batch], self.pad_id, self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16()):
                 total = loss_sum(self.model, ids_BT, targets_BT)
             torch.autograd.backward(total / tokens)  # the step's own token mean, however it is split
@@ -186,8 +188,8 @@ class _Run:
             return self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         return self.settings.precision == "bfloat16"
 
-    def _trained(self, batch: Sequence[int]) -> int:
-        return sum(self.trained_per_row[row] for row in batch)
+    def _trained(self, batches: Sequence[Batch]) -> int:
+        return sum(self.trained_per_row[row] for batch in batches for row in batch)
 
     def report(self) -> dict[str, Any]:
         return {

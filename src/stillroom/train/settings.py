@@ -29,10 +29,11 @@ class TrainSettings(BaseModel):
     """Where the cosine ends, as a share of the peak."""
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
-    batch_tokens: int = Field(default=4096, ge=1)
+    step_tokens: int = Field(default=4096, ge=1)
     """Tokens of one optimiser step, padding included. A longer row is a step of its own."""
-    micro_batch_tokens: int | None = Field(default=None, ge=1)
-    """Tokens that go through the model at once; None means the whole step. It never changes the gradient's meaning."""
+    batch_tokens: int = Field(default=1024, ge=1)
+    """Tokens that go through the model at once: rows of one length. A step is several such batches from all over the
+    data, and its gradient is that of the mean over all its trained tokens."""
     max_tokens: int = Field(default=2048, ge=8)
     """Rows longer than this are left out and counted, never cut."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
