@@ -35,7 +35,10 @@ class Distinct:
     def _is_new(self, place: str, question: Question) -> bool:
         text = digest([message.model_dump(exclude_none=True) for message in question.messages])
         answer = digest(question.answer)
-        first_text, first_answer, first_place = self._seen.setdefault(question.id, (text, answer, place))
+        if question.id not in self._seen:
+            self._seen[question.id] = (text, answer, place)
+            return True
+        first_text, first_answer, first_place = self._seen[question.id]
         if first_text != text:
             raise DataError(
                 f"{place}: id {question.id!r} already stands at {first_place}, with another text.",
@@ -46,4 +49,4 @@ class Distinct:
                 f"{place}: the same question already stands at {first_place}, with another answer.",
                 "Keep the one that is right.",
             )
-        return first_place is place
+        return False

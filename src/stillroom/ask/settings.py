@@ -42,6 +42,7 @@ class ReasoningGymSource(BaseModel):
     task: str
     count: int = Field(ge=1)
     seed: int = Field(default=0, ge=0)
+    """Two seeds share no more questions than chance makes."""
     config: dict[str, Any] = Field(default_factory=dict)
     """The task's own parameters."""
 

@@ -11,6 +11,7 @@ import reasoning_gym  # type: ignore[import-untyped]
 from reasoning_gym.factory import DATASETS  # type: ignore[import-untyped]
 
 from stillroom.ask.settings import ReasoningGymSource
+from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError
 from stillroom.base.records import Message, Question, question_id
 
@@ -50,11 +51,19 @@ def _dataset(source: ReasoningGymSource) -> Any:
             f"reasoning-gym has no task {source.task!r}.",
             f"Did you mean {' or '.join(near)}?" if near else "Its documentation lists the tasks.",
         )
-    parameters = source.config | {"size": source.count, "seed": source.seed}
+    parameters = source.config | {"size": source.count, "seed": _spread(source.seed)}
     try:
         return reasoning_gym.create_dataset(source.task, **parameters)
     except (TypeError, ValueError, AssertionError) as error:
         raise RecipeError(f"The task {source.task} does not take this config: {error}.", "Mend `config`.") from error
+
+
+def _spread(seed: int) -> int:
+    """A seed far from those of its neighbours.
+
+    reasoning-gym draws question number n from seed + n: 2,000 questions of seed 7 would hold 200 of seed 99.
+    """
+    return int(digest(["reasoning-gym", seed]).removeprefix("sha256:")[:8], 16) >> 2
 
 
 def _check_scorer(task: str, dataset: Any, entry: dict[str, Any], kept: dict[str, Any]) -> None:
