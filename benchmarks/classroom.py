@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from stillroom.base.records import Question
 from stillroom.classroom import lessons
@@ -39,12 +40,10 @@ def answers(generator: Generator, texts: Iterable[str], temperature: float) -> l
     tokenizer = generator.local.tokenizer
     generations = []
     for number, text in enumerate(texts):
-        prompt = tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], add_generation_prompt=True, return_dict=False
-        )
-        assert isinstance(prompt, list)
+        turns = [{"role": "user", "content": text}]
+        prompt: Any = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
         generations.append(generator.submit(prompt, Sampling(temperature=temperature, max_tokens=256, seed=number)))
-    return [tokenizer.decode(generation.result(), skip_special_tokens=True) for generation in generations]
+    return [str(tokenizer.decode(generation.result(), skip_special_tokens=True)) for generation in generations]
 
 
 def by_family(generator: Generator, n: int, temperature: float) -> None:
