@@ -21,7 +21,8 @@ class Sampling:
     top_p: float = 1.0
     """In (0, 1]: only the likeliest tokens that together reach this probability can be drawn (1904.09751)."""
     seed: int | str | None = None
-    """The same seed, prompt and settings draw the same reply, whoever else is in the batch. None: a fresh one."""
+    """The same seed, prompt and settings draw the same reply, whoever else is in the batch (but for rounding: a larger
+    batch adds its sums in another order). None: a fresh one."""
 
 
 class BatchSampler:
