@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -68,7 +68,8 @@ def pack(student: Path, target: Path) -> None:
     """Float16 weights into the package."""
     loaded = load_model(student)
     shutil.rmtree(target, ignore_errors=True)
-    loaded.model.half().save_pretrained(target)
+    model: Any = loaded.model
+    model.half().save_pretrained(target)
     loaded.tokenizer.save_pretrained(target)
 
 

@@ -14,9 +14,9 @@ def canonical_bytes(value: Any) -> bytes:
     `value` is made of dict (str keys), list, tuple, str, int, float, bool and None.
     Raises ValueError for NaN, infinities and lone surrogates, TypeError for any other type.
     """
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode("utf-8")
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
+        "utf-8"
+    )
 
 
 def digest(value: Any) -> str:

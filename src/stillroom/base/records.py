@@ -85,7 +85,7 @@ class Reply:
     price_id: str | None
     receipt: str | None
     max_tokens: int | None
-    """The limit that this reply was given. Not part of `key`: a finished reply satisfies any limit as long as itself."""
+    """The limit it was given. Not part of `key`: a finished reply satisfies any limit at least as long as itself."""
     raw: bytes
     """The body as it came (zstd in the journal): the one place where the text lies."""
 
