@@ -135,8 +135,11 @@ def run(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     _run(recipe, override, as_json)
 
 
-@command("demo", "stillroom demo")
+@command("demo", "stillroom demo --seed 7")
 def demo(
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Other questions, and another order of training.")
+    ] = None,
     override: Set = None,
     as_json: Json = False,
     print_recipe: Annotated[
@@ -147,7 +150,8 @@ def demo(
     if print_recipe:
         sys.stdout.write(DEMO.read_text(encoding="utf-8"))
     else:
-        _run(DEMO, override, as_json)
+        places = () if seed is None else ("questions.0.seed", "exam.questions.0.seed", "train.seed")
+        _run(DEMO, [*(f"{place}={seed}" for place in places), *(override or ())], as_json)
 
 
 def _run(recipe: Path, override: list[str] | None, as_json: bool) -> None:

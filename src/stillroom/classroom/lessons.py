@@ -13,7 +13,7 @@ from stillroom.base.records import Message, Trace
 from stillroom.classroom.families import FAMILIES
 from stillroom.classroom.families.clock import PARTS, clock, later
 from stillroom.classroom.families.legs import herd, product
-from stillroom.classroom.families.relay import PEOPLE, hand_over, tell
+from stillroom.classroom.families.relay import PEOPLE, tell
 from stillroom.classroom.families.words import NAMES, THINGS
 from stillroom.classroom.problem import Problem
 
@@ -107,14 +107,25 @@ def look_up(random: Random) -> Pair:
         link = random.choice(links)
         if not asked or asked[-1][1] != link[0]:
             asked.append(link)
-    names = ", ".join(giver for giver, _ in asked)
-    return f"{tell(links)} Look up each: {names}", "\n".join(hand_over(*link) for link in asked)
+    return f"{tell(links)}. Look up each: {', '.join(giver for giver, _ in asked)}", tell(asked)
 
 
 def copy(random: Random) -> Pair:
-    """The same text again: a question, or words and numbers in no order."""
-    text = _problem(random).text if random.random() < 0.4 else _jumble(random)
+    """The same text again: a question, words in no order, or words and numbers in no order."""
+    text = random.choice([_question, _words, _words, _jumble])(random)
     return f"Say again: {text}", text
+
+
+def _question(random: Random) -> str:
+    return _problem(random).text
+
+
+def _words(random: Random) -> str:
+    """Different words, which only a look back can tell."""
+    return " ".join(random.sample(WORDS, random.randint(8, 30)))
+
+
+WORDS = (*NAMES, *THINGS, *PARTS, *(word for animal in ANIMALS for word in animal.split()))
 
 
 def _jumble(random: Random) -> str:
@@ -153,9 +164,9 @@ def _problem(random: Random) -> Problem:
 
 
 WEIGHTS: dict[Callable[[Random], Pair], float] = {
-    single_steps: 0.48,
-    look_up: 0.12,
-    copy: 0.14,
+    single_steps: 0.42,
+    look_up: 0.16,
+    copy: 0.20,
     restate: 0.12,
-    bare_answer: 0.14,
+    bare_answer: 0.10,
 }

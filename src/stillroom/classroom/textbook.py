@@ -9,7 +9,7 @@ from stillroom.base.records import Message, Trace
 from stillroom.classroom.families import FAMILIES
 from stillroom.classroom.lessons import lessons
 
-SHARE_OF_LESSONS = 0.3
+SHARE_OF_LESSONS = 0.25
 
 
 def worked_solutions(count: int, seed: int) -> Iterator[Trace]:

@@ -12,8 +12,8 @@ NAME = "relay"
 PEOPLE = 8
 THINGS = ("parcel", "letter", "ball", "ring")
 TEXTS = (
-    "{links} The {thing} starts with {start} and is passed on {times} times. Who has it then?",
-    "{start} has a {thing}. {links} The {thing} is passed on {times} times. Who has it at the end?",
+    "A {thing} is passed on: {links}. The {thing} starts with {start} and is passed on {times} times. Who has it then?",
+    "{start} has a {thing}. The {thing} is passed on {times} times: {links}. Who has it at the end?",
 )
 
 
@@ -36,7 +36,7 @@ def draw(random: Random) -> Problem:
 
 
 def tell(links: list[tuple[str, str]]) -> str:
-    return " ".join(f"{giver} gives to {taker}." for giver, taker in links)
+    return ", ".join(hand_over(*link) for link in links)
 
 
 def hand_over(giver: str, taker: str) -> str:
@@ -50,14 +50,12 @@ def solve(problem: Problem, random: Random) -> str:
     steps = [hand_over(giver, taker) for giver, taker in itertools.pairwise(held)]
     if random.random() < 0.5:
         return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
-    return f"{times} times from {held[0]}\n" + "\n".join(f"{step} ({number})" for number, step in enumerate(steps, 1))
+    return f"{times} times from {held[0]}: " + ", ".join(f"{step} ({number})" for number, step in enumerate(steps, 1))
 
 
 def restate(problem: Problem) -> str:
-    links = problem.meta["links"]
     start = problem.parameters["path"][problem.parameters["first"]]
-    told = ", ".join(hand_over(giver, taker) for giver, taker in links)
-    return f"{problem.parameters['times']} times from {start}: {told}"
+    return f"{problem.parameters['times']} times from {start}: {tell(problem.meta['links'])}"
 
 
 FAMILY = Family(NAME, draw, solve, restate)

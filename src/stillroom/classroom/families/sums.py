@@ -36,10 +36,7 @@ def _totals(terms: list[int]) -> list[int]:
 
 def solve(problem: Problem, random: Random) -> str:
     terms = _terms(problem.parameters["expression"])
-    added_first = sorted(terms, key=lambda term: term < 0)
-    if max(_totals(added_first)) < 100 and random.random() < 0.5:
-        terms = added_first
-    opening = random.choice(["", f"start with {terms[0]}\n"])
+    opening = random.choice(["", f"start with {terms[0]}\n", f"{restate(problem)}\n"])
     lines = [f"{total}{term:+d}={total + term}" for total, term in zip(_totals(terms)[:-1], terms[1:], strict=True)]
     return opening + "\n".join(lines)
 
