@@ -62,5 +62,6 @@ $(BIN)/python:
 	fi
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'Installing the pinned dependencies: a few minutes, once'
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 	@touch $@

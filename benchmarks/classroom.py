@@ -55,12 +55,19 @@ def by_family(generator: Generator, n: int, temperature: float) -> None:
 
 
 def single_steps(generator: Generator, n: int) -> None:
-    """Each step asked alone, as the base student learned to be asked."""
+    """Each step is one line of a list of ten of all kinds that have nothing to do with each other, as the base learned
+    them; at least `n` lines of each kind."""
     random = Random(1000)
-    for name, draw in SINGLE_STEPS.items():
-        steps = [draw(random) for _ in range(n)]
-        said = answers(generator, (lessons.ask_each([step]) for step in steps), 0)
-        line(name, [text == step for text, step in zip(said, steps, strict=True)])
+    right: dict[str, list[bool]] = {name: [] for name in SINGLE_STEPS}
+    while min(map(len, right.values())) < n:
+        lists = [random.choices(list(SINGLE_STEPS), k=lessons.ITEMS) for _ in range(100)]
+        steps = [[SINGLE_STEPS[name](random) for name in names] for names in lists]
+        for names, asked, said in zip(lists, steps, answers(generator, map(lessons.ask_each, steps), 0), strict=True):
+            written = said.split("\n")
+            for place, (name, step) in enumerate(zip(names, asked, strict=True)):
+                right[name].append(place < len(written) and written[place] == step)
+    for name, verdicts in right.items():
+        line(name, verdicts)
 
 
 def line(name: str, right: Sequence[bool]) -> None:

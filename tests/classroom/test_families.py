@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import pairwise
 from random import Random
 
 import pytest
@@ -38,16 +37,10 @@ def true_step(line: str) -> bool:
 def test_a_solution_has_several_true_steps_and_ends_at_the_answer(family: str) -> None:
     random = Random(3)
     for problem in problems(150, 5, "train", [family]):
-        parts = re.split(r"\n|, |: (?=\w+ to )", FAMILIES[family].solve(problem, random))
-        steps = [part for part in parts if "=" in part or " to " in part]
+        steps = [line for line in FAMILIES[family].solve(problem, random).splitlines() if "=" in line]
         assert len(steps) >= 3
-        assert steps[-1].rpartition("=")[2].endswith(problem.answer) or f" to {problem.answer}" in steps[-1]
-        for step in steps:
-            if "=" in step:
-                assert true_step(step), step
-            else:
-                giver, taker = re.search(r"(\w+) to (\w+)", step).groups()  # type: ignore[union-attr]
-                assert f"{giver} to {taker}" in problem.text
+        assert steps[-1].rpartition("=")[2] == problem.answer
+        assert all(map(true_step, steps))
 
 
 @pytest.mark.parametrize("family", NAMES)
@@ -72,11 +65,11 @@ def test_train_and_exam_share_no_problem_whoever_draws() -> None:
 
 
 def test_questions_are_the_same_for_a_seed_and_a_longer_list_starts_with_the_shorter() -> None:
-    short, long = list(questions(20, 1, "train")), list(questions(50, 1, "train"))
+    short, long = list(questions(20, 1, "train")), list(questions(52, 1, "train"))
     assert long[:20] == short
     assert short != list(questions(20, 2, "train"))
-    assert Counter(question.family for question in long) == dict.fromkeys(NAMES, 10)
-    assert len({question.id for question in long}) == 50
+    assert Counter(question.family for question in long) == dict.fromkeys(NAMES, 13)
+    assert len({question.id for question in long}) == 52
 
 
 @pytest.mark.parametrize("family", NAMES)
@@ -104,9 +97,3 @@ def test_a_chain_never_leaves_the_numbers_that_one_can_know() -> None:
         for line in FAMILIES[problem.family].solve(problem, Random(1)).splitlines():
             if "=" in line:
                 assert 0 <= int(line.rpartition("=")[2]) < 100
-
-
-def test_pairs_of_a_relay_are_a_path() -> None:
-    for problem in problems(50, 3, "train", ["relay"]):
-        path = problem.parameters["path"]
-        assert all(f"{giver} to {taker}" in problem.text for giver, taker in pairwise(path))

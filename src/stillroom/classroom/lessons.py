@@ -13,7 +13,6 @@ from stillroom.base.records import Message, Trace
 from stillroom.classroom.families import FAMILIES
 from stillroom.classroom.families.clock import PARTS, clock, later
 from stillroom.classroom.families.legs import herd, product
-from stillroom.classroom.families.relay import PEOPLE, tell
 from stillroom.classroom.families.words import NAMES, THINGS
 from stillroom.classroom.problem import Problem
 
@@ -22,6 +21,8 @@ Pair = tuple[str, str]
 
 ITEMS = 10
 """Single steps in one lesson."""
+PEOPLE = 8
+"""Names in one lesson of looking up."""
 
 
 def lessons(count: int, seed: int) -> Iterator[Trace]:
@@ -98,7 +99,7 @@ SINGLE_STEPS: tuple[Callable[[Random], str], ...] = (
 
 
 def look_up(random: Random) -> Pair:
-    """Who gives to whom: each name is looked up by itself, and none is the answer to the one before."""
+    """Who follows whom: each name is looked up by itself, and none is the answer to the one before."""
     path = random.sample(NAMES, PEOPLE)
     links = list(itertools.pairwise(path))
     random.shuffle(links)
@@ -108,6 +109,10 @@ def look_up(random: Random) -> Pair:
         if not asked or asked[-1][1] != link[0]:
             asked.append(link)
     return f"{tell(links)}. Look up each: {', '.join(giver for giver, _ in asked)}", tell(asked)
+
+
+def tell(links: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{first} to {second}" for first, second in links)
 
 
 def copy(random: Random) -> Pair:

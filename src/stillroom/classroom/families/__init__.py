@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from stillroom.classroom.families import clock, legs, relay, shop, sums
+from stillroom.classroom.families import clock, legs, shop, sums
 from stillroom.classroom.problem import Family
 
-FAMILIES: dict[str, Family] = {
-    family.name: family for family in (legs.FAMILY, sums.FAMILY, clock.FAMILY, relay.FAMILY, shop.FAMILY)
-}
+FAMILIES: dict[str, Family] = {family.name: family for family in (legs.FAMILY, sums.FAMILY, clock.FAMILY, shop.FAMILY)}

@@ -14,7 +14,7 @@ NAME = "leg_counting"
 
 def draw(random: Random) -> Problem:
     while True:
-        entry = draw_entry(NAME, random, min_animals=3, max_animals=4, min_instances=1, max_instances=9)
+        entry = draw_entry(NAME, random, min_animals=3, max_animals=3, min_instances=1, max_instances=9)
         if entry["metadata"]["total_legs"] < 100:
             break
     return Problem(

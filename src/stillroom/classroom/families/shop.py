@@ -15,7 +15,7 @@ PACKS = ("bags", "boxes", "packs")
 def draw(random: Random) -> Problem:
     while True:
         start = random.randint(5, 60)
-        events = [_event(random) for _ in range(random.randint(3, 4))]
+        events = [_event(random) for _ in range(3)]
         if sum(event["times"] > 1 for event in events) and all(0 <= total < 100 for total in _totals(start, events)):
             break
     name, friend = random.sample(NAMES, 2)
@@ -64,17 +64,14 @@ def _sentence(event: dict[str, Any], name: str, friend: str, things: str) -> str
 
 def solve(problem: Problem, random: Random) -> str:
     start, events = problem.parameters["start"], problem.meta["events"]
-    products = [f"{e['times']}*{e['each']}={e['times'] * e['each']}" if e["pack"] else "" for e in events]
     totals = _totals(start, events)
     named = random.random() < 0.5
-    changes = [
-        (f"{event['verb']}: " if named else "") + f"{before}{_change(event):+d}={after}"
-        for event, before, after in zip(events, totals[:-1], totals[1:], strict=True)
-    ]
-    if random.random() < 0.5:
-        lines = [product for product in products if product] + changes
-    else:
-        lines = [line for pair in zip(products, changes, strict=True) for line in pair if line]
+    lines = [restate(problem)]
+    for event, before, after in zip(events, totals[:-1], totals[1:], strict=True):
+        if event["pack"]:
+            lines.append(f"{event['times']}*{event['each']}={event['times'] * event['each']}")
+        change = f"{before}{_change(event):+d}={after}"
+        lines.append(f"{event['verb']}: {change}" if named else change)
     return "\n".join(lines)
 
 
