@@ -221,6 +221,32 @@ def test_a_recipe_that_is_wrong(recipe: Callable[..., Path]) -> None:
 def test_nobody_answers(recipe: Callable[..., Path]) -> None:
     url = f"http://127.0.0.1:{closed_port()}/v1"
     stopped(stillroom("run", recipe(url), "--set", "ask.retries=1"), 1, url, "Start the teacher or mend base_url.")
+    stopped(stillroom("run", recipe(url), "--set", "questions.0.count=1"), 1, url, "Start the teacher or mend")
+
+
+def test_what_the_system_refuses(recipe: Callable[..., Path]) -> None:
+    path, long = recipe("http://127.0.0.1:1/v1"), "a" * 300
+    stopped(stillroom("run", path, "--set", f"questions.0.path={long}"), 1, f"{long}: File name too long.")
+    stopped(stillroom("look", long), 1, "File name too long.")
+    stopped(stillroom("serve", "--model", long), 1, "File name too long.")
+
+
+@pytest.mark.parametrize("file", ["stages.json", "ask.json", "check.json", "exam.json"])
+@pytest.mark.parametrize("damage", ["[1]", "5", "{"])
+def test_a_damaged_file_of_a_run(recipe: Callable[..., Path], file: str, damage: str) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("run", path).exit_code == 0
+        Path("runs/sums", file).write_text(damage)
+        stopped(stillroom("run", path), 1, f"runs/sums/{file} is not", "Delete it and run its stage again.")
+
+
+def test_look_where_other_questions_were_asked_since(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("run", path).exit_code == 0
+        assert stillroom("ask", path, "--set", "questions.0.path=exam.jsonl").exit_code == 0
+    stopped(stillroom("look", "sums"), 1, "was checked before its questions changed", "Run its recipe again")
 
 
 def test_the_key_is_refused(recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from stillroom.base.errors import RecipeError, UsageError
 from stillroom.recipe import Recipe, load_recipe
+from stillroom.text.plain_yaml import read_yaml
 
 GOOD = """\
 name: abacus
@@ -276,6 +277,9 @@ def test_a_key_written_into_a_recipe_is_not_repeated(tmp_path: Path, line: str) 
         ("- name\n", "is not a mapping"),
         ("just words\n", "is not a mapping"),
         ("name: a\x01b\n", "special characters are not allowed"),
+        ('name: "a\\0b"\n', ", line 1, column 7: text that holds a NUL is not read"),
+        ('name: "a\\ud800"\n', ", line 1, column 7: half a character"),
+        ('"\\udc00": 1\n', ", line 1, column 1: half a character"),
     ],
 )
 def test_a_file_that_is_not_a_recipe(tmp_path: Path, text: str, message: str) -> None:
@@ -283,6 +287,10 @@ def test_a_file_that_is_not_a_recipe(tmp_path: Path, text: str, message: str) ->
     with pytest.raises(RecipeError) as caught:
         load_recipe(path)
     assert message in caught.value.what
+
+
+def test_two_halves_of_a_character_are_one() -> None:
+    assert read_yaml(r'a: "\ud83d\ude00"').value == {"a": "\N{GRINNING FACE}"}
 
 
 def test_aliases_of_aliases_do_not_fill_the_memory(tmp_path: Path) -> None:

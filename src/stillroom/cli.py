@@ -72,6 +72,10 @@ def command(name: str, example: str) -> Callable[[Callable[P, None]], Callable[P
                 _say_stopped(stop)
             except StillroomError as error:
                 _say_error(error)
+            except BrokenPipeError:
+                raise  # whoever read the output has enough of it: nothing is wrong
+            except OSError as error:  # a full disk, a folder's rights, a name too long: any of them, anywhere
+                _say_error(_refused_by_the_system(error))
 
         return guarded
 
@@ -90,6 +94,11 @@ def _say_error(error: StillroomError) -> NoReturn:
     words = Text.assemble(("Error", "bold red"), f": {error.what}")
     _stderr().print(words, *([Text(error.remedy)] if error.remedy else []), sep="\n", soft_wrap=True)
     raise SystemExit(error.exit_code)
+
+
+def _refused_by_the_system(error: OSError) -> StillroomError:
+    what = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
+    return StillroomError(what, "Mend the path, its rights or its disk, then run the same command again.")
 
 
 def _stderr() -> Console:

@@ -34,7 +34,7 @@ from stillroom.exam.paper import read_paper, refuse_overlap
 from stillroom.exam.run import exam as exam_stage
 from stillroom.recipe import CLASSROOM, ClassroomSource, Recipe, Source, load_recipe
 from stillroom.report.page import summarise, write_report
-from stillroom.store.files import read_json, write_atomically, write_json
+from stillroom.store.files import read_object, write_atomically, write_json
 from stillroom.store.stages import file_digest, is_finished, run_stage
 from stillroom.store.tables import read_questions, read_rows, write_questions
 from stillroom.train.settings import Method, TrainSettings
@@ -83,7 +83,7 @@ def ask(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = 
         "questions.parquet": file_digest(folder / "questions.parquet"),
     }
     _stage(folder, "ask", inputs, ["replies.parquet", "attempts.parquet", "ask.json"], work, progress)
-    return dict(read_json(folder / "ask.json"))
+    return read_object(folder / "ask.json")
 
 
 def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         "replies.parquet": file_digest(folder / "replies.parquet"),
     }
     _stage(folder, "check", inputs, ["traces.parquet", "rejected.parquet", "check.json"], work, progress)
-    return dict(read_json(folder / "check.json"))
+    return read_object(folder / "check.json")
 
 
 def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, dict[str, Any]]:
@@ -134,7 +134,7 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         _stage(
             folder, f"train {method}", inputs, [f"train/{method}/student", f"train/{method}/train.json"], work, progress
         )
-    return {method: dict(read_json(folder / "train" / method / "train.json")) for method in methods}
+    return {method: read_object(folder / "train" / method / "train.json") for method in methods}
 
 
 def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
         "exam/questions.parquet": file_digest(paper),
     }
     _stage(folder, "exam", inputs, ["exam.json", "exam/answers.parquet"], work, progress)
-    return dict(read_json(folder / "exam.json"))
+    return read_object(folder / "exam.json")
 
 
 def report(recipe: Recipe | str | Path, *, runs: Path = RUNS) -> dict[str, Any]:
@@ -193,6 +193,8 @@ def look(run_folder: Path, count: int = 3) -> list[dict[str, Any]]:
     kept = list(islice(read_rows(run_folder / "traces.parquet"), count - len(rejected)))
     wanted = {row["question_id"] for row in [*kept, *rejected]}
     asked = {q.id: q for q in read_questions(run_folder / "questions.parquet") if q.id in wanted}
+    if len(asked) < len(wanted):
+        raise StoreError(f"{run_folder} was checked before its questions changed.", "Run its recipe again first.")
     rows = [
         {"verdict": row["verdict"], "reason": None, **_last_turn(row["messages"]), "id": row["question_id"]}
         for row in kept

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from stillroom.base.errors import RecipeError
 from stillroom.client.price import pricing
 from stillroom.client.settings import Endpoint, Price
+from stillroom.client.transport import Transport
 from stillroom.client.usage import Usage
 
 LOCAL = "http://127.0.0.1:8000/v1"
@@ -22,6 +23,12 @@ def test_an_address_that_is_none_or_holds_a_secret_is_refused(address: str) -> N
     with pytest.raises(ValidationError) as caught:
         Endpoint(model="m", base_url=address)
     assert all("secret" not in error["msg"] for error in caught.value.errors())
+
+
+@pytest.mark.parametrize("host", ["bad host", "a b.example", "1.2.3.999", "xn--"])
+def test_an_address_that_only_the_http_library_refuses(host: str) -> None:
+    with pytest.raises(RecipeError, match="is not an address"):
+        Transport(Endpoint(model="m", base_url=f"http://{host}/v1"))
 
 
 def test_an_address_loses_its_last_slash() -> None:

@@ -120,8 +120,9 @@ class _Engine:
                     workers.create_task(self._work())
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
-        if self._fatal is not None:
-            raise self._fatal
+        fatal = self._fatal or self._health.judge_end()
+        if fatal is not None:
+            raise fatal
         return self._counts
 
     async def _work(self) -> None:

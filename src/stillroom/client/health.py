@@ -23,6 +23,7 @@ class Health:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._unanswered_calls = 0
+        self._last_silence = ""
         self._silent_rows = 0
         self._failed_rows = 0
         self._succeeded = False
@@ -41,13 +42,19 @@ class Health:
 
     def _judge_silence(self, outcome: ParsedReply, given_up: bool) -> TeacherError | None:
         self._unanswered_calls += 1
+        self._last_silence = outcome.message
         self._silent_rows += given_up
         at_start = not self.answered and self._unanswered_calls >= FIRST_CALLS
-        if not at_start and self._silent_rows < SILENT_ROWS:
-            return None
+        return self._unreachable() if at_start or self._silent_rows >= SILENT_ROWS else None
+
+    def judge_end(self) -> TeacherError | None:
+        """What a run that has no more requests ends with: one of few calls may end before silence has ended it."""
+        return self._unreachable() if self._unanswered_calls and not self.answered else None
+
+    def _unreachable(self) -> TeacherUnreachable:
+        since = " any longer" if self.answered else ""
         return TeacherUnreachable(
-            f"{'Nobody answers' if at_start else 'Nobody answers any longer'} at {self._endpoint.base_url}:"
-            f" {outcome.message}.",
+            f"Nobody answers{since} at {self._endpoint.base_url}: {self._last_silence}.",
             f"Start the teacher or mend base_url. {_AGAIN}",
         )
 

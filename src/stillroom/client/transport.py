@@ -37,7 +37,7 @@ class NotAnswered:
 class Transport:
     """Connections to one endpoint; an async context manager.
 
-    Raises RecipeError where the environment variable that should hold the key does not.
+    Raises RecipeError where the environment variable that should hold the key does not, and for a wrong address.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -53,6 +53,12 @@ class Transport:
         if urlsplit(endpoint.base_url).hostname in _LOOPBACK:
             builder = builder.no_proxy()
         self._client: Client = builder.build()
+        try:
+            self._client.post(self._url)
+        except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
+            raise RecipeError(
+                f"{endpoint.base_url} is not an address: {error}.", "Mend base_url: https://host/v1."
+            ) from error
 
     async def __aenter__(self) -> Self:
         return self

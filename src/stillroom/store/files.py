@@ -62,6 +62,14 @@ def read_json(path: Path) -> Any:
         raise StoreError(f"{path} is not JSON.", "Delete it and run its stage again.") from error
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises StoreError, naming the file, where it is missing or something else."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise StoreError(f"{path} is not a JSON object.", "Delete it and run its stage again.")
+    return value
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.base.canonical import digest
-from stillroom.store.files import read_json, write_json
+from stillroom.store.files import read_object, write_json
 
 STAGES = "stages.json"
 
@@ -43,4 +43,4 @@ def file_digest(path: Path) -> str | None:
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / STAGES
-    return dict(read_json(path)) if path.exists() else {}
+    return read_object(path) if path.exists() else {}

@@ -113,13 +113,24 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], around: set[int]
 def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode) or node.tag != _TAG + "str":
         raise _at(node, "a key must be text; put it in quotes")
-    return str(node.value)
+    return _text(node)
+
+
+def _text(node: yaml.ScalarNode) -> str:
+    """What no file and no path can hold is refused; a character escaped as its two halves is put together."""
+    try:
+        text: str = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise _at(node, "half a character (\\ud800 to \\udfff) is no text") from error
+    if "\0" in text:
+        raise _at(node, "text that holds a NUL is not read")
+    return text
 
 
 def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     kind, text = node.tag.removeprefix(_TAG), node.value
     if kind == "str":
-        return str(text)
+        return _text(node)
     if kind not in _CORE or not re.fullmatch(_CORE[kind][0], text):
         raise _unknown_tag(node)
     if kind == "null":
