@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
+
+# The models of the tests are so small that a second thread costs more than it brings: while a neighbour is busy, the two
+# wait for each other at every operation. Set before torch is imported; processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ALLOWED: dict[str, str] = {}
 """Node id of a test that may be skipped -> the machine it needs, in words."""
