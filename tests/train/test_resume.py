@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stillroom.base.errors import DataError
+from stillroom.base.errors import DataError, StoreError
 from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Trace
 from stillroom.store.files import read_json
@@ -130,6 +130,34 @@ def test_another_seed_does_not_go_on_from_this_ones_checkpoint(traces: Path, tin
     train(traces, tiny_model, tmp_path / "mixed", other, Silent())
     weights = "student/model.safetensors"
     assert (tmp_path / "mixed" / weights).read_bytes() == (tmp_path / "other" / weights).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("state.json", "junk"),
+        ("state.json", "[1]"),
+        ("state.json", "{}"),
+        ("model.safetensors", "junk"),
+        ("optimizer.safetensors", "junk"),
+        ("model.safetensors", None),
+    ],
+)
+def test_a_damaged_checkpoint_is_named(
+    traces: Path, tiny_model: Path, tmp_path: Path, file: str, damage: str | None
+) -> None:
+    class StopsAtTheSecondStep:
+        def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:  # noqa: ARG002
+            if done == 2:
+                raise KeyboardInterrupt
+
+    settings = SETTINGS.model_copy(update={"checkpoint_steps": 1})
+    with pytest.raises(KeyboardInterrupt):
+        train(traces, tiny_model, tmp_path, settings, StopsAtTheSecondStep())
+    (newest,) = checkpoint.finished(tmp_path / "checkpoints")
+    (newest / file).unlink() if damage is None else (newest / file).write_text(damage)
+    with pytest.raises(StoreError, match=rf"{newest.name} is damaged .* Delete that folder"):
+        train(traces, tiny_model, tmp_path, settings, Silent())
 
 
 def test_rows_that_are_too_long_are_left_out_and_counted(traces: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -9,11 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+
+from stillroom.base.errors import StoreError
+from stillroom.generate.load import LOADING_ERRORS
 
 KEEP = 2
 
@@ -43,6 +48,18 @@ def finished(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.name.isdigit())
+
+
+@contextmanager
+def named_if_damaged(path: Path) -> Iterator[None]:
+    """Around reading a checkpoint. Raises StoreError where it is not what `save` wrote."""
+    try:
+        yield
+    except LOADING_ERRORS as error:
+        raise StoreError(
+            f"The checkpoint {path} is damaged ({type(error).__name__}).",
+            "Delete that folder and run again: training goes on from the checkpoint before it, or begins anew.",
+        ) from error
 
 
 def load(path: Path, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -131,11 +131,12 @@ class _Run:
         found = checkpoint.finished(checkpoints)
         if not found:
             return
-        if json.loads((found[-1] / "state.json").read_text())["identity"] != identity:
-            shutil.rmtree(checkpoints)  # other settings, traces or student: not this run
-            return
-        state = checkpoint.load(found[-1], self.model, self.optimizer)
-        self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
+        with checkpoint.named_if_damaged(found[-1]):
+            if json.loads((found[-1] / "state.json").read_text())["identity"] != identity:
+                shutil.rmtree(checkpoints)  # other settings, traces or student: not this run
+                return
+            state = checkpoint.load(found[-1], self.model, self.optimizer)
+            self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
         self.tokens = sum(map(self._trained, self.steps[: self.step]))
 
     def steps_to_the_end(self, checkpoints: Path, identity: str, progress: Progress) -> None:
