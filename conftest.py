@@ -7,8 +7,8 @@ from collections.abc import Generator
 
 import pytest
 
-# The models of the tests are so small that a second thread costs more than it brings: while a neighbour is busy, the two
-# wait for each other at every operation. Set before torch is imported; processes that tests start inherit it.
+# The models of the tests are so small that a second thread costs more than it brings: while a neighbour is busy, the
+# two wait for each other at every operation. Set before torch is imported; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ALLOWED: dict[str, str] = {}
