@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_named(
 
 
 def test_rows_that_are_too_long_are_left_out_and_counted(traces: Path, tiny_model: Path, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"max_tokens": 52, "max_steps": 1})
+    settings = SETTINGS.model_copy(update={"max_tokens": 30, "max_steps": 1})
     facts = train(traces, tiny_model, tmp_path, settings, Silent())
     assert 0 < facts["skipped"]["too_long"] < 150
     assert facts["traces"] + facts["skipped"]["too_long"] == 150
