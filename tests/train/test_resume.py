@@ -170,3 +170,13 @@ def test_rows_that_are_too_long_are_left_out_and_counted(traces: Path, tiny_mode
 def test_no_row_left_is_an_error_that_says_what_to_do(traces: Path, tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="max_tokens"):
         train(traces, tiny_model, tmp_path, SETTINGS.model_copy(update={"max_tokens": 8}), Silent())
+
+
+def test_traces_of_which_none_was_kept_are_told_apart_from_long_ones(tiny_model: Path, tmp_path: Path) -> None:
+    write_traces(tmp_path / "none.parquet", [])
+    with pytest.raises(DataError, match="check kept none"):
+        train(tmp_path / "none.parquet", tiny_model, tmp_path / "out", SETTINGS, Silent())
+
+
+def test_the_students_files_can_be_read_by_others(uninterrupted: Path) -> None:
+    assert all(file.stat().st_mode & 0o044 for file in (uninterrupted / "student").iterdir())

@@ -69,7 +69,9 @@ class Health:
             )
             return KeyRefused(f"{base_url} refused the key.{said}", remedy)
         if kind in ("http_404", "no_model"):
-            return NoSuchModel(f"{base_url} has no model {model}.{said}", "Check `model` and `base_url`.")
+            return NoSuchModel(
+                f"{base_url} has no model {model}.{said}", "Check `model` and `base_url` (most end in /v1)."
+            )
         if kind == "no_credit":
             return TeacherError(f"The account at {base_url} has no credit left.{said}", f"Add credit. {_AGAIN}")
         if kind.startswith("http_3"):

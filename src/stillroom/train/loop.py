@@ -76,10 +76,15 @@ def render_rows(traces: Iterable[Trace], renderer: Renderer, max_tokens: int) ->
             skipped["too_long"] += 1
         else:
             rows.append(row)
+    if not rows and skipped:
+        raise DataError(
+            f"No trace is left to train on: all {skipped['too_long']} are longer than {max_tokens} tokens.",
+            "Raise train.max_tokens.",
+        )
     if not rows:
         raise DataError(
-            f"No trace is left to train on ({sum(skipped.values())} were longer than {max_tokens} tokens).",
-            "Raise train.max_tokens, or look at what `check` kept.",
+            "There is no trace to train on: check kept none of the replies.",
+            "See why with `stillroom look`, or in check.json and rejected.parquet of the run.",
         )
     return rows, skipped
 
@@ -224,4 +229,6 @@ def _write_student(out: Path, model: Any, tokenizer: Any) -> None:
         model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     shutil.rmtree(out / "student", ignore_errors=True)
+    for file in partial.iterdir():
+        file.chmod(0o644)  # safetensors writes files that only their owner can read
     partial.replace(out / "student")

@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 
 
 def teacher_folder() -> Path:
-    """A Llama of 3.3 million parameters that reasons in a think block before it answers."""
+    """A Llama of 3.1 million parameters that reasons in a think block before it answers."""
     return HERE / "teacher"
 
 
