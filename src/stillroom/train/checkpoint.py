@@ -7,7 +7,6 @@ moments and the run's state. It is written under another name, flushed to the di
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from stillroom.base.errors import StoreError
 from stillroom.generate.load import LOADING_ERRORS
+from stillroom.store.files import sync
 
 KEEP = 2
 
@@ -34,11 +34,11 @@ def save(folder: Path, step: int, model: Any, optimizer: torch.optim.Optimizer, 
     save_file(_moments(model, optimizer), partial / "optimizer.safetensors")
     (partial / "state.json").write_text(json.dumps({"step": step, **state}))
     for path in partial.iterdir():
-        _flush(path)
-    _flush(partial)
+        sync(path)
+    sync(partial)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    _flush(folder)
+    sync(folder)
     for old in finished(folder)[:-KEEP]:
         shutil.rmtree(old)
 
@@ -89,11 +89,3 @@ def _moments(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Te
         for name, parameter in model.named_parameters()
         for key, value in optimizer.state.get(parameter, {}).items()
     }
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,7 +19,7 @@ from stillroom.base.errors import DataError, ModelError
 from stillroom.base.progress import Progress
 from stillroom.base.records import Trace
 from stillroom.generate.load import load_model, quiet
-from stillroom.store.files import write_json
+from stillroom.store.files import sync, write_json
 from stillroom.store.tables import read_traces
 from stillroom.train import checkpoint
 from stillroom.train.batches import Batch, epoch_steps
@@ -231,4 +231,7 @@ def _write_student(out: Path, model: Any, tokenizer: Any) -> None:
     shutil.rmtree(out / "student", ignore_errors=True)
     for file in partial.iterdir():
         file.chmod(0o644)  # safetensors writes files that only their owner can read
+        sync(file)
+    sync(partial)
     partial.replace(out / "student")
+    sync(out)  # before the checkpoints go
