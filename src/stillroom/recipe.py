@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stillroom.ask.settings import AskSettings, SourceSettings, TeacherSettings
+from stillroom.ask.settings import AskSettings, TeacherSettings
+from stillroom.ask.source_settings import SourceSettings
 from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError, UsageError
 from stillroom.check.settings import CheckSettings

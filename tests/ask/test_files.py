@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stillroom.ask.settings import FileSource
+from stillroom.ask.source_settings import FileSource
 from stillroom.ask.sources import check_questions, read_questions
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message, Question

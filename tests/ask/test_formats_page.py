@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from stillroom.ask.settings import FileSource
+from stillroom.ask.source_settings import FileSource
 from stillroom.ask.sources import read_questions
 from stillroom.store.tables import ATTEMPTS, QUESTIONS, REPLIES, TRACES
 

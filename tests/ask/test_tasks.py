@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stillroom.ask.settings import ReasoningGymSource
+from stillroom.ask.source_settings import ReasoningGymSource
 from stillroom.ask.sources import read_questions
 from stillroom.base.errors import RecipeError
 from stillroom.base.records import Question

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from stillroom.ask.settings import FileSource
+from stillroom.ask.source_settings import FileSource
 from stillroom.base.errors import DataError
 from stillroom.base.records import Kind, Message, Question, question_id
 

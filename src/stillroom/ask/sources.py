@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stillroom.ask.distinct import Distinct
 from stillroom.ask.files import read_file
-from stillroom.ask.settings import FileSource, ReasoningGymSource
+from stillroom.ask.source_settings import FileSource, ReasoningGymSource
 from stillroom.ask.tasks import make_questions
 from stillroom.base.records import Question
 

@@ -10,7 +10,7 @@ from typing import Any
 import reasoning_gym  # type: ignore[import-untyped]
 from reasoning_gym.factory import DATASETS  # type: ignore[import-untyped]
 
-from stillroom.ask.settings import ReasoningGymSource
+from stillroom.ask.source_settings import ReasoningGymSource
 from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError
 from stillroom.base.records import Message, Question, question_id
