@@ -36,7 +36,7 @@ def test_a_full_row_and_columns_that_are_not_ours(tmp_path: Path) -> None:
     (question,) = read(tmp_path, row, kind="number", licence="other")
     assert (question.id, question.kind, question.answer, question.licence) == ("7", "choice", "B", "MIT")
     assert (question.family, question.source, question.split) == ("f", "s", "train")
-    assert question.meta == {"level": "Level 5", "choices": ["x", "y"]}
+    assert question.meta == {"source_place": "q.jsonl line 1", "level": "Level 5", "choices": ["x", "y"]}
 
 
 def test_answers_and_their_kinds(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from stillroom.ask.source_settings import FileSource
 from stillroom.base.errors import DataError
 from stillroom.base.records import Kind, Message, Question, question_id
+from stillroom.text.naming import PLACE
 
 _FORMAT = "docs/formats.md shows what a row looks like."
 _OWN_KEYS = {
@@ -77,7 +78,7 @@ def _question(place: str, line: str, file_name: str, source: FileSource) -> Ques
             licence=row.get("licence") or source.licence,
             split=row.get("split"),
             family=row.get("family"),
-            meta={**others, **(meta or {})},  # columns of the file that are not ours are kept
+            meta={PLACE: place, **others, **(meta or {})},  # columns of the file that are not ours are kept
         )
     except ValidationError as error:
         raise _invalid(place, error) from error
