@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stillroom.base.canonical import digest_bytes
 from stillroom.base.errors import StoreError
-from stillroom.base.records import Attempt, Message, Question, Reply, Trace
+from stillroom.base.records import Attempt, Message, Question, Reply, Trace, question_id
 from stillroom.store import tables
 from stillroom.store.tables import (
     ATTEMPTS,
@@ -18,6 +19,7 @@ from stillroom.store.tables import (
     TRACES,
     count_rows,
     query,
+    read_question_rows,
     read_questions,
     read_rows,
     read_traces,
@@ -51,7 +53,7 @@ def test_schemas_have_the_fields_of_the_records() -> None:
     assert ATTEMPTS.names == [field.name for field in fields(Attempt)]
     of_reply = [field.name for field in fields(Reply) if field.name != "raw"]
     assert REPLIES.names == [*of_reply, "reasoning", "answer", "block"]
-    message = QUESTIONS.field("messages").type.value_type
+    message = TRACES.field("messages").type.value_type
     assert [message.field(i).name for i in range(message.num_fields)] == list(Message.model_fields)
 
 
@@ -93,16 +95,16 @@ def test_a_row_of_another_shape_leaves_the_old_file(tmp_path: Path) -> None:
 def test_sql_over_tables(tmp_path: Path) -> None:
     path = tmp_path / "it's.parquet"
     write_questions(path, [FULL, BARE])
-    found = query("select id, messages[-1].content as text from q order by id", q=path)
+    found = query("select id, messages ->> '$[#-1].content' as text from q order by id", q=path)
     assert found.to_pylist() == [{"id": "q1", "text": "2 + 2? ☃"}, {"id": "q2", "text": "Say something."}]
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    newer = ATTEMPTS.with_metadata({"stillroom.table": "attempt", "stillroom.schema_version": "2"})
+    newer = ATTEMPTS.with_metadata({"stillroom.table": "attempt", "stillroom.schema_version": "3"})
     write_table(path, newer, [])
     for read in (lambda: list(read_rows(path)), lambda: count_rows(path), lambda: query("select 1 from a", a=path)):
-        with pytest.raises(StoreError, match="schema version 2, newer than"):
+        with pytest.raises(StoreError, match="schema version 3, newer than"):
             read()
 
 
@@ -110,6 +112,28 @@ def test_a_file_of_another_tool_is_read(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [tables.question_row(BARE)]
     pq.write_table(pa.Table.from_pylist(rows, schema=QUESTIONS.remove_metadata()), tmp_path / "q.parquet")
     assert list(read_questions(tmp_path / "q.parquet")) == [BARE]
+
+
+def test_questions_of_version_1_held_their_messages_nested(tmp_path: Path) -> None:
+    path = tmp_path / "q.parquet"
+    messages = tables.trace_row(Trace(question_id="q", messages=FULL.messages, source="here"))["messages"]
+    place = QUESTIONS.get_field_index("messages")
+    schema = QUESTIONS.set(place, TRACES.field("messages")).with_metadata({"stillroom.schema_version": "1"})
+    write_table(path, schema, [tables.question_row(FULL) | {"messages": messages}])
+    assert list(read_questions(path)) == [FULL]
+    nested = list(read_question_rows(path))
+    write_questions(path, [FULL])
+    assert nested == list(read_question_rows(path))
+
+
+def test_the_bytes_of_a_questions_messages_are_what_its_id_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "q.parquet"
+    write_questions(path, [FULL, BARE])
+    rows = dict(read_question_rows(path))
+    assert list(rows) == ["q1", "q2"]
+    assert rows["q2"] == '[{"content":"Say something.","role":"user"}]'
+    for question in (FULL, BARE):
+        assert digest_bytes(rows[question.id].encode()) == question_id(question.messages)
 
 
 def test_errors_name_file_and_column_and_row(tmp_path: Path) -> None:
@@ -121,6 +145,8 @@ def test_errors_name_file_and_column_and_row(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["1"]}), tmp_path / "other.parquet")
     with pytest.raises(StoreError, match="has no column messages, answer"):
         list(read_questions(tmp_path / "other.parquet"))
+    with pytest.raises(StoreError, match="has no column messages"):
+        list(read_question_rows(tmp_path / "other.parquet"))
     row = tables.question_row(BARE) | {"kind": "numbr"}
     write_table(tmp_path / "bad.parquet", QUESTIONS, [row])
     with pytest.raises(StoreError, match=r"bad\.parquet, row 0: kind"):

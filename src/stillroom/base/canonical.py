@@ -7,6 +7,9 @@ import json
 import math
 from typing import Any
 
+# Made once: json.dumps would make one for each value, which costs as much as the encoding of a short one.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_bytes(value: Any) -> bytes:
     """JSON with sorted keys, no spaces, UTF-8, and whole floats written as integers (0.0 and 0 are one value).
@@ -14,9 +17,7 @@ def canonical_bytes(value: Any) -> bytes:
     `value` is made of dict (str keys), list, tuple, str, int, float, bool and None.
     Raises ValueError for NaN, infinities and lone surrogates, TypeError for any other type.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
-        "utf-8"
-    )
+    return _ENCODER.encode(_plain(value)).encode("utf-8")
 
 
 def digest(value: Any) -> str:

@@ -1,8 +1,9 @@
 """Tables between stages: Arrow schemas of the records, Parquet out in row groups, Parquet and DuckDB in.
 
 Every file carries `stillroom.table` and `stillroom.schema_version` in its schema's metadata. A file without them, made
-by another tool, is read as version 1. `messages` are nested (list of struct), so that SQL can look into them; `meta`
-and `tool_calls`, whose shape is anybody's, are JSON text.
+by another tool, is read as well. A trace's `messages` are nested (list of struct), so that SQL can look into them; a
+question's are canonical JSON text, the very bytes that its id and its request's key are taken over. Files of version 1,
+and of other tools, may hold them nested, too. `meta` and `tool_calls`, whose shape is anybody's, are JSON text.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from stillroom.base.canonical import canonical_bytes
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Message, Question, Trace
 from stillroom.store.files import replacing
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The newest that is read. Version 2: questions hold their messages as canonical JSON."""
 ROWS_PER_GROUP = 2048
 """Rows held in memory while writing: some 20 MB of long replies."""
 
@@ -29,8 +32,8 @@ _Record = TypeVar("_Record", Question, Trace)
 _TABLE, _VERSION = b"stillroom.table", b"stillroom.schema_version"
 
 
-def _schema(table: str, fields: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
-    metadata: dict[bytes | str, bytes | str] = {_TABLE: table, _VERSION: str(SCHEMA_VERSION)}
+def _schema(table: str, fields: Sequence[tuple[str, pa.DataType]], version: int = 1) -> pa.Schema:
+    metadata: dict[bytes | str, bytes | str] = {_TABLE: table, _VERSION: str(version)}
     return pa.schema([pa.field(name, kind) for name, kind in fields], metadata=metadata)
 
 
@@ -45,7 +48,7 @@ QUESTIONS = _schema(
     "question",
     [
         ("id", _text),
-        ("messages", _messages),
+        ("messages", _text),
         ("answer", _text),
         ("kind", _text),
         ("source", _text),
@@ -54,6 +57,7 @@ QUESTIONS = _schema(
         ("family", _text),
         ("meta", _text),
     ],
+    version=2,
 )
 REPLIES = _schema(
     "reply",
@@ -180,7 +184,7 @@ def write_traces(path: Path, traces: Iterable[Trace]) -> int:
 
 def question_row(question: Question) -> dict[str, Any]:
     row = question.model_dump(exclude={"messages", "meta"})
-    row["messages"] = [_message_row(message) for message in question.messages]
+    row["messages"] = _messages_json(question.messages)
     row["meta"] = json.dumps(question.meta, ensure_ascii=False, allow_nan=False)
     return row
 
@@ -195,7 +199,26 @@ def read_questions(path: Path) -> Iterator[Question]:
     """Raises StoreError for a file or a row that is not what it should be."""
     for number, row in enumerate(read_rows(path, QUESTIONS.names)):
         row["meta"] = json.loads(row["meta"]) if row["meta"] else {}
+        if isinstance(row["messages"], str):
+            row["messages"] = json.loads(row["messages"])
         yield _record(Question, row, path, number)
+
+
+def read_question_rows(path: Path) -> Iterator[tuple[str, str]]:
+    """Id and messages of each question, these as canonical JSON: a list of objects, sorted keys, no nulls.
+
+    As they are stored, without a look at them: made for going through millions. Raises StoreError for a file that is
+    not what it should be.
+    """
+    with _open(path) as file:
+        _need_columns(file, path, ["id", "messages"])
+        is_text = pa.types.is_string(file.schema_arrow.field("messages").type)
+        if is_text:
+            for batch in file.iter_batches(batch_size=8192, columns=["id", "messages"]):
+                yield from zip(batch["id"].to_pylist(), batch["messages"].to_pylist(), strict=True)
+    if not is_text:
+        for question in read_questions(path):
+            yield question.id, _messages_json(question.messages)
 
 
 def read_traces(path: Path) -> Iterator[Trace]:
@@ -216,9 +239,7 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
     Raises StoreError for a file that is missing, not Parquet, newer than this version, or without one of `columns`.
     """
     with _open(path) as file:
-        missing = [name for name in columns or () if name not in file.schema_arrow.names]
-        if missing:
-            raise StoreError(f"{path} has no column {', '.join(missing)}.", "docs/formats.md names the columns.")
+        _need_columns(file, path, columns or ())
         for batch in file.iter_batches(batch_size=512, columns=list(columns) if columns else None):
             yield from batch.to_pylist()
 
@@ -257,6 +278,16 @@ def _open(path: Path) -> pq.ParquetFile:
     return file
 
 
+def _need_columns(file: pq.ParquetFile, path: Path, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in file.schema_arrow.names]
+    if missing:
+        raise StoreError(f"{path} has no column {', '.join(missing)}.", "docs/formats.md names the columns.")
+
+
+def _messages_json(messages: Sequence[Message]) -> str:
+    return canonical_bytes([message.model_dump(exclude_none=True) for message in messages]).decode("utf-8")
+
+
 def _message_row(message: Message) -> dict[str, Any]:
     row = message.model_dump()
     row["tool_calls"] = None if message.tool_calls is None else json.dumps(message.tool_calls, ensure_ascii=False)
@@ -265,7 +296,7 @@ def _message_row(message: Message) -> dict[str, Any]:
 
 def _record(kind: type[_Record], row: dict[str, Any], path: Path, number: int) -> _Record:
     for message in row["messages"] or ():
-        if message["tool_calls"] is not None:
+        if isinstance(message.get("tool_calls"), str):
             message["tool_calls"] = json.loads(message["tool_calls"])
     try:
         return kind.model_validate(row)
