@@ -7,6 +7,7 @@ from pathlib import Path
 from stillroom.base.errors import DataError
 from stillroom.base.records import Question, question_id
 from stillroom.store.tables import read_questions
+from stillroom.text.naming import named, place
 
 WITHOUT_VERIFIER = ("none", "code", "json")
 
@@ -23,26 +24,28 @@ def read_paper(path: Path) -> list[Question]:
     seen: set[str] = set()
     for question in questions:
         if question.id in seen:
-            raise DataError(f"{path} holds question {question.id} twice.", "Give each question its own id.")
+            raise DataError(f"{path} holds {named(question)} twice.", "Give each question its own id.")
         seen.add(question.id)
         if question.kind in WITHOUT_VERIFIER or (question.kind != "task" and question.answer is None):
             raise DataError(
-                f"Question {question.id} of the exam (kind {question.kind}) has no answer that can be verified.",
+                f"The exam's question {named(question)} (kind {question.kind}) has no answer that can be verified.",
                 "Give it an answer and a kind among number, exact, choice, math and task, or leave it out.",
             )
     return questions
 
 
 def refuse_overlap(questions: list[Question], training: Path) -> None:
-    """An examination on what was trained on measures memory. Raises DataError that names both rows.
+    """An examination on what was trained on measures memory. Raises DataError that names both rows by their places.
 
     Two questions are the same when their messages are, to the letter.
     """
-    examined = {question_id(question.messages): question.id for question in questions}
+    examined = {question_id(question.messages): question for question in questions}
     for question in read_questions(training):
         same = examined.get(question_id(question.messages))
         if same is not None:
+            learned = place(question)
             raise DataError(
-                f"Exam question {same} is also question {question.id} of {training}, which the student learns from.",
+                f"The exam's question {named(same)} is also among those that the student learns from"
+                + (f": {learned}." if learned else "."),
                 "Take exam questions from another file, another seed, or other rows.",
             )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom.base.errors import DataError, ModelError
 from stillroom.base.records import Message, Trace
+from stillroom.text.naming import first_words
 from stillroom.text.think import OPEN, join_think
 from stillroom.train.settings import Method
 
@@ -74,7 +75,7 @@ class Renderer:
             done = before + content + end_text
         if not ids:
             raise DataError(
-                f"Question {trace.question_id}: its trace has no message to train on.",
+                f"The trace of the question {first_words(trace.messages)} has no message to train on.",
                 "Give it an assistant message, or leave the row out.",
             )
         return Row(trace.question_id, ids, trained)
@@ -110,8 +111,9 @@ def _is_trained(message: Message) -> bool:
 
 
 def _rewrites(trace: Trace, position: int) -> DataError:
+    asked = first_words(trace.messages[:position] or trace.messages)
     return DataError(
-        f"Question {trace.question_id}: the student's chat template does not write message {position} as it is "
-        "(it drops or moves reasoning, or changes what came before).",
+        f"The student's chat template does not write the reply to {asked} as it is: it drops or moves reasoning, "
+        "or changes what came before.",
         "Use a chat template that keeps every assistant message unchanged.",
     )
