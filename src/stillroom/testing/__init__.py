@@ -1,5 +1,12 @@
-"""Doubles for the outermost boundary: a teacher that misbehaves on request, over real HTTP, for our tests and yours."""
+"""Doubles for the outermost boundary: a teacher that misbehaves on request, over real HTTP, for our tests and yours.
 
-from stillroom.testing.teacher import Answer, MisbehavingTeacher
+`MisbehavingTeacher` is a context manager; what it can do wrong is in `stillroom.testing.faults`.
+"""
 
-__all__ = ["Answer", "MisbehavingTeacher"]
+from stillroom.testing.answer import Answer
+from stillroom.testing.ledger import LedgerEntry, Price, read_ledger
+from stillroom.testing.limits import Limits
+from stillroom.testing.rules import Rule
+from stillroom.testing.teacher import MisbehavingTeacher
+
+__all__ = ["Answer", "LedgerEntry", "Limits", "MisbehavingTeacher", "Price", "Rule", "read_ledger"]

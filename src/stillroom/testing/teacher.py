@@ -4,96 +4,133 @@
         ...  # ask at teacher.base_url
         assert teacher.requests == 5
 
-It runs in a thread of its own, needs nothing but the standard library, and keeps its own books: what it received, by
-question, independent of what any client believes.
+It runs in a thread of its own and keeps its own books: what it received, by question, and what each call costs,
+independent of what any client believes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import random
+import math
 import socket
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Self
 
+import orjson
+
+from stillroom.base.errors import ServeError
+from stillroom.testing.answer import Answer, Answers, beyond_limit, short_answer, within_limit
+from stillroom.testing.completion import body_of, completion, events_of, text_of
 from stillroom.testing.faults import Fault, http_error
+from stillroom.testing.http import Connection, HttpRequest
+from stillroom.testing.ledger import Ledger, LedgerEntry, Price
+from stillroom.testing.limits import LimitKeeper, Limits
+from stillroom.testing.response import RIGHT, Headers, Response, response
+from stillroom.testing.rewrites import Completion
+from stillroom.testing.rules import Rule, RuleBook, draw
 
 REMEMBERED_REQUESTS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the teacher says when it behaves."""
-
-    content: str | None
-    reasoning_content: str | None = None
-    finish_reason: str = "stop"
-    completion_tokens: int | None = None
-    """None: the number of words."""
-
-
-def short_answer(question: str) -> Answer:
-    """The same question always gets the same answer, and two questions different ones."""
-    number = hashlib.sha256(question.encode()).hexdigest()[:8]
-    return Answer(f"The answer is {number}.", f"I looked at {question!r} and found {number}.")
+_NOTHING = (0, 0, 0)
 
 
 class MisbehavingTeacher:
-    """A context manager; all of its books may be read while it runs.
+    """A context manager; all of its books may be read while it runs and afterwards.
 
     faults: met by the first requests, one each, in the order of arrival; None among them is a request answered well.
     faults_by_question: the same, for the requests of one question (the text of its last message).
-    always: met by every request that no other fault meets.
-    delay_s: each reply waits a random time between these two numbers of seconds.
+    rules: met by requests that meet none of these. always: met by every request that no other fault meets.
+    delay_s: each reply waits a random time between these two numbers of seconds; `uniform`, or `heavy_tailed`: half of
+        the replies take less than about twice the lower one, a few take nearly the upper one.
+    seed: of rules and delays, which are drawn anew for each question and attempt: the same request meets the same
+        fault, in whatever order requests come.
+    limits: 429 above them; such a request meets no fault.
+    price: for the bill; None: it costs nothing. ledger: a file that the books are appended to, see `Ledger`.
     api_key: requests without this key get 401. models: other models get 404.
+    port: 0 takes one that is free. Raises ServeError where it is taken.
     """
 
     def __init__(
         self,
-        answer: Callable[[str], Answer] = short_answer,
+        answer: Callable[[str], Answers] = short_answer,
         *,
         faults: Iterable[Fault | None] = (),
         faults_by_question: Mapping[str, Iterable[Fault | None]] | None = None,
+        rules: Sequence[Rule] = (),
         always: Fault | None = None,
         delay_s: tuple[float, float] = (0.0, 0.0),
+        delay_shape: Literal["uniform", "heavy_tailed"] = "uniform",
         seed: int = 0,
+        limits: Limits | None = None,
+        price: Price | None = None,
+        ledger: Path | None = None,
         api_key: str | None = None,
         models: Iterable[str] = ("teacher",),
+        port: int = 0,
     ) -> None:
+        if delay_shape == "heavy_tailed" and not 0 < delay_s[0] <= delay_s[1]:
+            raise ValueError("a heavy-tailed delay needs two bounds above 0")
         self._answer = answer
         self._faults = deque(faults)
         self._faults_by_question = {text: deque(listed) for text, listed in (faults_by_question or {}).items()}
+        self._rules = RuleBook(rules)
         self._always = always
         self._delay_s = delay_s
-        self._random = random.Random(seed)
+        self._delay_shape = delay_shape
+        self._seed = seed
+        self._limits = LimitKeeper(limits or Limits(), time.time())
         self._api_key = api_key
         self._models = tuple(models)
-        self._connections: set[asyncio.Task[None]] = set()
+        self._port = port
+        self._books = Ledger(price, ledger)
+        self._answered: Counter[str] = Counter()
+        """Requests that no limit refused, by question: which attempt the next one is."""
+        self._given: Counter[str] = Counter()
+        """Choices made, by question, where there are several answers to take in turn."""
+        self.requests = 0
+        """Chat completions asked for, refused ones included."""
         self.by_question: Counter[str] = Counter()
         """Requests received, by the text of their last message."""
         self.bodies: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_REQUESTS)
         """The latest requests, as they were sent."""
         self.headers: deque[dict[str, str]] = deque(maxlen=REMEMBERED_REQUESTS)
-        self.charged_tokens = 0
-        """Completion tokens that this teacher would send a bill for."""
         self.in_flight = 0
         self.most_in_flight = 0
         self.base_url = ""
 
     @property
-    def requests(self) -> int:
-        """Chat completions asked for, refused ones included."""
-        return self.by_question.total()
+    def ledger(self) -> list[LedgerEntry]:
+        """Every call, in the order of arrival."""
+        return self._books.entries
+
+    @property
+    def charged_usd(self) -> Decimal:
+        """The bill."""
+        return self._books.charged_usd
+
+    @property
+    def charged_tokens(self) -> int:
+        """Completion tokens that the bill is for."""
+        return self._books.charged_tokens
+
+    @property
+    def by_fault(self) -> Counter[str]:
+        """Calls that met a fault or a limit, by its name."""
+        return self._books.by_fault
 
     def __enter__(self) -> Self:
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        try:
+            listener = socket.create_server(("127.0.0.1", self._port), backlog=1024)
+        except OSError as error:
+            raise ServeError(f"Port {self._port} cannot be used: {error.strerror}.", "Name another port.") from error
         self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(listener,), name="teacher", daemon=True)
         self._thread.start()
         return self
@@ -101,111 +138,194 @@ class MisbehavingTeacher:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        self._books.close()
 
     def _run(self, listener: socket.socket) -> None:
-        self._stop = asyncio.Event()
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._serve(listener))
 
     async def _serve(self, listener: socket.socket) -> None:
-        server = await asyncio.start_server(self._converse, sock=listener)
+        connections: set[Connection] = set()
+        server = await self._loop.create_server(lambda: Connection(self, connections), sock=listener)
         await self._stop.wait()
         server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for connection in connections:
+            connection.end()
+        while connections:
+            await asyncio.sleep(0)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: requests one after the other until a side hangs up."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            while await self._serve_one(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client hung up, or the test is over
-        finally:
-            self._connections.discard(task)
-            writer.transport.abort()
+    # -- one request ------------------------------------------------------------------------------------------------
 
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request. False where the connection is to be reset."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        first, *lines = head.split("\r\n")
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
+    def receive(self, request: HttpRequest) -> Response:
+        """What is sent for one request, which is entered into the books."""
+        others = self.in_flight
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            fault, right_reply = self._receive(first, headers, body)
-            await asyncio.sleep(fault.wait_s + self._random.uniform(*self._delay_s))
-        finally:
-            self.in_flight -= 1
-        payload = fault.leading + (right_reply if fault.body is None else fault.body)
-        response = _response(fault, payload)
-        writer.write(response[: int(len(response) * fault.send_part)])
-        await writer.drain()
-        return fault.send_part == 1.0
-
-    def _receive(self, first: str, headers: dict[str, str], body: bytes) -> tuple[Fault, bytes]:
-        """Enter one request into the books. Returns what to do wrong, if anything, and the right reply."""
-        method, path, _ = first.split(" ", 2)
-        if (method, path) == ("GET", "/v1/models"):
-            return Fault(), _json({"object": "list", "data": [{"id": model} for model in self._models]})
-        if (method, path) != ("POST", "/v1/chat/completions"):
-            return http_error(404, f"nothing at {path}"), b""
-        request = json.loads(body)
-        question = request["messages"][-1]["content"]
+        if (request.method, request.path) == ("GET", "/v1/models"):
+            data = [{"id": model, "object": "model"} for model in self._models]
+            return response(orjson.dumps({"object": "list", "data": data}))
+        if (request.method, request.path) != ("POST", "/v1/chat/completions"):
+            return _refuse(http_error(404, f"nothing at {request.path}"))
+        if "transfer-encoding" in request.headers:
+            return _refuse(http_error(411, "a request must say the length of its body"))
+        fields = _read(request.body)
+        if fields is None:
+            return _refuse(http_error(400, "the body is not a request for a chat completion"))
+        question = text_of(fields["messages"][-1])
+        self.requests += 1
         self.by_question[question] += 1
-        self.bodies.append(request)
-        self.headers.append(headers)
-        if self._api_key is not None and headers.get("authorization") != f"Bearer {self._api_key}":
-            return http_error(401, f"incorrect key: {headers.get('authorization')}"), b""
-        if request["model"] not in self._models:
-            return http_error(404, f"no model {request['model']}", code="model_not_found"), b""
-        fault = self._next_fault(question)
-        answer = self._answer(question)
-        usage = _usage(request, answer)
-        if fault is None or fault.charged:
-            self.charged_tokens += usage["completion_tokens"]
-        return fault or Fault(), _completion(request, answer, usage)
+        self.bodies.append(fields)
+        self.headers.append(request.headers)
+        return self._respond(_Call(fields, question, request.headers), others)
 
-    def _next_fault(self, question: str) -> Fault | None:
+    def finished(self) -> None:
+        self.in_flight -= 1
+
+    def _respond(self, call: _Call, others: int) -> Response:
+        now = time.time()
+        refused, headers = self._refusal(call, others, now)
+        if refused is not None:
+            self._enter(call, refused, _NOTHING)
+            return _refuse(refused, headers)
+        drawn, delay_s = self._draw(call.question)
+        fault = self._next_fault(call.question, drawn)
+        if fault is not None and not call.concerns(fault):
+            fault = None
+        conduct = fault or RIGHT
+        reply, tokens = self._reply(call, conduct)
+        self._enter(call, fault, tokens if fault is None or fault.charged else _NOTHING)
+        content: bytes | list[bytes]
+        if conduct.body is not None:
+            content = conduct.body
+        elif call.streams and conduct.status == 200:
+            content = events_of(reply, call.fields, conduct)
+        else:
+            content = body_of(reply, conduct)
+        return response(content, conduct, headers=headers, delay_s=delay_s)
+
+    def _refusal(self, call: _Call, others: int, now: float) -> tuple[Fault | None, Headers]:
+        """Why the call is not answered, whatever its question is; and the headers that tell of limits."""
+        key, model = call.headers.get("authorization"), call.fields["model"]
+        if self._api_key is not None and key != f"Bearer {self._api_key}":
+            return replace(http_error(401, f"incorrect key: {key}"), name="key_refused"), ()
+        if model not in self._models:
+            return replace(http_error(404, f"no model {model}", code="model_not_found"), name="no_such_model"), ()
+        refusal = self._limits.admit(now, others)
+        headers = self._limits.headers(now)
+        if refusal is None:
+            return None, headers
+        fault = replace(http_error(429, "too many requests"), name=refusal.name)
+        return fault, (*headers, *self._limits.retry_after(refusal, now))
+
+    def _draw(self, question: str) -> tuple[float, float]:
+        """What decides which share of the rules the call belongs to, and its delay in seconds."""
+        attempt = self._answered[question]
+        self._answered[question] = attempt + 1
+        low, high = self._delay_s
+        drawn, drawn_delay = draw(self._seed, question, attempt)
+        if self._delay_shape == "uniform":
+            return drawn, low + (high - low) * drawn_delay
+        return drawn, 1 / (1 / low - drawn_delay * (1 / low - 1 / high))  # Pareto with exponent 1 between two bounds
+
+    def _next_fault(self, question: str, drawn: float) -> Fault | None:
         of_question = self._faults_by_question.get(question)
         if of_question:
             return of_question.popleft()
-        return self._faults.popleft() if self._faults else self._always
+        if self._faults:
+            return self._faults.popleft()
+        return self._rules.fault_for(question, drawn) or self._always
+
+    def _reply(self, call: _Call, conduct: Fault) -> tuple[Completion, tuple[int, int, int]]:
+        """The completion, and the tokens that it costs: of the prompt, of that from a cache, of the choices."""
+        count = call.choices if conduct.most_choices is None else min(call.choices, conduct.most_choices)
+        answers = self._answers(call.question, count)
+        if conduct.tokens_over_limit is not None and call.limit is not None:
+            answers = [beyond_limit(answer, call.limit, conduct.tokens_over_limit) for answer in answers]
+        else:
+            answers = [within_limit(answer, call.limit) for answer in answers]
+        reply = completion(call.fields, answers, self.requests)
+        counted = reply["usage"]
+        if conduct.rewrite is not None:
+            reply = conduct.rewrite(reply)
+        return reply, _billed(reply.get("usage")) or _billed(counted) or _NOTHING
+
+    def _answers(self, question: str, count: int) -> list[Answer]:
+        answers = self._answer(question)
+        if isinstance(answers, Answer):
+            return [answers] * count
+        given = self._given[question]
+        self._given[question] = given + count
+        return [answers[(given + index) % len(answers)] for index in range(count)]
+
+    def _enter(self, call: _Call, fault: Fault | None, tokens: tuple[int, int, int]) -> None:
+        unheard = fault is not None and (fault.send_part == 0 or fault.wait_s == math.inf)
+        self._books.add(
+            LedgerEntry(
+                at_us=time.time_ns() // 1000,
+                request_id=call.headers.get("x-client-request-id"),
+                question=call.question,
+                prompt_tokens=tokens[0],
+                cached_tokens=tokens[1],
+                completion_tokens=tokens[2],
+                charged_usd=self._books.cost_usd(*tokens),
+                status=None if unheard else 200 if fault is None else fault.status,
+                fault=None if fault is None else fault.name,
+            )
+        )
 
 
-def _usage(request: dict[str, Any], answer: Answer) -> dict[str, int]:
-    words = f"{answer.reasoning_content or ''} {answer.content or ''}".split()
-    prompt = sum(len(message["content"].split()) for message in request["messages"])
-    completion = len(words) if answer.completion_tokens is None else answer.completion_tokens
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request for a chat completion."""
+
+    fields: dict[str, Any]
+    question: str
+    headers: dict[str, str]
+
+    @property
+    def streams(self) -> bool:
+        return self.fields.get("stream") is True
+
+    @property
+    def choices(self) -> int:
+        return self.fields.get("n") or 1
+
+    @property
+    def limit(self) -> int | None:
+        return self.fields.get("max_completion_tokens") or self.fields.get("max_tokens")
+
+    def concerns(self, fault: Fault) -> bool:
+        if fault.tokens_over_limit is not None and self.limit is None:
+            return False
+        if fault.only_for == "streams":
+            return self.streams
+        return fault.only_for == "every request" or self.choices > 1
 
 
-def _completion(request: dict[str, Any], answer: Answer, usage: dict[str, int]) -> bytes:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.content}
-    if answer.reasoning_content is not None:
-        message["reasoning_content"] = answer.reasoning_content
-    return _json(
-        {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 0,
-            "model": f"{request['model']}-served",
-            "choices": [{"index": 0, "message": message, "finish_reason": answer.finish_reason}],
-            "usage": usage,
-        }
-    )
+def _read(body: bytes) -> dict[str, Any] | None:
+    """The fields of a request; None where it is none."""
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(fields, dict) or not isinstance(fields.get("model"), str):
+        return None
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
+        return None
+    counts = [fields.get(name) for name in ("n", "max_tokens", "max_completion_tokens")]
+    return fields if all(count is None or (type(count) is int and count > 0) for count in counts) else None
 
 
-def _response(fault: Fault, payload: bytes) -> bytes:
-    headers = (("Content-Type", "application/json"), ("Content-Length", str(len(payload))), *fault.headers)
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return f"HTTP/1.1 {fault.status} Scripted\r\n{lines}\r\n".encode("latin-1") + payload
+def _refuse(fault: Fault, headers: Headers = ()) -> Response:
+    return response(fault.body or b"", fault, headers=headers)
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode("utf-8")
+def _billed(usage: Any) -> tuple[int, int, int] | None:
+    """Prompt, cached and completion tokens of a usage; None where it does not tell them as numbers."""
+    if not isinstance(usage, dict):
+        return None
+    prompt, completed = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not isinstance(prompt, int) or not isinstance(completed, int):
+        return None
+    return prompt, (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0), completed
