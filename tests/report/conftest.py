@@ -148,7 +148,14 @@ def exam_json(rows: list[Row]) -> Row:
         }
     pairs = combinations(("student", "teacher", "answers_only", "base"), 2)
     comparisons = [_comparison(rows, a, b) for a, b in pairs]
-    return {"n": QUESTIONS, "families": list(FAMILIES), "takers": takers, "comparisons": comparisons, "seconds": 48.2}
+    return {
+        "n": QUESTIONS,
+        "max_tokens": 512,
+        "families": list(FAMILIES),
+        "takers": takers,
+        "comparisons": comparisons,
+        "seconds": 48.2,
+    }
 
 
 def _comparison(rows: list[Row], a: str, b: str) -> Row:

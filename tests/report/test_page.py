@@ -232,7 +232,7 @@ def _poison(folder: Path, hostile: str) -> None:
     ("gone", "absent", "headline"),
     [
         (("exam.json",), "the examination", "3,388 replies kept, not examined yet."),
-        (("exam.json", "train"), "the training", "3,388 replies kept, not examined yet."),
+        (("exam.json", "train"), "the training", "3,388 replies kept, not trained on yet."),
         (("exam.json", "train", "check.json"), "what was kept", "3,600 questions asked, not checked yet."),
         (("exam.json", "train", "check.json", "ask.json"), "what was asked", "Nothing has been asked yet."),
         (("recipe.yaml",), "the recipe", "its teacher"),

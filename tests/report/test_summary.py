@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ def test_a_summary_holds_the_stages_figures(run_folder: Path) -> None:
     assert list(summary["seconds"]) == ["ask", "train/sft", "train/answers_only", "exam"]
     exam = json.loads((run_folder / "exam.json").read_text())
     for name, taker in exam["takers"].items():
-        assert summary[name] == {key: taker[key] for key in ("accuracy", "low", "high", "n")}
+        assert summary[name] == {key: taker[key] for key in ("accuracy", "low", "high", "n", "truncated_share")}
+    assert summary["stages"] == ["ask", "check", "train", "exam"]
     assert summary["comparisons"] == exam["comparisons"]
 
 
@@ -65,6 +67,41 @@ def test_the_terminal_shows_the_result_and_where_the_report_lies(run_folder: Pat
     assert "Cost      price: none" in shown
     assert str(run_folder / "report.html") in shown
     assert "answers only" in shown
+
+
+def test_the_terminal_compares_the_student_with_the_others_and_the_files_hold_every_pair(run_folder: Path) -> None:
+    shown = _printed(run_folder)
+    assert [line.partition(":")[0] for line in shown.splitlines() if "McNemar" in line] == [
+        "student against teacher",
+        "student against answers only",
+        "student against base",
+    ]
+    summary = json.loads((run_folder / "summary.json").read_text())
+    assert len(summary["comparisons"]) == 6
+    exam = json.loads((run_folder / "exam.json").read_text())
+    del exam["takers"]["student"]
+    exam["comparisons"] = [one for one in exam["comparisons"] if one["a"] != "student"]
+    (run_folder / "exam.json").write_text(json.dumps(exam))
+    assert len([line for line in _printed(run_folder).splitlines() if "McNemar" in line]) == 3
+
+
+def test_the_terminal_says_what_was_cut_by_the_limit(run_folder: Path) -> None:
+    path = run_folder / "exam.json"
+    exam = json.loads(path.read_text())
+    for taker in exam["takers"].values():
+        taker["truncated_share"] = 0.0
+    path.write_text(json.dumps(exam))
+    assert "cut" not in _printed(run_folder).split("Asked")[0]
+    exam["takers"]["base"]["truncated_share"] = 0.25
+    path.write_text(json.dumps(exam))
+    shown = _printed(run_folder, 200)
+    assert re.search(r"taker +right +95 % interval +questions +cut", shown)
+    assert re.search(r"base .* 600 +25.0 %", shown)
+    assert re.search(r"student .* 600 +0.0 %", shown)
+    assert (
+        "Warning  Replies cut by exam.max_tokens (512) count as wrong (base 25.0 %). "
+        "Raise it: --set exam.max_tokens=1024."
+    ) in shown
 
 
 def test_the_terminal_shows_a_hostile_name_as_text(run_folder: Path) -> None:

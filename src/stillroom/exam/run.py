@@ -53,6 +53,7 @@ def exam(
     )
     report = {
         "n": len(questions),
+        "max_tokens": settings.max_tokens,
         "families": sorted({question.family for question in questions if question.family}),
         "takers": {one.taker: one.figures() for one in marks},
         "comparisons": [{"a": a.taker, "b": b.taker, **asdict(compare(a.right, b.right))} for a, b in _pairs(marks)],

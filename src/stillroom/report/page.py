@@ -153,11 +153,12 @@ def _finding(comparison: Comparison) -> dict[str, Any]:
 
 def _absent(run: RunFiles) -> list[tuple[str, str]]:
     """The parts that this page cannot have yet, each with the file that it would be read from."""
+    method = run.recipe.method if run.recipe else "sft"
     parts = [
         ("what was asked", "ask.json", run.asked),
         ("what was kept", "check.json", run.checked),
-        ("the training", "train/sft/train.json", run.trained),
-        ("the examination", "exam.json", run.examined),
+        ("the training", f"train/{method}/train.json", run.trained or not run.has("train")),
+        ("the examination", "exam.json", run.examined or not run.has("exam")),
         ("the recipe", "recipe.yaml", run.recipe),
     ]
     return [(part, file) for part, file, there in parts if not there]

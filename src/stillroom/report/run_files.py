@@ -122,6 +122,7 @@ class Examined(StageFile):
     """exam.json"""
 
     n: int
+    max_tokens: int | None = None
     families: tuple[str, ...] = ()
     takers: dict[str, Taker]
     comparisons: tuple[Comparison, ...] = ()
@@ -129,16 +130,33 @@ class Examined(StageFile):
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """recipe.yaml, as far as a report reads it."""
+
+    text: str
+    name: str | None
+    digest: str | None
+    stages: tuple[str, ...]
+    """`ask` and `check`, and `train` and `exam` where the recipe has them."""
+    method: str
+    """How it trains, `sft` or `answers_only`."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFiles:
     folder: Path
     name: str
-    recipe: str | None
-    recipe_digest: str | None
+    """The recipe's, or the folder's where there is no recipe."""
+    recipe: Recipe | None
     asked: Asked | None
     checked: Checked | None
     trained: dict[str, Trained]
     """By method; methods in alphabetical order, `sft` before the others."""
     examined: Examined | None
+
+    def has(self, stage: str) -> bool:
+        """Whether the run's recipe has this stage; any stage may be, where there is no recipe."""
+        return self.recipe is None or stage in self.recipe.stages
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -148,15 +166,14 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder.", "Name the folder of a run, for example runs/demo.")
-    recipe, name, recipe_digest = _read_recipe(folder)
+    recipe = _read_recipe(folder / "recipe.yaml")
     trained = {}
     for path in sorted((folder / "train").glob("*/train.json"), key=lambda path: (path.parent.name != "sft", path)):
         trained[path.parent.name] = _read(path, Trained)
     return RunFiles(
         folder=folder,
-        name=name,
+        name=(recipe.name if recipe else None) or folder.resolve().name,
         recipe=recipe,
-        recipe_digest=recipe_digest,
         asked=_read_if_there(folder / "ask.json", Asked),
         checked=_read_if_there(folder / "check.json", Checked),
         trained=trained,
@@ -183,21 +200,24 @@ def _read(path: Path, model: type[File]) -> File:
         ) from error
 
 
-def _read_recipe(folder: Path) -> tuple[str | None, str, str | None]:
-    """The text of the resolved recipe, the run's name (the folder's, where the recipe has none), and the digest."""
-    fallback = folder.resolve().name
-    path = folder / "recipe.yaml"
+def _read_recipe(path: Path) -> Recipe | None:
     if not path.exists():
-        return None, fallback, None
+        return None
     text = path.read_text(encoding="utf-8", errors="replace")
     first_line = text.partition("\n")[0]
-    recipe_digest = first_line.removeprefix(DIGEST_MARK).strip() if first_line.startswith(DIGEST_MARK) else None
     try:
         recipe = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise StoreError(f"{path} is damaged: {error}.", "Run the recipe again, it is written anew.") from error
-    name = recipe.get("name") if isinstance(recipe, dict) else None
-    if not isinstance(name, str) or not name:
-        return text, fallback, recipe_digest
-    # PyYAML reads an escaped surrogate pair as two halves of a character, and no file can be written with those.
-    return text, name.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), recipe_digest
+    values = recipe if isinstance(recipe, dict) else {}
+    name, training = values.get("name"), values.get("train")
+    if isinstance(name, str):
+        # PyYAML reads an escaped surrogate pair as two halves of a character, and no file can be written with those.
+        name = name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return Recipe(
+        text=text,
+        name=name if isinstance(name, str) else None,
+        digest=first_line.removeprefix(DIGEST_MARK).strip() if first_line.startswith(DIGEST_MARK) else None,
+        stages=("ask", "check", *(stage for stage in ("train", "exam") if values.get(stage) is not None)),
+        method=str(training.get("method", "sft")) if isinstance(training, dict) else "sft",
+    )

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from stillroom import __version__
 from stillroom.report.run_files import RunFiles, read_run
+from stillroom.report.warnings import warnings_of
 from stillroom.report.words import (
     compare_names,
     count,
@@ -20,6 +21,7 @@ from stillroom.report.words import (
     headline,
     in_order,
     interval,
+    is_taker,
     money,
     p_value,
     percent,
@@ -32,6 +34,7 @@ from stillroom.report.words import (
 from stillroom.store.files import write_json
 
 SUMMARY = "summary.json"
+TAKER_KEYS = {"accuracy", "low", "high", "n", "truncated_share"}
 
 
 def summarise(folder: Path) -> dict[str, Any]:
@@ -55,8 +58,9 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
     }
     summary: dict[str, Any] = {
         "name": run.name,
-        "recipe_digest": run.recipe_digest,
+        "recipe_digest": run.recipe.digest if run.recipe else None,
         "stillroom": __version__,
+        "stages": list(run.recipe.stages) if run.recipe else None,
         "asked": asked.asked if asked else None,
         "replies": asked.replies if asked else None,
         "kept": checked.kept if checked else None,
@@ -65,27 +69,33 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
         "price_id": asked.price_id if asked else None,
         "seconds": {stage: value for stage, value in seconds.items() if value is not None},
         "comparisons": [comparison.model_dump() for comparison in examined.comparisons] if examined else None,
+        "warnings": warnings_of(run),
     }
     takers = examined.takers if examined else {}
     for name in in_order(list(takers)):
         # setdefault: a taker that is called like one of the keys above does not replace it. exam.json holds it.
-        summary.setdefault(name, takers[name].model_dump(include={"accuracy", "low", "high", "n"}))
+        summary.setdefault(name, takers[name].model_dump(include=TAKER_KEYS))
     return summary
 
 
 def print_summary(summary: dict[str, Any], console: Console, report: Path | None = None) -> None:
-    """Print the result, the examination's table, what was kept and what it cost, and where the report lies."""
+    """Print the result, the examination's table, what was kept and what it cost, warnings, where the report lies.
+
+    Of the comparisons only the student's are printed, where there is one: exam.json and the page have them all.
+    """
     console.print()
     console.print(Text(headline(summary), style="bold"))
-    takers = in_order([key for key, value in summary.items() if _is_accuracy(value)])
+    takers = in_order([key for key, value in summary.items() if is_taker(value)])
     if takers:
         console.print()
         console.print(_exam_table(summary, takers))
-        for comparison in summary["comparisons"] or []:
+        for comparison in _asked_for(summary["comparisons"] or []):
             console.print(_comparison_line(comparison))
         console.print()
     for line in _account(summary):
         console.print(Text(line))
+    if summary["warnings"]:
+        console.print(_warnings(summary["warnings"]))
     if report is not None:
         console.print(Text.assemble("Report    ", (str(report), "bold")), soft_wrap=True)
 
@@ -96,16 +106,28 @@ def _exam_table(summary: dict[str, Any], takers: list[str]) -> Table:
     table.add_column("right", justify="right")
     table.add_column("95 % interval", justify="right")
     table.add_column("questions", justify="right")
+    some_are_cut = any(summary[name]["truncated_share"] for name in takers)
+    if some_are_cut:
+        table.add_column("cut", justify="right")
     for name in takers:
         row = summary[name]
-        style = "bold" if name == "student" else ""
-        label = Text(visible(short(taker_name(name))))
-        table.add_row(label, percent(row["accuracy"]), interval(row["low"], row["high"]), count(row["n"]), style=style)
+        cells = [percent(row["accuracy"]), interval(row["low"], row["high"]), count(row["n"])]
+        if some_are_cut:
+            cells.append(percent(row["truncated_share"]))
+        table.add_row(Text(visible(short(taker_name(name)))), *cells, style="bold" if name == "student" else "")
     return table
 
 
-def _is_accuracy(value: Any) -> bool:
-    return isinstance(value, dict) and {"accuracy", "low", "high", "n"} <= value.keys()
+def _asked_for(comparisons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The student against each of the others; where no student was examined, every pair."""
+    return [one for one in comparisons if "student" in (one["a"], one["b"])] or comparisons
+
+
+def _warnings(warnings: list[str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for warning in warnings:
+        table.add_row(Text("Warning", style="bold yellow"), Text(visible(warning)))
+    return table
 
 
 def _comparison_line(comparison: dict[str, Any]) -> Text:

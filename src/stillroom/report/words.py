@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,40 +86,69 @@ def duration(seconds: float | None) -> str:
     return f"{minutes}{SPACE}min {rest}{SPACE}s"
 
 
+def is_taker(value: Any) -> bool:
+    """Whether a value of a summary is a taker's accuracy."""
+    return isinstance(value, dict) and {"accuracy", "low", "high", "n"} <= value.keys()
+
+
 def headline(summary: dict[str, Any]) -> str:
-    """The result in one short sentence: the student against its teacher where both were examined."""
-    student, teacher = summary.get("student"), summary.get("teacher")
-    if student and teacher:
-        return f"The student answers {percent(student['accuracy'])} right, its teacher {percent(teacher['accuracy'])}."
-    if student:
-        return f"The student answers {percent(student['accuracy'])} right."
+    """The result in one short sentence: the student against its teacher where both were examined.
+
+    What the recipe does not have is not spoken of.
+    """
+    takers = in_order([key for key, value in summary.items() if is_taker(value)])
+    if takers:
+        pair = [taker for taker in ("student", "teacher") if taker in takers] if "student" in takers else takers[:2]
+        first, *others = pair
+        said = f"{_subject(first, takers)} answers {percent(summary[first]['accuracy'])} right"
+        also = "".join(f", {_subject(other, takers)} {percent(summary[other]['accuracy'])}" for other in others)
+        return _capital(f"{said}{also}.")
     if summary["kept"] is not None:
-        return f"{counted(summary['kept'], 'reply', 'replies')} kept, not examined yet."
+        kept = f"{counted(summary['kept'], 'reply', 'replies')} kept"
+        return f"{kept}, not {_waiting(summary)} yet." if _waiting(summary) else f"{kept}."
     if summary["asked"] is not None:
         return f"{counted(summary['asked'], 'question', 'questions')} asked, not checked yet."
     return "Nothing has been asked yet."
 
 
-def result_sentence(summary: dict[str, Any]) -> str | None:
-    """The whole result in one sentence, every accuracy with its 95 % interval; None without an examination."""
+def _waiting(summary: dict[str, Any]) -> str | None:
+    """What the recipe has next for the traces: `trained on`, `examined` or nothing more."""
+    stages = summary["stages"] or ()
+    if "train" in stages and not any(stage.startswith("train/") for stage in summary["seconds"]):
+        return "trained on"
+    return "examined" if "exam" in stages else None
+
+
+def _subject(taker: str, takers: Sequence[str]) -> str:
+    """A taker as a sentence speaks of it, beside the other takers that there are."""
+    beside_a_student = "student" in takers
     said = {
         "student": "the student",
-        "teacher": "its teacher",
-        "base": "the base model it was trained from",
-        "answers_only": "the same base trained on the answers alone",
+        "teacher": "its teacher" if beside_a_student else "the teacher",
+        "base": "the base model it was trained from" if beside_a_student else "the base model",
+        "answers_only": f"the {'same ' if beside_a_student else ''}base trained on the answers alone",
     }
-    present = [taker for taker in said if taker in summary]
+    return said.get(taker) or short(taker)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
+
+
+def result_sentence(summary: dict[str, Any]) -> str | None:
+    """The whole result in one sentence, every accuracy with its 95 % interval; None without an examination."""
+    present = [taker for taker in ("student", "teacher", "base", "answers_only") if taker in summary]
     if not present:
         return None
     first = summary[present[0]]
     parts = []
     for taker in present:
-        part = f"{said[taker]} answers " if taker == present[0] else f"{said[taker]} "
+        part = f"{_subject(taker, present)} answers " if taker == present[0] else f"{_subject(taker, present)} "
         same_n = "" if taker != present[0] else f" of {counted(first['n'], 'question', 'questions')} right"
         row = summary[taker]
         parts.append(f"{part}{percent(row['accuracy'])}{same_n} ({interval(row['low'], row['high'])})")
     text = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
-    return text[0].upper() + text[1:] + "."
+    return _capital(text) + "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +173,7 @@ def compare(comparison: Comparison) -> Finding:
     shown = comparison.p_value < P_SHOWN
     verdict = f"{a} does better than {b}" if shown else f"no difference shown between {a} and {b}"
     return Finding(
-        verdict=verdict[0].upper() + verdict[1:],
+        verdict=_capital(verdict),
         difference=f"{points(difference)} ({_signed(low)} to {_signed(high)})",
         meaning=(
             f"If the two were equally good, a split at least this uneven would come up {chance(comparison.p_value)} "

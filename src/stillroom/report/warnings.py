@@ -1,0 +1,93 @@
+"""What a person should know before trusting a run's figures, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stillroom.report.run_files import Checked, Examined, RunFiles, Trained
+from stillroom.report.words import count, counted, in_order, percent, reason, short, taker_name
+
+MOSTLY_REJECTED = 0.8
+"""From this share of rejected replies on, something is wrong with the questions, the teacher or the settings."""
+FEW_TRACES = 100
+"""With fewer traces than this, a student learns little."""
+LEFT_OUT = 0.1
+"""From this share of traces that training leaves out on, it is worth a word."""
+
+SELECTED_AWAY = "not_selected"
+"""Right replies that the recipe did not want: no fault of theirs."""
+
+REMEDIES = {
+    "failed": "Run the recipe again: calls that failed are tried again.",
+    "refused": "Word the questions differently, or ask another teacher.",
+    "empty": "Raise ask.max_tokens if the reasoning uses all of it, or ask another teacher.",
+    "truncated": "Raise ask.max_tokens: only the replies that were cut are asked for again.",
+    "no_reasoning": "Turn the teacher's thinking on (teacher.extra_body), or leave check.require_reasoning off.",
+    "summary_reasoning": "Ask a teacher that shows its reasoning, or set check.accept_summaries.",
+    "broken_think_block": "Look at the teacher's chat template, or ask another teacher.",
+    "empty_answer": "Raise ask.max_tokens if the reasoning uses all of it, or ask another teacher.",
+    "wrong": "Either the teacher cannot do these questions, or their answers or kinds are not what they ask for.",
+    "unsure": "Give the questions the kind that fits their answers, or have them say how to mark the final answer.",
+    "unverifiable": "Give the questions a kind that can be verified, or kind: none to keep every reply.",
+    "duplicate": "Raise ask.temperature, or ask for fewer samples.",
+}
+
+
+def warnings_of(run: RunFiles) -> list[str]:
+    """One or two sentences each; none for a run of which nothing needs to be said."""
+    return [
+        *(_rejected(run.checked, run.name) if run.checked else ()),
+        *(_few_traces(run.checked) if run.checked and run.has("train") else ()),
+        *(warning for training in run.trained.values() for warning in _left_out(training)),
+        *(_failed(run.examined) if run.examined else ()),
+        *(_cut(run.examined) if run.examined else ()),
+    ]
+
+
+def _rejected(checked: Checked, run: str) -> Iterator[str]:
+    reasons = {name: number for name, number in checked.rejected.items() if name != SELECTED_AWAY and number}
+    rejected = sum(reasons.values())
+    if rejected and rejected >= MOSTLY_REJECTED * checked.rows:
+        main = max(reasons, key=lambda name: reasons[name])
+        yield (
+            f"{_of(rejected, checked.rows, 'reply', 'replies')} were rejected, most of them as {reason(main)} "
+            f"({count(reasons[main])}). {REMEDIES.get(main, '')} `stillroom look {short(run)}` shows some."
+        )
+
+
+def _few_traces(checked: Checked) -> Iterator[str]:
+    if checked.kept < FEW_TRACES:
+        yield (
+            f"Only {counted(checked.kept, 'trace', 'traces')} to train on: a student learns little from so few. "
+            "Ask more questions, or more samples of each (ask.samples)."
+        )
+
+
+def _left_out(training: Trained) -> Iterator[str]:
+    too_long = training.skipped.get("too_long", 0)
+    together = too_long + (training.traces or 0)
+    if too_long and too_long >= LEFT_OUT * together:
+        yield (
+            f"{_of(too_long, together, 'trace', 'traces')} are longer than train.max_tokens and were not trained on "
+            f"({short(training.method)}). Raise it."
+        )
+
+
+def _failed(examined: Examined) -> Iterator[str]:
+    failed = {name: taker.failed for name, taker in examined.takers.items() if taker.failed}
+    if failed:
+        who = ", ".join(f"{short(taker_name(name))} {count(failed[name])}" for name in in_order(list(failed)))
+        yield f"Calls of the examination failed and count as not right ({who}). Run the recipe again."
+
+
+def _cut(examined: Examined) -> Iterator[str]:
+    cut = {name: taker.truncated_share for name, taker in examined.takers.items() if taker.truncated_share}
+    if cut:
+        who = ", ".join(f"{short(taker_name(name))} {percent(cut[name])}" for name in in_order(list(cut)))
+        limit = examined.max_tokens
+        known, larger = (f" ({limit})", f": --set exam.max_tokens={2 * limit}") if limit else ("", "")
+        yield f"Replies cut by exam.max_tokens{known} count as wrong ({who}). Raise it{larger}."
+
+
+def _of(part: int, whole: int, one: str, many: str) -> str:
+    return f"{count(part)} of {counted(whole, one, many)} ({percent(part / whole)})"
