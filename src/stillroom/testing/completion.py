@@ -55,6 +55,16 @@ def completion(request: dict[str, Any], answers: Sequence[Answer], serial: int) 
     }
 
 
+def billed_tokens(usage: Any) -> tuple[int, int, int] | None:
+    """Prompt, cached and completion tokens of a usage; None where it does not tell them as numbers."""
+    if not isinstance(usage, dict):
+        return None
+    prompt, completed = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not isinstance(prompt, int) or not isinstance(completed, int):
+        return None
+    return prompt, (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0), completed
+
+
 def body_of(reply: Completion, fault: Fault) -> bytes:
     if fault.odd_bytes is None:
         return orjson.dumps(reply)

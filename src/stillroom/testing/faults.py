@@ -11,10 +11,18 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from stillroom.testing import rewrites
 from stillroom.testing.rewrites import Completion
+
+Status = Annotated[int, Field(ge=200, le=599)]
+Seconds = Annotated[float, Field(ge=0)]
+Part = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+"""A script's values are held to these ranges; 0 pieces or half a choice make no sense in a test either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class Fault:
     """Seconds over which the pieces are sent."""
     stall_s: float = 0.0
     """Seconds of silence in the middle of the response."""
-    send_part: float = 1.0
+    send_part: Part = 1.0
     """The part of the response's bytes that is sent before the connection ends."""
     ending: Literal["reset", "close"] = "reset"
     """How the connection ends when only a part is sent: with an RST, or as if all were well (FIN)."""
@@ -69,7 +77,7 @@ class Fault:
 
 
 def http_error(
-    status: int,
+    status: Status,
     message: str = "an error",
     *,
     code: str | int | None = None,
@@ -80,7 +88,7 @@ def http_error(
     return _error("http_error", status, message, code=code, retry_after=retry_after, charged=charged)
 
 
-def rate_limited(retry_after: str | float | None = None, *, date_in_s: float | None = None) -> Fault:
+def rate_limited(retry_after: str | float | None = None, *, date_in_s: Seconds | None = None) -> Fault:
     """429, with Retry-After as it is given, as the date that is so many seconds away, or without."""
     return _error("rate_limited", 429, "too many requests", retry_after=retry_after, retry_date_s=date_in_s)
 
@@ -140,12 +148,12 @@ def reset() -> Fault:
     return Fault("reset", send_part=0.0, charged=True)
 
 
-def cut_off(part: float = 0.5) -> Fault:
+def cut_off(part: Part = 0.5) -> Fault:
     """A part of a response, streaming or not, then a reset."""
     return Fault("cut_off", send_part=part, charged=True)
 
 
-def hung_up(part: float = 0.0) -> Fault:
+def hung_up(part: Part = 0.0) -> Fault:
     """A part of a response, then the connection is closed in good order."""
     return Fault("hung_up", send_part=part, ending="close", charged=True)
 
@@ -155,22 +163,22 @@ def never_answered() -> Fault:
     return Fault("never_answered", wait_s=math.inf, charged=True)
 
 
-def slow(seconds: float) -> Fault:
+def slow(seconds: Seconds) -> Fault:
     """The right reply, after this much silence."""
     return Fault("slow", wait_s=seconds, charged=True)
 
 
-def slow_bytes(seconds: float = 2.0, pieces: int = 20) -> Fault:
+def slow_bytes(seconds: Seconds = 2.0, pieces: Count = 20) -> Fault:
     """The right reply, in pieces."""
     return Fault("slow_bytes", pieces=pieces, pieces_s=seconds, charged=True)
 
 
-def stalled(seconds: float) -> Fault:
+def stalled(seconds: Seconds) -> Fault:
     """Half of the right reply, streaming or not; after this much silence, the rest."""
     return Fault("stalled", stall_s=seconds, charged=True)
 
 
-def blank_lines(count: int = 20, seconds: float = 0.0) -> Fault:
+def blank_lines(count: Count = 20, seconds: Seconds = 0.0) -> Fault:
     """The right reply after blank lines that only keep the connection alive."""
     return Fault("blank_lines", leading=(b"\n",) * count, leading_s=seconds, charged=True)
 
@@ -198,16 +206,16 @@ def error_in_body(code: int | str | None = None, message: str = "upstream failed
     return Fault("error_in_body", body=_json({"error": {"message": message, "code": code}}))
 
 
-def raw_body(body: bytes, status: int = 200, *, charged: bool = False) -> Fault:
+def raw_body(body: bytes, status: Status = 200, *, charged: bool = False) -> Fault:
     return Fault("raw_body", status=status, body=body, charged=charged)
 
 
-def huge_body(megabytes: float = 50.0) -> Fault:
+def huge_body(megabytes: Annotated[float, Field(ge=0, le=1000)] = 50.0) -> Fault:
     """The right reply, with one word of this length at its end."""
     return _rewritten("huge_body", partial(rewrites.content_padded, megabytes=megabytes))
 
 
-def empty_choices(prompt_tokens: int = 9) -> Fault:
+def empty_choices(prompt_tokens: Count = 9) -> Fault:
     """No choices, but a bill."""
     return _rewritten("empty_choices", partial(rewrites.choices_removed, prompt_tokens=prompt_tokens))
 
@@ -251,12 +259,12 @@ def unclosed_think() -> Fault:
     return _rewritten("unclosed_think", rewrites.think_block_opened)
 
 
-def fewer_choices(count: int = 1) -> Fault:
+def fewer_choices(count: Count = 1) -> Fault:
     """No more choices than this, where several choices are asked for."""
     return Fault("fewer_choices", only_for="several choices", most_choices=count, charged=True)
 
 
-def limit_ignored(tokens: int = 10) -> Fault:
+def limit_ignored(tokens: Count = 10) -> Fault:
     """An answer that is so many tokens longer than the request allows, with finish reason `stop`."""
     return Fault("limit_ignored", tokens_over_limit=tokens, charged=True)
 
@@ -269,7 +277,7 @@ def other_model(model: str = "another-model", fingerprint: str = "fp_another") -
 # -- streams ---------------------------------------------------------------------------------------------------------
 
 
-def keep_alive_comments(count: int = 5, seconds: float = 0.0) -> Fault:
+def keep_alive_comments(count: Count = 5, seconds: Seconds = 0.0) -> Fault:
     """For streams: comments before the first event, and one after each."""
     return Fault(
         "keep_alive_comments",
@@ -297,12 +305,12 @@ def error_in_stream(code: int | str | None = 502, message: str = "upstream faile
     return Fault("error_in_stream", only_for="streams", rewrite_events=rewrite, charged=True)
 
 
-def tiny_chunks(count: int = 1000) -> Fault:
+def tiny_chunks(count: Count = 1000) -> Fault:
     """For streams: the text of each choice in so many pieces; some are empty where it has fewer characters."""
     return Fault("tiny_chunks", only_for="streams", deltas=count, charged=True)
 
 
-def split_think_tags(characters: int = 3) -> Fault:
+def split_think_tags(characters: Count = 3) -> Fault:
     """For streams: the reasoning in a think block of the content, in pieces so short that no tag comes whole."""
     rewrite = rewrites.think_block_written
     return Fault("split_think_tags", only_for="streams", rewrite=rewrite, delta_characters=characters, charged=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from stillroom.testing.response import Response
 
@@ -24,19 +24,21 @@ class HttpRequest:
     body: bytes
 
 
-class Handler(Protocol):
-    def receive(self, request: HttpRequest) -> Response: ...
-
-    def finished(self) -> None:
-        """The response to one request is sent, or its client has hung up."""
-        ...
-
-
 class Connection(asyncio.Protocol):
-    """One client's connection: its requests one after the other, until a side hangs up."""
+    """One client's connection: its requests one after the other, until a side hangs up.
 
-    def __init__(self, handler: Handler, open_connections: set[Connection]) -> None:
-        self._handler = handler
+    receive: gives the response to a request. finished: is called once for each of them, when the response is sent or
+    the client has hung up. open_connections: the connection is among them while it is open.
+    """
+
+    def __init__(
+        self,
+        receive: Callable[[HttpRequest], Response],
+        finished: Callable[[], None],
+        open_connections: set[Connection],
+    ) -> None:
+        self._receive = receive
+        self._finished = finished
         self._open_connections = open_connections
         self._received = bytearray()
         self._sending: asyncio.Task[None] | None = None
@@ -69,7 +71,7 @@ class Connection(asyncio.Protocol):
     def _serve(self) -> None:
         """Answer what has come, until an answer takes time or no request is whole."""
         while self._sending is None and not self._transport.is_closing() and (request := self._next_request()):
-            response = self._handler.receive(request)
+            response = self._receive(request)
             if response.ending == "keep" and _is_last(request):
                 response = Response(response.pieces, "close")
             if len(response.pieces) == 1 and response.pieces[0][0] == 0:
@@ -89,13 +91,13 @@ class Connection(asyncio.Protocol):
     def _sent(self, task: asyncio.Task[None], response: Response) -> None:
         self._sending = None
         if task.cancelled():  # the client hung up, or the teacher stops
-            self._handler.finished()
+            self._finished()
         else:
             self._finish(response)
             self._serve()
 
     def _finish(self, response: Response) -> None:
-        self._handler.finished()
+        self._finished()
         if response.ending == "close":
             self._transport.close()
         elif response.ending == "reset":

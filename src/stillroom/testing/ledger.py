@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -68,6 +68,7 @@ class Ledger:
     def __init__(self, price: Price | None = None, path: Path | None = None) -> None:
         self.entries: list[LedgerEntry] = []
         self.charged_usd = Decimal(0)
+        self.prompt_tokens = 0
         self.charged_tokens = 0
         """Completion tokens."""
         self.by_fault: Counter[str] = Counter()
@@ -77,6 +78,7 @@ class Ledger:
     def add(self, entry: LedgerEntry) -> None:
         self.entries.append(entry)
         self.charged_usd += entry.charged_usd
+        self.prompt_tokens += entry.prompt_tokens
         self.charged_tokens += entry.completion_tokens
         if entry.fault is not None:
             self.by_fault[entry.fault] += 1
@@ -91,12 +93,6 @@ class Ledger:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def read_ledger(path: Path) -> Iterator[LedgerEntry]:

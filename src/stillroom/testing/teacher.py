@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -26,7 +26,8 @@ import orjson
 
 from stillroom.base.errors import ServeError
 from stillroom.testing.answer import Answer, Answers, beyond_limit, short_answer, within_limit
-from stillroom.testing.completion import body_of, completion, events_of, text_of
+from stillroom.testing.call import Call, read_call
+from stillroom.testing.completion import billed_tokens, body_of, completion, events_of
 from stillroom.testing.faults import Fault, http_error
 from stillroom.testing.http import Connection, HttpRequest
 from stillroom.testing.ledger import Ledger, LedgerEntry, Price
@@ -103,6 +104,17 @@ class MisbehavingTeacher:
         self.most_in_flight = 0
         self.base_url = ""
 
+    def summary(self) -> dict[str, Any]:
+        """The books in brief, as plain values."""
+        return {
+            "requests": self.requests,
+            "most_in_flight": self.most_in_flight,
+            "prompt_tokens": self._books.prompt_tokens,
+            "completion_tokens": self._books.charged_tokens,
+            "charged_usd": format(self._books.charged_usd, "f"),
+            "by_fault": dict(self._books.by_fault),
+        }
+
     @property
     def ledger(self) -> list[LedgerEntry]:
         """Every call, in the order of arrival."""
@@ -146,7 +158,9 @@ class MisbehavingTeacher:
 
     async def _serve(self, listener: socket.socket) -> None:
         connections: set[Connection] = set()
-        server = await self._loop.create_server(lambda: Connection(self, connections), sock=listener)
+        server = await self._loop.create_server(
+            lambda: Connection(self._receive, self._finished, connections), sock=listener
+        )
         await self._stop.wait()
         server.close()
         for connection in connections:
@@ -156,7 +170,7 @@ class MisbehavingTeacher:
 
     # -- one request ------------------------------------------------------------------------------------------------
 
-    def receive(self, request: HttpRequest) -> Response:
+    def _receive(self, request: HttpRequest) -> Response:
         """What is sent for one request, which is entered into the books."""
         others = self.in_flight
         self.in_flight += 1
@@ -168,20 +182,19 @@ class MisbehavingTeacher:
             return _refuse(http_error(404, f"nothing at {request.path}"))
         if "transfer-encoding" in request.headers:
             return _refuse(http_error(411, "a request must say the length of its body"))
-        fields = _read(request.body)
-        if fields is None:
+        call = read_call(request.body, request.headers)
+        if call is None:
             return _refuse(http_error(400, "the body is not a request for a chat completion"))
-        question = text_of(fields["messages"][-1])
         self.requests += 1
-        self.by_question[question] += 1
-        self.bodies.append(fields)
-        self.headers.append(request.headers)
-        return self._respond(_Call(fields, question, request.headers), others)
+        self.by_question[call.question] += 1
+        self.bodies.append(call.fields)
+        self.headers.append(call.headers)
+        return self._respond(call, others)
 
-    def finished(self) -> None:
+    def _finished(self) -> None:
         self.in_flight -= 1
 
-    def _respond(self, call: _Call, others: int) -> Response:
+    def _respond(self, call: Call, others: int) -> Response:
         now = time.time()
         refused, headers = self._refusal(call, others, now)
         if refused is not None:
@@ -203,7 +216,7 @@ class MisbehavingTeacher:
             content = body_of(reply, conduct)
         return response(content, conduct, headers=headers, delay_s=delay_s)
 
-    def _refusal(self, call: _Call, others: int, now: float) -> tuple[Fault | None, Headers]:
+    def _refusal(self, call: Call, others: int, now: float) -> tuple[Fault | None, Headers]:
         """Why the call is not answered, whatever its question is; and the headers that tell of limits."""
         key, model = call.headers.get("authorization"), call.fields["model"]
         if self._api_key is not None and key != f"Bearer {self._api_key}":
@@ -235,7 +248,7 @@ class MisbehavingTeacher:
             return self._faults.popleft()
         return self._rules.fault_for(question, drawn) or self._always
 
-    def _reply(self, call: _Call, conduct: Fault) -> tuple[Completion, tuple[int, int, int]]:
+    def _reply(self, call: Call, conduct: Fault) -> tuple[Completion, tuple[int, int, int]]:
         """The completion, and the tokens that it costs: of the prompt, of that from a cache, of the choices."""
         count = call.choices if conduct.most_choices is None else min(call.choices, conduct.most_choices)
         answers = self._answers(call.question, count)
@@ -247,7 +260,7 @@ class MisbehavingTeacher:
         counted = reply["usage"]
         if conduct.rewrite is not None:
             reply = conduct.rewrite(reply)
-        return reply, _billed(reply.get("usage")) or _billed(counted) or _NOTHING
+        return reply, billed_tokens(reply.get("usage")) or billed_tokens(counted) or _NOTHING
 
     def _answers(self, question: str, count: int) -> list[Answer]:
         answers = self._answer(question)
@@ -257,7 +270,7 @@ class MisbehavingTeacher:
         self._given[question] = given + count
         return [answers[(given + index) % len(answers)] for index in range(count)]
 
-    def _enter(self, call: _Call, fault: Fault | None, tokens: tuple[int, int, int]) -> None:
+    def _enter(self, call: Call, fault: Fault | None, tokens: tuple[int, int, int]) -> None:
         unheard = fault is not None and (fault.send_part == 0 or fault.wait_s == math.inf)
         self._books.add(
             LedgerEntry(
@@ -274,58 +287,5 @@ class MisbehavingTeacher:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A request for a chat completion."""
-
-    fields: dict[str, Any]
-    question: str
-    headers: dict[str, str]
-
-    @property
-    def streams(self) -> bool:
-        return self.fields.get("stream") is True
-
-    @property
-    def choices(self) -> int:
-        return self.fields.get("n") or 1
-
-    @property
-    def limit(self) -> int | None:
-        return self.fields.get("max_completion_tokens") or self.fields.get("max_tokens")
-
-    def concerns(self, fault: Fault) -> bool:
-        if fault.tokens_over_limit is not None and self.limit is None:
-            return False
-        if fault.only_for == "streams":
-            return self.streams
-        return fault.only_for == "every request" or self.choices > 1
-
-
-def _read(body: bytes) -> dict[str, Any] | None:
-    """The fields of a request; None where it is none."""
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(fields, dict) or not isinstance(fields.get("model"), str):
-        return None
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
-        return None
-    counts = [fields.get(name) for name in ("n", "max_tokens", "max_completion_tokens")]
-    return fields if all(count is None or (type(count) is int and count > 0) for count in counts) else None
-
-
 def _refuse(fault: Fault, headers: Headers = ()) -> Response:
     return response(fault.body or b"", fault, headers=headers)
-
-
-def _billed(usage: Any) -> tuple[int, int, int] | None:
-    """Prompt, cached and completion tokens of a usage; None where it does not tell them as numbers."""
-    if not isinstance(usage, dict):
-        return None
-    prompt, completed = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not isinstance(prompt, int) or not isinstance(completed, int):
-        return None
-    return prompt, (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0), completed
