@@ -291,6 +291,23 @@ def serve(
     pipeline.serve(_models(model), host, port, threads)
 
 
+@command("teacher", "stillroom teacher --script faults.yaml --port 8012")
+def teacher(
+    script: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What it does wrong, see docs/testing.md; nothing if not given.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any port that is free.")] = 0,
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append every call, with its cost, to this file as JSON.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """A stand-in for a model's API that misbehaves as told, to test a client. Ctrl-C ends it and shows the bill."""
+    from stillroom.testing.command import run_teacher
+
+    run_teacher(script, port=port, ledger=ledger, as_json=as_json)
+
+
 def _models(named: list[str]) -> dict[str, Path]:
     models: dict[str, Path] = {}
     for entry in named:
