@@ -96,6 +96,16 @@ def test_the_resolved_recipe_lies_in_the_run(recipe: Callable[..., Path]) -> Non
     assert kept == load_recipe(path, ["ask.samples=2"])
 
 
+def test_what_to_be_wary_of_is_said_at_once_and_at_the_end(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(lambda _: Answer("no idea")) as teacher:
+        result = stillroom("run", recipe(teacher.base_url))
+    assert result.exit_code == 0, result.stderr
+    said = "12 of 12 replies (100.0\N{NO-BREAK SPACE}%) were rejected, most of them as"
+    assert f"check: warning: {said}" in result.stderr
+    assert "Warning   12 of 12 replies" in result.stdout
+    assert said in json.loads(Path("runs/sums/summary.json").read_text())["warnings"][0]
+
+
 def test_what_is_done_is_not_done_again(recipe: Callable[..., Path]) -> None:
     with MisbehavingTeacher(adds) as teacher:
         path = recipe(teacher.base_url)

@@ -20,14 +20,15 @@ def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str], mo
             now[0] += 1 / 64
             progress.update("ask", done, 1920, cost_usd="0.31", nothing=None)
         progress.update("check", 0, 0, skipped="nothing has changed")
+        progress.update("check", 0, 0, warning="19 of 20 were rejected.")
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
     assert lines[0] == "ask: 0 of 1,920"
     assert lines[1] == "ask: 640 of 1,920, 64 a second, 0:20 left, cost usd 0.31"
     assert lines[3] == "ask: 1,920 of 1,920, 64 a second, cost usd 0.31"
-    assert lines[-1] == "check: nothing has changed, skipped"
-    assert len(lines) == 5
+    assert lines[-2:] == ["check: nothing has changed, skipped", "check: warning: 19 of 20 were rejected."]
+    assert len(lines) == 6
 
 
 def test_bars_on_a_terminal() -> None:

@@ -74,10 +74,17 @@ class Display:
         self._lock = threading.Lock()
         self._paces: dict[str, _Pace] = {}
 
+    def say(self, sentence: str) -> None:
+        with self._lock:
+            self._say(sentence)
+
     def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
         with self._lock:
             if "skipped" in facts:
                 self._say(f"{stage}: {facts['skipped']}, skipped")
+                return
+            if "warning" in facts:
+                self._say(f"{stage}: warning: {facts['warning']}")
                 return
             pace = self._paces.setdefault(stage, _Pace(done))
             if pace.due(done, total, self._between_s):

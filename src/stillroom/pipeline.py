@@ -34,6 +34,8 @@ from stillroom.exam.paper import read_paper, refuse_overlap
 from stillroom.exam.run import exam as exam_stage
 from stillroom.recipe import CLASSROOM, ClassroomSource, Recipe, Source, load_recipe
 from stillroom.report.page import summarise, write_report
+from stillroom.report.run_files import read_run
+from stillroom.report.warnings import warnings_of_check
 from stillroom.store.files import read_object, write_atomically, write_json
 from stillroom.store.stages import file_digest, is_finished, run_stage
 from stillroom.store.tables import read_questions, read_rows, write_questions
@@ -94,6 +96,8 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
 
     def work() -> bool:
         check_stage(folder, recipe.check, progress)
+        for warning in warnings_of_check(read_run(folder)):  # now, and not only after hours of training
+            progress.update("check", 0, 0, warning=warning)
         return True
 
     inputs = {

@@ -99,7 +99,7 @@ def test_the_terminal_says_what_was_cut_by_the_limit(run_folder: Path) -> None:
     assert re.search(r"base .* 600 +25.0 %", shown)
     assert re.search(r"student .* 600 +0.0 %", shown)
     assert (
-        "Warning  Replies cut by exam.max_tokens (512) count as wrong (base 25.0 %). "
+        "Warning   Replies cut by exam.max_tokens (512) count as wrong (base 25.0 %). "
         "Raise it: --set exam.max_tokens=1024."
     ) in shown
 

@@ -124,7 +124,7 @@ def _asked_for(comparisons: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _warnings(warnings: list[str]) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 3))
     for warning in warnings:
         table.add_row(Text("Warning", style="bold yellow"), Text(visible(warning)))
     return table

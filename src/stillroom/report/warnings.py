@@ -36,12 +36,18 @@ REMEDIES = {
 def warnings_of(run: RunFiles) -> list[str]:
     """One or two sentences each; none for a run of which nothing needs to be said."""
     return [
-        *(_rejected(run.checked, run.name) if run.checked else ()),
-        *(_few_traces(run.checked) if run.checked and run.has("train") else ()),
+        *warnings_of_check(run),
         *(warning for training in run.trained.values() for warning in _left_out(training)),
         *(_failed(run.examined) if run.examined else ()),
         *(_cut(run.examined) if run.examined else ()),
     ]
+
+
+def warnings_of_check(run: RunFiles) -> list[str]:
+    """Those that are known once the replies are checked: before anything is trained on them."""
+    if run.checked is None:
+        return []
+    return [*_rejected(run.checked, run.name), *(_few_traces(run.checked) if run.has("train") else ())]
 
 
 def _rejected(checked: Checked, run: str) -> Iterator[str]:
