@@ -32,30 +32,40 @@ def describe(
 
     `data` is what `model` was given, as plain values; `lines` says where each of them stands.
     """
-    problems = list(dict.fromkeys(_problem(details, model, data, lines) for details in error.errors()))
+    own = [details for details in error.errors() if not _follows_from_its_entries(details)]
+    problems = list(dict.fromkeys(_problem(details, model, data, lines) for details in own))
     if len(problems) == 1:
         return f"{file}: {problems[0]}", "The keys and their values are listed in docs/recipe.md."
     listed = "".join(f"\n  {problem}" for problem in problems)
     return f"{file} has {len(problems)} problems:{listed}\n", "The keys and their values are listed in docs/recipe.md."
 
 
+def _follows_from_its_entries(details: ErrorDetails) -> bool:
+    """Whether a list is called too short only because pydantic leaves out the entries that are wrong themselves."""
+    value = details["input"]
+    return details["type"] == "too_short" and isinstance(value, list) and len(value) >= details["ctx"]["min_length"]
+
+
 def _problem(details: ErrorDetails, model: type[BaseModel], data: Any, lines: Mapping[Path, int]) -> str:
     kind, value = details["type"], details["input"]
     path = _path_in(data, details["loc"], last_may_be_absent=kind == "missing")
+    context = details.get("ctx", {})
+    tag = str(context.get("discriminator")).split("|")[-1].strip(" '")
+    if kind == "union_tag_invalid":
+        path, value = (*path, tag), context["tag"]
     place = ".".join(str(part) for part in path) or "the recipe"
     line = lines.get(path)
     prefix = f"{place} (line {line})" if line else place
     if kind == "extra_forbidden":
         return f"{prefix}: there is no such key{_nearest_key(model, data, path)}"
+    if kind == "union_tag_not_found":
+        return f"{prefix}: {tag} is missing."
     if kind == "missing":
         return f"{prefix}: is missing."
     if kind == "value_error":
         return f"{prefix}: {details['msg'].removeprefix('Value error, ')}."
-    context = details.get("ctx", {})
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        key, value = context["discriminator"].split("|")[-1].strip(" '"), context.get("tag")
-        kinds = context.get("expected_tags")
-        return f"{prefix}: {key} " + (f"should be one of {kinds}{_got(value, path, kinds)}" if kinds else "is missing.")
+    if kind == "union_tag_invalid":
+        return f"{prefix}: should be one of {context['expected_tags']}{_got(value, path, context['expected_tags'])}"
     expected = _EXPECTED.get(kind) or details["msg"].removeprefix("Input ")
     return f"{prefix}: {expected}{_got(value, path, str(context.get('expected', '')))}"
 
