@@ -323,6 +323,10 @@ def test_a_server_that_cannot_start(tmp_path: Path, tiny_model: Path) -> None:
     stopped(
         stillroom("serve", "--model", f"a={tiny_model}", "--model", f"a={tiny_model}"), 2, "Two models are called a"
     )
+    for entry in ("", " ", "a=", "=", f"={tiny_model}"):
+        stopped(stillroom("serve", "--model", entry), 2, f"--model {entry!r} is not of the form NAME=DIR or DIR.")
+    words = ("can't listen on nowhere.invalid port 8000: ", "Listen on 127.0.0.1")
+    stopped(stillroom("serve", "--model", tiny_model, "--host", "nowhere.invalid"), 1, *words)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stopped(stillroom("serve", "--model", tiny_model, "--port", str(port)), 1, str(port), "choose another one")

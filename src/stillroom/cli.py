@@ -312,8 +312,11 @@ def _models(named: list[str]) -> dict[str, Path]:
     models: dict[str, Path] = {}
     for entry in named:
         # A folder's own path may hold an equals sign: what exists is a folder.
-        name, equals, folder = entry.partition("=") if not Path(entry).exists() else ("", "", "")
-        path = Path(folder if equals else entry)
+        name, equals, folder = entry.partition("=") if not (entry and Path(entry).exists()) else ("", "", "")
+        place = folder if equals else entry
+        if not place.strip() or (equals and not name):
+            raise UsageError(f"--model {entry!r} is not of the form NAME=DIR or DIR.", "Write --model student=DIR.")
+        path = Path(place)
         name = name or path.resolve().name
         if name in models:
             raise UsageError(f"Two models are called {name}.", "Give them names: --model a=DIR --model b=DIR.")

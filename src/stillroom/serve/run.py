@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -61,7 +62,12 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ServeError(
-            f"The server can't listen on {host} port {port}: {error.strerror or error}.",
-            "Stop what uses that port, or choose another one.",
-        ) from error
+        why = (error.strerror or str(error)).partition(" (while attempting")[0]
+        remedies = {
+            errno.EADDRINUSE: "Stop what uses that port, or choose another one.",
+            errno.EACCES: "Choose a port from 1024 on, or 0 for a free one.",
+        }
+        remedy = remedies.get(
+            error.errno or 0, "Listen on 127.0.0.1, or on 0.0.0.0 for every address that this machine has."
+        )
+        raise ServeError(f"The server can't listen on {host} port {port}: {why}.", remedy) from error
