@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from stillroom import __version__
-from stillroom.ask.distinct import Distinct
+from stillroom.ask.distinct import Distinct, Place
 from stillroom.ask.run import ask as ask_stage
 from stillroom.ask.settings import TeacherSettings
-from stillroom.ask.sources import check_questions
-from stillroom.ask.sources import read_questions as read_source
+from stillroom.ask.sources import read_placed
 from stillroom.base.canonical import digest
 from stillroom.base.errors import DataError, ModelError, StoreError, UsageError
 from stillroom.base.progress import Progress, Silent
@@ -245,30 +244,36 @@ def _stage(
 
 def _gather(path: Path, stage: str, sources: Sequence[Source], folder: Path, progress: Progress) -> None:
     """Read the questions of all sources into one table, once."""
-    files = [Path(source.path) for source in sources if source.from_ == "file"]
+    files = [Path(held) for source in sources if (held := getattr(source, "path", None)) is not None]
 
     def work() -> bool:
-        parts = [_questions(source) for source in sources]
-        together = check_questions(chain.from_iterable(parts))
-        count = write_questions(path, together)
+        questions = Distinct(chain.from_iterable(map(_questions, sources)))
+        count = write_questions(path, questions)
         if count == 0:
             raise DataError(f"There are no {stage}: the sources gave none.", "Look at the recipe's questions.")
-        repeated = together.repeated + sum(part.repeated for part in parts if isinstance(part, Distinct))
-        write_json(path.with_suffix(".json"), {"questions": count, "repeated": repeated})
-        progress.update(stage, count, count, repeated=repeated or None)
+        write_json(path.with_suffix(".json"), {"questions": count, "repeated": questions.repeated})
+        progress.update(stage, count, count, repeated=questions.repeated or None)
         return True
 
     inputs = {
         "sources": digest([source.model_dump(mode="json", by_alias=True) for source in sources]),
-        **{str(file): file_digest(file) for file in files},
+        **{str(file): _source_digest(file) for file in files},
     }
     _stage(folder, stage, inputs, [str(path.relative_to(folder))], work, SILENT)
 
 
-def _questions(source: Source) -> Iterator[Question]:
+def _source_digest(path: Path) -> str | None:
+    try:
+        return file_digest(path)
+    except OSError:
+        return None  # reading it says what is wrong, in words for a person
+
+
+def _questions(source: Source) -> Iterator[tuple[Place, Question]]:
     if isinstance(source, ClassroomSource):
-        return classroom_questions(source.count, source.seed, source.split, source.families)
-    return read_source(source, base_folder=Path())
+        made = classroom_questions(source.count, source.seed, source.split, source.families)
+        return ((Place("classroom question", number), question) for number, question in enumerate(made))
+    return read_placed(source, base_folder=Path())
 
 
 def _paper(recipe: Recipe, folder: Path, progress: Progress) -> Path:

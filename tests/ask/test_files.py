@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from stillroom.ask.distinct import Distinct, Place
 from stillroom.ask.source_settings import FileSource
-from stillroom.ask.sources import check_questions, read_questions
+from stillroom.ask.sources import read_placed, read_questions
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message, Question
 
@@ -60,11 +61,9 @@ def test_blank_lines_a_byte_order_mark_and_a_count(tmp_path: Path) -> None:
 def test_identical_rows_are_one_question_and_are_counted(tmp_path: Path) -> None:
     assert len(read(tmp_path, *[{"question": "a", "answer": "1"}] * 3, {"question": "b"})) == 2
     source = FileSource(path="q.jsonl")
-    twice = check_questions(
-        [*read_questions(source, base_folder=tmp_path), *read_questions(source, base_folder=tmp_path)]
-    )
+    twice = Distinct([*read_placed(source, base_folder=tmp_path), *read_placed(source, base_folder=tmp_path)])
     assert len(list(twice)) == 2
-    assert twice.repeated == 2
+    assert twice.repeated == 6
 
 
 def test_the_same_text_under_two_ids_is_two_questions(tmp_path: Path) -> None:
@@ -88,12 +87,12 @@ GOOD = {"question": "fine"}
         ({"question": ""}, "line 2 is a question without text"),
         ({"question": " \n"}, "line 2 is a question without text"),
         ({"question": None, "answer": "4"}, "line 2 is a question without text"),
-        ({"question": 5}, r"line 2: content: Input should be a valid string"),
+        ({"question": 5}, "line 2: question must be text"),
         ({"question": "a", "prompt": "b"}, "line 2 has question and prompt"),
         ({"messages": []}, "line 2 is a question without text"),
         ({"messages": "a"}, "line 2: messages must be a list"),
-        ({"messages": [{"role": "user"}]}, "line 2: content: Field required"),
-        ({"messages": [{"role": "boss", "content": "a"}]}, "line 2: role"),
+        ({"messages": [{"role": "user"}]}, r"line 2: messages\[0\]: content: Field required"),
+        ({"messages": [{"role": "boss", "content": "a"}]}, r"line 2: messages\[0\]: role"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "line 2 is a question without text"),
         ({"question": "a", "kind": "numbr"}, "line 2: there is no kind 'numbr'"),
         ({"question": "a", "answer": ["4"]}, "line 2: answer must be text"),
@@ -117,8 +116,8 @@ def test_one_id_with_two_texts_names_both_places(tmp_path: Path) -> None:
     one, other = (
         Question(id="1", messages=(Message(role="user", content=text),), source=f"{text}.jsonl") for text in "ab"
     )
-    with pytest.raises(DataError, match=r"b\.jsonl: id '1' already stands at a\.jsonl"):
-        list(check_questions([one, other]))
+    with pytest.raises(DataError, match=r"b line 9: id '1' already stands at a line 7, with another text"):
+        list(Distinct([(Place("a line", 7), one), (Place("b line", 9), other)]))
 
 
 def test_one_question_with_two_answers_names_both_places(tmp_path: Path) -> None:
@@ -138,7 +137,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no file .*none\.jsonl"):
         list(read_questions(FileSource(path="none.jsonl"), base_folder=tmp_path))
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"folder is a folder\. Name a file in it"):
         list(read_questions(FileSource(path="folder"), base_folder=tmp_path))
 
 

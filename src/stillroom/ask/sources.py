@@ -1,31 +1,44 @@
-"""Where questions come from: files and generators, checked row by row as they are taken."""
+"""Where questions come from: files, data sets, documents and generators, checked row by row as they are taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from stillroom.ask.distinct import Distinct
+from stillroom.ask.distinct import Distinct, Place
+from stillroom.ask.documents import read_documents
 from stillroom.ask.files import read_file
-from stillroom.ask.source_settings import FileSource, ReasoningGymSource
-from stillroom.ask.tasks import make_questions
+from stillroom.ask.huggingface import read_data_set
+from stillroom.ask.source_settings import DocumentSource, FileSource, HuggingFaceSource, ReasoningGymSource
 from stillroom.base.records import Question
 
 
-def read_questions(source: FileSource | ReasoningGymSource, *, base_folder: Path) -> Iterator[Question]:
-    """The questions of one source, each once. Relative paths are taken from `base_folder`.
+def read_placed(
+    source: FileSource | HuggingFaceSource | DocumentSource | ReasoningGymSource, *, base_folder: Path
+) -> Iterator[tuple[Place, Question]]:
+    """The questions of one source as they come, each with its place. Relative paths are taken from `base_folder`.
 
     Raises DataError for a file or a row that is not what it should be, naming the line; RecipeError for settings that
     the generator does not take.
     """
-    if isinstance(source, FileSource):
-        return Distinct(read_file(source, base_folder))
-    return Distinct(make_questions(source))
+    match source:
+        case FileSource():
+            return read_file(source, base_folder)
+        case HuggingFaceSource():
+            return read_data_set(source, base_folder)
+        case DocumentSource():
+            return read_documents(source, base_folder)
+        case ReasoningGymSource():
+            from stillroom.ask.tasks import make_questions  # loads reasoning_gym
+
+            return make_questions(source)
 
 
-def check_questions(questions: Iterable[Question]) -> Distinct:
-    """The questions of several sources together, each once; `.repeated` counts those that were left out.
+def read_questions(
+    source: FileSource | HuggingFaceSource | DocumentSource | ReasoningGymSource, *, base_folder: Path
+) -> Distinct:
+    """The same, each question once; `.repeated` counts those that were left out.
 
-    Raises DataError for one id with two different texts or answers.
+    Raises DataError, too, for one id with two different texts or answers.
     """
-    return Distinct((question.source, question) for question in questions)
+    return Distinct(read_placed(source, base_folder=base_folder))

@@ -10,13 +10,14 @@ from typing import Any
 import reasoning_gym  # type: ignore[import-untyped]
 from reasoning_gym.factory import DATASETS  # type: ignore[import-untyped]
 
+from stillroom.ask.distinct import Place
 from stillroom.ask.source_settings import ReasoningGymSource
 from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError
 from stillroom.base.records import Message, Question, question_id
 
 
-def make_questions(source: ReasoningGymSource) -> Iterator[tuple[str, Question]]:
+def make_questions(source: ReasoningGymSource) -> Iterator[tuple[Place, Question]]:
     """`source.count` questions, each with its place, `TASK number N`. The same settings make the same questions.
 
     Raises RecipeError for a task that does not exist, parameters that it does not take, or a task whose scorer needs
@@ -30,7 +31,7 @@ def make_questions(source: ReasoningGymSource) -> Iterator[tuple[str, Question]]
             _check_scorer(source.task, dataset, entry, kept)
         messages = (Message(role="user", content=kept["question"].strip()),)
         yield (
-            f"{source.task} number {index}",
+            Place(f"{source.task} number", index),
             Question(
                 id=question_id(messages),
                 messages=messages,

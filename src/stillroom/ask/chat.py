@@ -1,0 +1,70 @@
+"""Conversations as other people's data sets hold them, in OpenAI's shape and in ShareGPT's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from stillroom.ask.columns import nearest
+from stillroom.ask.distinct import Place
+from stillroom.base.errors import DataError
+from stillroom.base.records import Message
+
+_ROLES = {
+    "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant",
+    "assistant": "assistant", "model": "assistant", "system": "system", "tool": "tool", "observation": "tool",
+}  # fmt: skip
+"""ShareGPT's names for who speaks."""
+
+
+def conversation(value: Any, column: str, place: Place) -> tuple[tuple[Message, ...], list[Message]]:
+    """The messages up to the user's last turn, and those after it: a reply that somebody else once gave.
+
+    Raises DataError for what is no conversation, or one in which the user says nothing.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):  # as CSV holds it
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{place}: {column} is not JSON.", "A conversation is a JSON list of messages.") from error
+    if not isinstance(value, list):
+        raise DataError(f"{place}: {column} must be a list.", "docs/sources.md shows what a conversation looks like.")
+    messages = [_message(turn, f"{place}: {column}[{index}]") for index, turn in enumerate(value)]
+    end = max((index for index, message in enumerate(messages, 1) if message.role == "user"), default=0)
+    return tuple(messages[:end]), messages[end:]
+
+
+def _message(turn: Any, place: str) -> Message:
+    if not isinstance(turn, dict):
+        raise DataError(f"{place} is not a message.", "A message is an object with role and content.")
+    fields = {key: item for key, item in turn.items() if item is not None}
+    if "from" in fields and "role" not in fields:
+        fields = {"role": _role(fields["from"], place), "content": fields.get("value")}
+    elif fields.get("role") == "assistant" and "tool_calls" in fields:
+        fields.setdefault("content", "")
+    if isinstance(fields.get("content"), list):
+        fields["content"] = _joined(fields["content"], place)
+    try:
+        return Message.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DataError(
+            f"{place}: {where}: {first['msg']}.", "A message is an object with role and content."
+        ) from error
+
+
+def _role(name: Any, place: str) -> str:
+    role = _ROLES.get(str(name).lower())
+    if role is None:
+        raise DataError(f"{place}: nobody is called {name!r}.", nearest(str(name), _ROLES, "names"))
+    return role
+
+
+def _joined(parts: list[Any], place: str) -> str:
+    texts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in parts]
+    if not all(isinstance(text, str) for text in texts):
+        raise DataError(f"{place}: content has a part that is not text.", "Only text can be asked.")
+    return "\n".join(text for text in texts if text)
