@@ -304,7 +304,9 @@ def _student(settings: TrainSettings) -> Path:
                 f"There is no model at {path}.", "train.student names a model's folder, or one of the hub."
             )
         return path
-    return _from_the_hub(settings.student)
+    with _extra("train"):
+        from stillroom.generate.hub import fetch_model
+    return fetch_model(settings.student)
 
 
 def _local_takers(recipe: Recipe, folder: Path) -> dict[str, Path]:
@@ -354,20 +356,6 @@ def _teacher(recipe: Recipe, served: Mapping[str, Endpoint]) -> TeacherSettings:
         settings |= {"model": local.model, "base_url": local.base_url, "api_key_env": None}
         settings["price"] = settings["price"] or "none"
     return TeacherSettings.model_validate(settings)
-
-
-def _from_the_hub(name: str) -> Path:
-    """The folder of a model of the Hugging Face hub, fetched once into its cache."""
-    with _extra("train"):
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.jinja", "tokenizer*"]))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise ModelError(
-            f"The student {name} is neither a folder here nor a model that the hub gave: {str(error).splitlines()[0]}",
-            "Name a model's folder, or a model of the hub while it can be reached.",
-        ) from error
 
 
 @contextmanager
