@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -102,16 +103,21 @@ def _choice(index: int, answer: Answer) -> dict[str, Any]:
 
 
 def _deltas(choices: Any, fault: Fault) -> Iterator[dict[str, Any]]:
-    """The choices of the chunks: those of one choice after those of another, as some servers send them."""
-    for choice in choices if isinstance(choices, list) else ():
-        message = choice["message"]
-        first: dict[str, Any] = {"role": message["role"], "content": ""}
-        yield {"index": choice["index"], "delta": first, "finish_reason": None}
-        for name in ("reasoning_content", "content"):
-            for piece in _pieces(message.get(name), fault, ends_oddly=name == "content"):
-                yield {"index": choice["index"], "delta": {name: piece}, "finish_reason": None}
-        if choice["finish_reason"] is not None:
-            yield {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
+    """The choices of the chunks; several choices in turn, as they come from a server that makes them at once."""
+    each = [list(_deltas_of(choice, fault)) for choice in choices] if isinstance(choices, list) else []
+    for in_turn in zip_longest(*each):
+        yield from (delta for delta in in_turn if delta is not None)
+
+
+def _deltas_of(choice: dict[str, Any], fault: Fault) -> Iterator[dict[str, Any]]:
+    message = choice["message"]
+    pieces: list[dict[str, Any]] = [{"role": message["role"], "content": ""}]
+    for name in ("reasoning_content", "content"):
+        pieces += [{name: piece} for piece in _pieces(message.get(name), fault, ends_oddly=name == "content")]
+    for piece in pieces:
+        yield {"index": choice["index"], "delta": piece, "finish_reason": None}
+    if choice["finish_reason"] is not None:
+        yield {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
 
 
 def _pieces(content: Any, fault: Fault, *, ends_oddly: bool) -> list[Any]:

@@ -23,6 +23,11 @@ class HttpRequest:
     """Names in lower case."""
     body: bytes
 
+    @property
+    def says_its_length(self) -> bool:
+        """A body in chunks is not read: its request is refused."""
+        return self.method == "GET" or self.headers.get("content-length", "").isdecimal()
+
 
 class Connection(asyncio.Protocol):
     """One client's connection: its requests one after the other, until a side hangs up.
@@ -71,7 +76,12 @@ class Connection(asyncio.Protocol):
     def _serve(self) -> None:
         """Answer what has come, until an answer takes time or no request is whole."""
         while self._sending is None and not self._transport.is_closing() and (request := self._next_request()):
-            response = self._receive(request)
+            try:
+                response = self._receive(request)
+            except BaseException:
+                self._finished()
+                self._transport.abort()
+                raise
             if response.ending == "keep" and _is_last(request):
                 response = Response(response.pieces, "close")
             if len(response.pieces) == 1 and response.pieces[0][0] == 0:
@@ -114,7 +124,8 @@ class Connection(asyncio.Protocol):
         first, *lines = self._received[:end].decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         begin = end + 4
-        size = int(headers.get("content-length", 0))
+        length = headers.get("content-length", "")
+        size = int(length) if length.isdecimal() else 0
         if len(self._received) < begin + size:
             if headers.get("expect", "").lower() == "100-continue" and len(self._received) == begin:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -126,5 +137,5 @@ class Connection(asyncio.Protocol):
 
 
 def _is_last(request: HttpRequest) -> bool:
-    """Whether the client wants no more of this connection, or sent a body in chunks, whose end is not looked for."""
-    return request.headers.get("connection", "").lower() == "close" or "transfer-encoding" in request.headers
+    """Whether the client wants no more of this connection, or sent a body whose end is not known."""
+    return request.headers.get("connection", "").lower() == "close" or not request.says_its_length

@@ -73,7 +73,12 @@ class Ledger:
         """Completion tokens."""
         self.by_fault: Counter[str] = Counter()
         self._cost = lru_cache(maxsize=4096)(price.cost_usd) if price is not None else None
-        self._file = None if path is None else _open_for_append(path)
+        self._path = path
+        self._file: int | None = None
+
+    def open(self) -> None:
+        """Before the first entry. Raises DataError where the file cannot be written."""
+        self._file = None if self._path is None else _open_for_append(self._path)
 
     def add(self, entry: LedgerEntry) -> None:
         self.entries.append(entry)
@@ -125,6 +130,17 @@ def _open_for_append(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder of yours.") from error
-    whole = path.read_bytes().rfind(b"\n") + 1
-    os.ftruncate(descriptor, whole)
+    os.ftruncate(descriptor, _end_of_lines(descriptor))
     return descriptor
+
+
+def _end_of_lines(descriptor: int) -> int:
+    """How many bytes the whole lines of a file have: what follows was being written when its writer was killed."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        begin = max(0, end - 65536)
+        newline = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
+        end = begin
+    return 0

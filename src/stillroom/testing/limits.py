@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MINUTE_S = 60.0
 
@@ -30,12 +30,19 @@ class Limits(BaseModel):
     headers: bool = False
     """Whether responses have x-ratelimit-limit-requests, -remaining-requests and -reset-requests."""
 
+    @model_validator(mode="after")
+    def _has_a_bucket(self) -> Self:
+        if self.burst is not None and (self.requests_per_minute is None or self.window != "token_bucket"):
+            raise ValueError("burst is the size of a token bucket, which needs requests_per_minute")
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     name: str
     """in_flight_limit or rate_limit."""
     retry_after_s: float
+    """When the next request will be taken; a guess of a second where too many are in flight."""
 
 
 class LimitKeeper:
@@ -44,8 +51,7 @@ class LimitKeeper:
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
         self._per_minute = limits.requests_per_minute
-        bucket = limits.window == "token_bucket"
-        self._most = (limits.burst if bucket else None) or limits.requests_per_minute or 0
+        self._most = limits.burst or limits.requests_per_minute or 0
         """What may be taken before any comes back."""
         self._left = float(self._most)
         self._counted_at = now

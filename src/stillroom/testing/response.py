@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,7 +26,7 @@ class Response:
     """What becomes of the connection afterwards."""
 
 
-RIGHT = Fault("right")
+RIGHT = Fault("right", charged=True)
 """Nothing wrong."""
 
 
@@ -43,30 +44,48 @@ def response(
         stream = (("Content-Type", "text/event-stream"), *headers)
         chunks = [_chunk(event) for event in (*fault.leading, *content)]
         parts = [_head(fault, stream, ("Transfer-Encoding", "chunked")), *chunks, b"0\r\n\r\n"]
-    if not (fault.leading_s or fault.stall_s or fault.pieces > 1 or fault.send_part < 1 or len(parts) > 2):
-        return Response([(wait_s, b"".join(parts))])
-    pieces = list(_on_the_way(parts, fault))
+    pieces = [(0.0, b"".join(parts))] if len(parts) == 2 else _one_by_one(parts, fault)
+    if fault.send_part < 1 or fault.stall_s or fault.pieces > 1:
+        pieces = _on_the_way(pieces, fault)
     pieces[0] = (wait_s + pieces[0][0], pieces[0][1])
     return Response(pieces, "keep" if fault.send_part == 1 else fault.ending)
 
 
-def _on_the_way(parts: list[bytes], fault: Fault) -> Iterator[Piece]:
-    if fault.send_part < 1:
-        whole = b"".join(parts)
-        yield 0.0, whole[: int(len(whole) * fault.send_part)]
-    elif fault.pieces > 1:
-        whole = b"".join(parts)
-        size = math.ceil(len(whole) / fault.pieces)
-        for at in range(0, len(whole), size):
-            yield fault.pieces_s / fault.pieces, whole[at : at + size]
-    elif fault.stall_s:
-        whole = b"".join(parts)
-        yield 0.0, whole[: len(whole) // 2]
-        yield fault.stall_s, whole[len(whole) // 2 :]
-    else:
-        yield 0.0, parts[0]
-        for number, part in enumerate(parts[1:]):
-            yield fault.leading_s / len(fault.leading) if number < len(fault.leading) else 0.0, part
+def _one_by_one(parts: list[bytes], fault: Fault) -> list[Piece]:
+    """After the head comes what only keeps the connection alive, with a silence before each."""
+    silence_s = fault.leading_s / len(fault.leading) if fault.leading else 0.0
+    alive_until = len(fault.leading)
+    return [(silence_s if 1 <= number <= alive_until else 0.0, part) for number, part in enumerate(parts)]
+
+
+def _on_the_way(pieces: list[Piece], fault: Fault) -> list[Piece]:
+    """The pieces cut off, and with silences between their bytes, as the fault says."""
+    size = sum(len(data) for _, data in pieces)
+    end = int(size * fault.send_part)
+    silences = [(at * end // fault.pieces, fault.pieces_s / fault.pieces) for at in range(fault.pieces)]
+    if fault.stall_s:
+        silences = sorted([*silences, (end // 2, fault.stall_s)])
+    return list(_interrupted(pieces, silences, end))
+
+
+def _interrupted(pieces: list[Piece], silences: list[tuple[int, float]], end: int) -> Iterator[Piece]:
+    """The first `end` bytes. silences: after how many bytes, in rising order, and for how many seconds."""
+    sent, waiting_s, due = 0, 0.0, deque(silences)
+    for wait_s, data in pieces:
+        waiting_s += wait_s
+        stop = min(sent + len(data), end)
+        begin = sent
+        while due and due[0][0] < stop:
+            at, silence_s = due.popleft()
+            if at > sent:
+                yield waiting_s, data[sent - begin : at - begin]
+                sent, waiting_s = at, 0.0
+            waiting_s += silence_s
+        if stop > sent:
+            yield waiting_s, data[sent - begin : stop - begin]
+            sent, waiting_s = stop, 0.0
+    if sent == 0:
+        yield waiting_s, b""  # not a byte is to be sent
 
 
 def _head(fault: Fault, headers: Headers, framing: tuple[str, str]) -> bytes:

@@ -37,6 +37,7 @@ from stillroom.testing.rewrites import Completion
 from stillroom.testing.rules import Rule, RuleBook, draw
 
 REMEMBERED_REQUESTS = 1000
+CLOSING_S = 0.005
 _NOTHING = (0, 0, 0)
 
 
@@ -136,21 +137,31 @@ class MisbehavingTeacher:
         return self._books.by_fault
 
     def __enter__(self) -> Self:
+        self._books.open()
         try:
             listener = socket.create_server(("127.0.0.1", self._port), backlog=1024)
         except OSError as error:
+            self._books.close()
             raise ServeError(f"Port {self._port} cannot be used: {error.strerror}.", "Name another port.") from error
         self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        self._failure: BaseException | None = None
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._note_failure)
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(listener,), name="teacher", daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._books.close()
+        if self._failure is not None and kind is None:
+            raise self._failure
+
+    def _note_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What goes wrong in the teacher itself (the answer's function, the ledger's disk) is raised at its end."""
+        self._failure = self._failure or context.get("exception") or RuntimeError(context["message"])
 
     def _run(self, listener: socket.socket) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -163,10 +174,11 @@ class MisbehavingTeacher:
         )
         await self._stop.wait()
         server.close()
-        for connection in connections:
-            connection.end()
+        await asyncio.sleep(CLOSING_S)  # a connection that was just accepted is not among them yet
         while connections:
-            await asyncio.sleep(0)
+            for connection in connections:
+                connection.end()
+            await asyncio.sleep(CLOSING_S)
 
     # -- one request ------------------------------------------------------------------------------------------------
 
@@ -180,7 +192,7 @@ class MisbehavingTeacher:
             return response(orjson.dumps({"object": "list", "data": data}))
         if (request.method, request.path) != ("POST", "/v1/chat/completions"):
             return _refuse(http_error(404, f"nothing at {request.path}"))
-        if "transfer-encoding" in request.headers:
+        if not request.says_its_length:
             return _refuse(http_error(411, "a request must say the length of its body"))
         call = read_call(request.body, request.headers)
         if call is None:
@@ -205,8 +217,8 @@ class MisbehavingTeacher:
         if fault is not None and not call.concerns(fault):
             fault = None
         conduct = fault or RIGHT
-        reply, tokens = self._reply(call, conduct)
-        self._enter(call, fault, tokens if fault is None or fault.charged else _NOTHING)
+        reply, tokens = self._reply(call, conduct) if conduct.body is None or conduct.charged else ({}, _NOTHING)
+        self._enter(call, fault, tokens if conduct.charged else _NOTHING)
         content: bytes | list[bytes]
         if conduct.body is not None:
             content = conduct.body
