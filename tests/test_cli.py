@@ -164,8 +164,30 @@ def test_look_shows_kept_and_rejected(recipe: Callable[..., Path]) -> None:
     assert shown.exit_code == 0, shown.stderr
     for words in ("rejected", "kept", "What is 7 + 8?", "7 and 8 make 15.", "16"):
         assert words in shown.stdout
-    rows = json.loads(stillroom("look", "runs/sums", "--count", "3", "--json").stdout)
-    assert [row["verdict"] for row in rows] == ["right", "right", "wrong"]
+    for run in ("runs/sums", path, "runs/sums/recipe.yaml", "sums"):
+        rows = json.loads(stillroom("look", run, "--count", "3", "--json").stdout)
+        assert [row["verdict"] for row in rows] == ["right", "right", "wrong"]
+
+
+def test_look_without_a_run_lists_those_that_there_are(recipe: Callable[..., Path]) -> None:
+    assert stillroom("look").stdout == "There are no runs in runs/ yet. stillroom demo makes one.\n"
+    assert stillroom("look", "--json").stdout == "[]\n"
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("run", path).exit_code == 0
+        assert stillroom("ask", path, "--set", "name=other").exit_code == 0
+    Path("runs/not-a-run").mkdir()
+    os.utime("runs/other/stages.json", (2_000_000_000, 2_000_000_000))
+    runs = json.loads(stillroom("look", "--json").stdout)
+    assert [(run["name"], run["done"], run["to_do"]) for run in runs] == [
+        ("other", ["ask"], ["check", "exam"]),
+        ("sums", ["ask", "check", "exam"], []),
+    ]
+    assert runs[0]["changed_at"] == 2_000_000_000_000_000
+    shown = stillroom("look").stdout
+    assert re.search(r"run +last changed +done +to do", shown)
+    assert re.search(r"other +20\d\d-\d\d-\d\d \d\d:\d\d +ask +check, exam", shown)
+    assert re.search(r"sums +20\d\d-\d\d-\d\d \d\d:\d\d +ask, check, exam +-", shown)
 
 
 def test_a_reply_cannot_write_on_the_terminal(recipe: Callable[..., Path]) -> None:

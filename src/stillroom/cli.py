@@ -14,6 +14,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn, ParamSpec
@@ -244,15 +245,22 @@ def report(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 
 @command("look", "stillroom look demo --count 5")
 def look(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or its folder.")],
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run's name, its folder or its recipe; none: list the runs.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many replies to show.")] = 4,
     as_json: Json = False,
 ) -> None:
-    """Show a few questions, replies and verdicts of a run: kept ones and rejected ones."""
+    """Show a few questions, replies and verdicts of a run, kept ones and rejected ones; or list the runs there are."""
     from stillroom import pipeline
 
-    folder = Path(run) if Path(run).is_dir() else pipeline.RUNS / run
-    rows = pipeline.look(folder, count)
+    if run is None:
+        _list_runs(pipeline.RUNS, as_json)
+        return
+    path = Path(run)
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
+        path = pipeline.RUNS / load_recipe(path).name
+    rows = pipeline.look(path if path.is_dir() else pipeline.RUNS / run, count)
     if as_json:
         _print_json(rows)
         return
@@ -264,6 +272,23 @@ def look(
         )
         for title in ("question", "reasoning", "answer", "expected", "verdict"):
             console.print(Text.assemble((f"{title:10}", "bold"), _visible(str(row[title] or "-"))))
+
+
+def _list_runs(folder: Path, as_json: bool) -> None:
+    from stillroom.report.runs import list_runs
+
+    runs = list_runs(folder)
+    if as_json:
+        _print_json(runs)
+    elif not runs:
+        sys.stdout.write(f"There are no runs in {folder}/ yet. stillroom demo makes one.\n")
+    else:
+        table = Table("run", "last changed", "done", "to do", box=None, padding=(0, 2))
+        for run in runs:
+            changed = datetime.fromtimestamp(run["changed_at"] / 1e6).astimezone()
+            stages = (", ".join(run[state]) or "-" for state in ("done", "to_do"))
+            table.add_row(Text(_visible(run["name"])), f"{changed:%Y-%m-%d %H:%M}", *stages)
+        Console(highlight=False).print(table)
 
 
 def _visible(text: str) -> str:

@@ -189,8 +189,10 @@ def look(run_folder: Path, count: int = 3) -> list[dict[str, Any]]:
 
     Half of the rows are kept ones and half rejected ones, as far as there are so many.
     """
-    if not run_folder.is_dir():
-        raise UsageError(f"There is no run at {run_folder}.", "Name a folder below runs/, such as runs/demo.")
+    if not (run_folder / "recipe.yaml").exists():
+        raise UsageError(
+            f"There is no run at {run_folder}.", "stillroom look, without a name, lists the runs there are."
+        )
     _need(run_folder, "rejected.parquet", "check")
     rejected = list(islice(read_rows(run_folder / "rejected.parquet"), count // 2))
     kept = list(islice(read_rows(run_folder / "traces.parquet"), count - len(rejected)))

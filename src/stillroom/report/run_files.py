@@ -166,7 +166,7 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder.", "Name the folder of a run, for example runs/demo.")
-    recipe = _read_recipe(folder / "recipe.yaml")
+    recipe = read_recipe(folder / "recipe.yaml")
     trained = {}
     for path in sorted((folder / "train").glob("*/train.json"), key=lambda path: (path.parent.name != "sft", path)):
         trained[path.parent.name] = _read(path, Trained)
@@ -200,7 +200,8 @@ def _read(path: Path, model: type[File]) -> File:
         ) from error
 
 
-def _read_recipe(path: Path) -> Recipe | None:
+def read_recipe(path: Path) -> Recipe | None:
+    """A run's recipe.yaml; None where there is none. Raises StoreError for one that is not YAML."""
     if not path.exists():
         return None
     text = path.read_text(encoding="utf-8", errors="replace")
