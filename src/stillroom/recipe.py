@@ -197,11 +197,13 @@ def _step(place: Any, key: str, override: str) -> str | int:
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
     """Make the recipe's paths absolute, so that the resolved recipe means the same wherever it lies."""
-    exam, teacher, train = (data.get(section) for section in ("exam", "teacher", "train"))
+    exam, teacher, train, ask = (data.get(section) for section in ("exam", "teacher", "train", "ask"))
     for sources in (data.get("questions"), exam.get("questions") if isinstance(exam, dict) else None):
         for source in sources if isinstance(sources, list) else ():
             _resolve(source, "path", folder)
     _resolve(teacher, "serve", folder)
+    for part in ("system", "examples"):  # text in the recipe, or a file
+        _resolve(ask.get(part) if isinstance(ask, dict) else None, "path", folder)
     # A student may also be a name of the model hub, `owner/name`: it is a path only where something lies there.
     student = train.get("student") if isinstance(train, dict) else None
     if isinstance(student, str) and student != CLASSROOM:

@@ -103,6 +103,6 @@ def _open_intents(journal: Path) -> set[tuple[str, int]]:
             (has_table,) = connection.execute("select count(*) from sqlite_master where name = 'attempts'").fetchone()
             if not has_table:
                 return set()
-            return set(connection.execute("select key, attempt from attempts where status = 'open'"))
+            return set(connection.execute("select key, number from attempts where status = 'open'"))
         finally:
             connection.close()

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from stillroom.base.errors import RecipeError
-from stillroom.client.price import pricing
+from stillroom.client.price import pricing, usd
 from stillroom.client.settings import Endpoint, Price
 from stillroom.client.transport import Transport
 from stillroom.client.usage import Usage
@@ -45,7 +45,7 @@ def test_the_price_list() -> None:
     endpoint = Endpoint(model="gpt-4o", base_url="https://api.openai.com/v1")
     found = pricing(endpoint)
     assert (found.price_id or "").endswith("openai/gpt-4o")
-    whole, cached = (found.cost_usd(Usage(1000, count, 100), 1_760_000_000_000_000) for count in (0, 1000))
+    whole, cached = (found.cost(Usage(1000, count, 100), 1_760_000_000_000_000) for count in (0, 1000))
     assert float(cached or 0) < float(whole or 0)
 
 
@@ -64,12 +64,25 @@ def test_what_the_list_does_not_know_is_an_error(model: str, base_url: str) -> N
 def test_a_price_of_ones_own() -> None:
     price = Price.model_validate({"input_per_million": 0.55, "output_per_million": "2.19", "cached_per_million": 0.14})
     found = pricing(Endpoint(model="m", base_url=LOCAL, price=price))
-    assert found.cost_usd(Usage(1000, 400, 10), 0) == "0.0004079"
-    assert found.cost_usd(Usage(1000, None, 10), 0) == "0.0005719"
-    assert found.cost_usd(Usage(0, 0, 0), 0) == "0"
-    assert found.cost_usd(Usage(None, None, 10), 0) is None
+    assert usd(found.cost(Usage(1000, 400, 10), 0)) == "0.0004079"
+    assert usd(found.cost(Usage(1000, None, 10), 0)) == "0.0005719"
+    assert usd(found.most(1000, 10, 0)) == "0.0005719"
+    assert usd(found.cost(Usage(0, 0, 0), 0)) == "0"
+    assert found.cost(Usage(None, None, 10), 0) is None
+
+
+def test_a_price_for_each_call() -> None:
+    price = Price.model_validate({"input_per_million": 0, "output_per_million": 1, "per_call": "0.002"})
+    found = pricing(Endpoint(model="m", base_url=LOCAL, price=price))
+    assert usd(found.cost(Usage(1000, 400, 10), 0)) == usd(found.most(1, 10, 0)) == "0.00201"
+
+
+@pytest.mark.parametrize("name", ["messages", "n", "stream", "stream_options"])
+def test_extra_fields_that_decide_how_a_reply_is_read_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name} does not belong here"):
+        Endpoint(model="m", base_url=LOCAL, extra_body={name: 1})
 
 
 def test_no_price_is_no_cost_and_not_zero() -> None:
     found = pricing(Endpoint(model="m", base_url=LOCAL, price="none"))
-    assert (found.price_id, found.cost_usd(Usage(1000, 0, 10), 0)) == (None, None)
+    assert (found.price_id, found.cost(Usage(1000, 0, 10), 0), found.most(9, 9, 0)) == (None, None, None)

@@ -69,7 +69,7 @@ def test_questions_and_traces_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_rows_are_written_in_groups_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ROWS_PER_GROUP", 10)
-    rows = ({**asdict(Attempt(f"k{n}", 0, n, "ok", None, None))} for n in range(25))
+    rows = ({**asdict(Attempt(f"k{n}", 0, n, "ok", None, None, None, None, None, f"r{n}"))} for n in range(25))
     assert write_table(tmp_path / "a.parquet", ATTEMPTS, rows) == 25
     with pq.ParquetFile(tmp_path / "a.parquet") as file:
         assert file.num_row_groups == 3
@@ -87,7 +87,7 @@ def test_a_row_of_another_shape_leaves_the_old_file(tmp_path: Path) -> None:
     write_table(path, ATTEMPTS, [])
     before = path.read_bytes()
     with pytest.raises(ValueError, match="row 1"):
-        write_table(path, ATTEMPTS, [asdict(Attempt("k", 0, 1, "ok", None, None)), {"key": "x"}])
+        write_table(path, ATTEMPTS, [asdict(Attempt("k", 0, 1, "ok", None, None, None, None, None, "r")), {"key": "x"}])
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

@@ -2,64 +2,210 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from stillroom.ask.enough import AskUntilRight, IsRight
+from stillroom.ask.prompt import prompt_messages, with_prompt
 from stillroom.ask.settings import AskSettings, TeacherSettings
+from stillroom.base.canonical import canonical_bytes
 from stillroom.base.clock import SystemClock
-from stillroom.base.errors import StoreError
+from stillroom.base.errors import RecipeError, StoreError
 from stillroom.base.progress import Progress, Silent
+from stillroom.base.records import Reply
 from stillroom.client.blocking import run_to_end
 from stillroom.client.engine import EngineCounts, ask_all
-from stillroom.client.reply import read_reply
-from stillroom.client.request import ChatRequest, requests_for
+from stillroom.client.pacing import PaceLimits
+from stillroom.client.price import usd
+from stillroom.client.reply import PARSER_VERSION, ParsedReply, parse_reply, read_reply
+from stillroom.client.request import ChatRequest, RequestSettings, sent_json
 from stillroom.store.files import write_json
-from stillroom.store.journal import Journal
-from stillroom.store.tables import ATTEMPTS, REPLIES, count_rows, query, read_questions, write_table
+from stillroom.store.journal import Finished, Journal
+from stillroom.store.tables import ATTEMPTS, REPLIES, count_rows, query, read_question_rows, read_questions, write_table
+
+Again = Literal["truncated", "failed", "refused", "empty"]
+LONGER_LIMITS = (4096, 16384, 32768)
+"""Token limits that replies cut short are asked again with, one after the other, as far as they are larger."""
 
 _SILENT = Silent()
+_WRITTEN_AT_ONCE = 500
 
 
-def ask(folder: Path, teacher: TeacherSettings, settings: AskSettings, progress: Progress = _SILENT) -> dict[str, Any]:
+def ask(
+    folder: Path,
+    teacher: TeacherSettings,
+    settings: AskSettings,
+    progress: Progress = _SILENT,
+    *,
+    is_right: IsRight | None = None,
+    again: Again | None = None,
+    longer_limits: Sequence[int] = LONGER_LIMITS,
+) -> dict[str, Any]:
     """Ask every question of the run in `folder` and write the replies. Returns what ask.json holds.
 
-    Questions that an earlier run of the same settings settled are not asked again. Raises StoreError for the run's own
-    files, TeacherError where the teacher will not answer at all, RecipeError for an unknown price or a missing key.
+    Questions that an earlier run of the same settings settled are not asked again, but for replies of status `again`:
+    these are, `truncated` ones with `longer_limits` in turn. `is_right` judges answers where the settings say
+    `stop_after_right`. Raises StoreError for the run's own files, TeacherError where the teacher will not answer at
+    all, BudgetReached at a limit of the settings, RecipeError for an unknown price or a missing key.
     """
-    questions, replies, attempts = (folder / f"{name}.parquet" for name in ("questions", "replies", "attempts"))
-    rows = count_rows(questions)
-
-    def requests() -> Iterator[ChatRequest]:
-        return requests_for(read_questions(questions), teacher, settings.sampling(), settings.samples)
-
-    def report(counts: EngineCounts) -> None:
-        done = counts.settled + counts.shared + counts.replies
-        progress.update("ask", done, rows * settings.samples, **_facts(counts))
-
     clock = SystemClock()
     started = clock.monotonic()
     with Journal(folder / "ask.sqlite") as journal:
-        run_to_end(
+        journal.rederive(PARSER_VERSION, read_again)
+        asking = Asking(folder, teacher, settings, journal, progress, is_right)
+        asking.all_questions()
+        if again == "truncated":
+            for limit in longer_limits:
+                asking.cut_replies(limit)
+        elif again is not None:
+            asking.replies_that_are(again)
+        return write_replies(folder, teacher, settings, journal, clock.monotonic() - started)
+
+
+class Asking:
+    """The passes over a run's questions, all through one journal."""
+
+    def __init__(
+        self,
+        folder: Path,
+        teacher: TeacherSettings,
+        settings: AskSettings,
+        journal: Journal,
+        progress: Progress,
+        is_right: IsRight | None,
+    ) -> None:
+        self._questions = folder / "questions.parquet"
+        self._rows = count_rows(self._questions)
+        self._teacher, self._settings, self._journal, self._progress = teacher, settings, journal, progress
+        if settings.stop_after_right is not None and is_right is None:
+            raise RecipeError("stop_after_right needs somebody who can tell what is right.", "Hand in is_right.")
+        self._is_right = is_right
+
+    def all_questions(self) -> EngineCounts:
+        wanted, most = self._settings.stop_after_right, self._settings.most_samples
+        if wanted is None or self._is_right is None:
+            return self._ask(requests(self._questions, self._teacher, self._settings), self._rows * most)
+        enough = AskUntilRight(wanted, most, self._is_right)
+        first = _with_questions(self._questions, self._teacher, self._settings, wanted)
+        return self._ask(first, self._rows * most, follow_up=enough)
+
+    def cut_replies(self, limit: int) -> None:
+        """Ask those again that a smaller limit cut."""
+        self._ask_again(
+            lambda found: found.status == "truncated" and found.max_tokens is not None and found.max_tokens < limit,
+            limit,
+        )
+
+    def replies_that_are(self, status: str) -> None:
+        self._ask_again(lambda found: found.status == status, None)
+
+    def _ask_again(self, only: Callable[[Finished], bool], limit: int | None) -> None:
+        chosen = _have_replies(self._journal, requests(self._questions, self._teacher, self._settings, limit), only)
+        self._ask(chosen, None, only=only)
+
+    def _ask(self, to_ask: Iterator[ChatRequest], total: int | None, **options: Any) -> EngineCounts:
+        settings = self._settings
+
+        def report(counts: EngineCounts) -> None:
+            done = counts.settled + counts.shared + counts.replies
+            self._progress.update("ask", done, total, **facts_of(counts, settings))
+
+        return run_to_end(
             ask_all(
-                requests(),
-                teacher,
-                journal,
-                concurrency=settings.concurrency,
+                to_ask,
+                self._teacher,
+                self._journal,
+                pace=PaceLimits(
+                    concurrency=settings.concurrency,
+                    requests_per_minute=settings.requests_per_minute,
+                    tokens_per_minute=settings.tokens_per_minute,
+                ),
+                limits=settings.limits(),
                 retries=settings.retries,
-                clock=clock,
+                strict_limit=False,
                 on_progress=report,
+                announce=self._progress.say,
+                **options,
             )
         )
-        write_table(replies, REPLIES, _reply_rows(journal, requests()))
-        write_table(attempts, ATTEMPTS, map(asdict, journal.attempts()))
+
+
+def requests(
+    questions: Path, teacher: TeacherSettings, settings: AskSettings, limit: int | None = None
+) -> Iterator[ChatRequest]:
+    """A request for each question, with every sample that could be asked. `limit`: tokens, in place of the recipe's."""
+    shared = RequestSettings(teacher, settings.sampling(), limit)
+    samples = tuple(range(settings.most_samples))
+    before = prompt_messages(settings, Path())
+    for question_id, stored in read_question_rows(questions):
+        messages = sent_json(stored)
+        if before:
+            messages = canonical_bytes(with_prompt(before, json.loads(messages)))
+        yield ChatRequest(question_id, messages, shared, samples)
+
+
+def _with_questions(
+    questions: Path, teacher: TeacherSettings, settings: AskSettings, samples: int
+) -> Iterator[ChatRequest]:
+    """The same with the questions themselves, for whoever judges the answers, and with the first samples only."""
+    for request, question in zip(requests(questions, teacher, settings), read_questions(questions), strict=True):
+        first = request.only(range(samples))
+        first.question = question
+        yield first
+
+
+def _have_replies(
+    journal: Journal, to_ask: Iterator[ChatRequest], only: Callable[[Finished], bool]
+) -> Iterator[ChatRequest]:
+    """Of each request the samples whose reply `only` says yes to; requests without one are left out."""
+    while block := list(islice(to_ask, _WRITTEN_AT_ONCE)):
+        found = journal.finished([key for request in block for key in request.keys])
+        for request in block:
+            samples = [
+                sample
+                for sample, key in zip(request.samples, request.keys, strict=True)
+                if key in found and only(found[key])
+            ]
+            if samples:
+                yield request.only(samples)
+
+
+def read_again(reply: Reply) -> Reply:
+    """The row that today's reader makes of a reply's raw body. What it cost stays what it was."""
+    if reply.http_status is None:
+        return reply
+    read = parse_reply(reply.raw, reply.http_status, reply.choice)
+    changes: dict[str, Any] = {
+        name: getattr(read, name)
+        for name in ("status", "error_kind", "reasoning_form", "finish_reason", "served_model", "fingerprint")
+    }
+    if reply.counted_by != "estimate":
+        usage = asdict(read.usage)
+        changes |= usage | {"counted_by": "provider" if any(value is not None for value in usage.values()) else None}
+    return replace(reply, **changes)
+
+
+def write_replies(
+    folder: Path, teacher: TeacherSettings, settings: AskSettings, journal: Journal, seconds: float
+) -> dict[str, Any]:
+    """The tables and ask.json, from what the journal holds."""
+    questions, replies, attempts = (folder / f"{name}.parquet" for name in ("questions", "replies", "attempts"))
+    may_lack = settings.stop_after_right is not None
+    write_table(replies, REPLIES, _reply_rows(journal, requests(questions, teacher, settings), may_lack))
+    write_table(attempts, ATTEMPTS, map(asdict, journal.attempts()))
+    spent = journal.spent()
     facts = {
-        "asked": rows,
-        "samples": settings.samples,
+        "asked": count_rows(questions),
+        "samples": settings.most_samples,
         **_totals(replies, attempts),
-        "seconds": round(clock.monotonic() - started, 3),
+        "spent_usd": usd(spent.usd),
+        "unknown_usd": usd(spent.unknown_usd),
+        "seconds": round(seconds, 3),
         "teacher": teacher.model,
         "base_url": teacher.base_url,
     }
@@ -99,30 +245,47 @@ def _totals(replies: Path, attempts: Path) -> dict[str, Any]:
     return {
         **counts,
         **calls,
-        "cost_usd": None if cost is None else format(cost.normalize(), "f"),
+        "cost_usd": usd(cost),
         "by_status": {row["status"]: row["rows"] for row in by_status.to_pylist()},
     }
 
 
-def _reply_rows(journal: Journal, requests: Iterator[ChatRequest]) -> Iterator[dict[str, Any]]:
+_REPLY_COLUMNS = [field.name for field in fields(Reply) if field.name != "raw"]
+
+
+def _reply_rows(journal: Journal, asked: Iterator[ChatRequest], may_lack: bool) -> Iterator[dict[str, Any]]:
     """One row for each question and sample, in the order of the questions: never in the order of arrival."""
-    for request in requests:
-        reply = journal.reply(request.key)
-        if reply is None:
-            raise StoreError(
-                f"{journal.path} has no reply to question {request.question_id}, sample {request.sample}.",
-                "Was questions.parquet changed meanwhile? Run the same command again.",
-            )
-        row = asdict(reply)
-        del row["raw"]
-        text = read_reply(reply)
-        # A reply that two questions share was journaled under the id of the one that was asked first.
-        row |= {"question_id": request.question_id, "sample": request.sample}
-        yield row | {"reasoning": text.reasoning, "answer": text.answer, "block": text.block}
+    while block := list(islice(asked, _WRITTEN_AT_ONCE)):
+        found = journal.replies_of([key for request in block for key in request.keys])
+        for request in block:
+            for sample, key in zip(request.samples, request.keys, strict=True):
+                reply = found.get(key)
+                if reply is not None:
+                    yield _reply_row(reply, request.question_id, sample, read_reply(reply))
+                elif not may_lack:
+                    raise StoreError(
+                        f"{journal.path} has no reply to question {request.question_id}, sample {sample}.",
+                        "Was questions.parquet changed meanwhile? Run the same command again.",
+                    )
 
 
-def _facts(counts: EngineCounts) -> dict[str, object]:
+def _reply_row(reply: Reply, question_id: str, sample: int, text: ParsedReply) -> dict[str, Any]:
+    row = {name: getattr(reply, name) for name in _REPLY_COLUMNS}
+    # A reply that two questions share was journaled under the id of the one that was asked first.
+    row["question_id"], row["sample"] = question_id, sample
+    row["reasoning"], row["answer"], row["block"] = text.reasoning, text.answer, text.block
+    return row
+
+
+def facts_of(counts: EngineCounts, settings: AskSettings) -> dict[str, object]:
+    """What a person sees while it runs."""
     facts: dict[str, object] = {"calls": counts.calls, "completion_tokens": counts.completion_tokens}
-    if counts.cost_usd:
-        facts["cost_usd"] = format(counts.cost_usd.normalize(), "f")
-    return facts | {status: count for status, count in sorted(counts.by_status.items()) if status != "ok"}
+    if counts.spent_usd:
+        facts["spent_usd"] = usd(counts.spent_usd)
+    if settings.budget_usd is not None:
+        facts["budget_usd"] = usd(settings.budget_usd)
+    facts["in_flight"] = counts.in_flight
+    facts["pace"] = counts.pace
+    facts |= dict(sorted(counts.failures.items()))
+    facts["latest"] = counts.latest
+    return facts

@@ -8,10 +8,12 @@ StillroomError                exit code 1: stopped by a problem it names
 ├── TeacherError              the endpoint will not answer, whatever the question
 │   ├── TeacherUnreachable    nobody listens there
 │   ├── KeyRefused            401 or 403
-│   └── NoSuchModel           the endpoint does not have this model
+│   ├── NoSuchModel           the endpoint does not have this model
+│   └── OutOfCredit           exit code 3: the account's quota is used up
 ├── ModelError                a model folder that cannot be loaded safely
 ├── ServeError                the server could not start (port taken)
 └── Stopped                   exit code 3: interrupted, nothing lost, the same command goes on
+    └── BudgetReached         one more call could pass a limit of the recipe
 """
 
 from __future__ import annotations
@@ -63,6 +65,10 @@ class NoSuchModel(TeacherError):  # noqa: N818
     pass
 
 
+class OutOfCredit(TeacherError):  # noqa: N818
+    exit_code = 3
+
+
 class ModelError(StillroomError):
     pass
 
@@ -73,3 +79,7 @@ class ServeError(StillroomError):
 
 class Stopped(StillroomError):  # noqa: N818
     exit_code = 3
+
+
+class BudgetReached(Stopped):
+    pass

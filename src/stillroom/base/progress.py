@@ -14,9 +14,16 @@ class Progress(Protocol):
         """
         ...
 
+    def say(self, sentence: str) -> None:
+        """Something that happened, for a person to read: shown at once, and once."""
+        ...
+
 
 class Silent:
     """Progress that nobody watches."""
 
     def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
+        pass
+
+    def say(self, sentence: str) -> None:
         pass

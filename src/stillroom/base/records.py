@@ -86,6 +86,10 @@ class Reply:
     receipt: str | None
     max_tokens: int | None
     """The limit it was given. Not part of `key`: a finished reply satisfies any limit at least as long as itself."""
+    http_status: int | None
+    """None where nothing came."""
+    choice: int
+    """Which of the body's choices it is: a call may ask for several samples at once."""
     raw: bytes
     """The body as it came (zstd in the journal): the one place where the text lies."""
 
@@ -95,13 +99,22 @@ class Attempt:
     """One call that was sent, and may have been billed, whatever came of it."""
 
     key: str
+    """The request's; of a call that asks for several samples, the first one's."""
     attempt: int
     """Counts from 0."""
     sent_at: int
     status: Literal["ok", "retry", "failed", "unknown"]
-    """`unknown`: it was sent and its outcome was never seen (a kill, a reset). It counts as spent."""
+    """`unknown`: whether it was billed, and how much, was never seen (a kill, a reset, no usage). It counts as spent."""
     error_kind: str | None
     cost_usd: str | None
+    """What it cost by the usage that came with it; None where nothing was billed, or nobody knows."""
+    tokens: int | None
+    """Prompt and completion tokens by that usage."""
+    reserved_usd: str | None
+    """The most it could cost, reserved before it was sent: what an unknown outcome counts as."""
+    reserved_tokens: int | None
+    request_id: str
+    """What the call was sent with as X-Client-Request-Id: the teacher's books can be matched with ours by it."""
 
 
 class Trace(BaseModel):

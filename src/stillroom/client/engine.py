@@ -1,8 +1,8 @@
 """The engine: takes requests lazily, asks those that no earlier reply settles, and writes each outcome to the journal.
 
-`concurrency` workers each carry one request through all of its calls, so that memory does not grow with the number of
-requests and no slow reply holds up another. A call's intent is durable before it is sent, and its outcome before the
-next request is taken.
+One dispatcher sends calls in blocks, as the pace of each address and the budget allow: their intents are made durable
+in one commit, then each call is a task. What came back waits in an outbox for the next commit, and counts once it is on
+the disk. Nothing here grows with the number of requests.
 """
 
 from __future__ import annotations
@@ -10,32 +10,35 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
 
 from stillroom.base.clock import Clock, SystemClock
-from stillroom.base.errors import TeacherError
-from stillroom.base.records import Attempt, Reply
-from stillroom.client.health import Health
-from stillroom.client.pace import Pace
-from stillroom.client.price import pricing
-from stillroom.client.reply import ParsedReply, parse_reply
-from stillroom.client.request import ChatRequest
-from stillroom.client.retry import is_settled, read_retry_after, retries_allowed, wait_s
+from stillroom.base.errors import BudgetReached, RecipeError, StillroomError, TeacherError
+from stillroom.base.records import Reply
+from stillroom.client.budget import Amount, Budget, BudgetLimits
+from stillroom.client.lane import Lane
+from stillroom.client.outcome import Call, Result, read_result, replies
+from stillroom.client.pacing import PaceLimits
+from stillroom.client.price import pricing, usd
+from stillroom.client.request import ChatRequest, most_tokens
+from stillroom.client.retry import REFUSED, is_settled, wait_s
 from stillroom.client.settings import Endpoint
-from stillroom.client.transport import NotAnswered, Transport
-from stillroom.client.usage import Usage
-from stillroom.store.journal import Journal
+from stillroom.client.waiting import Job, Waiting, Whole
+from stillroom.store.journal import Finished, Intent, Journal, Outcome
 
-_LOOKED_UP_AT_ONCE = 256
-"""Settled requests passed over before other tasks get a turn."""
+MOST_IN_A_BLOCK = 256
+MOST_UNWRITTEN = 1024
+"""Outcomes that wait for the disk, before nothing more is sent."""
+
+FollowUp = Callable[[ChatRequest, list[Reply]], Awaitable[ChatRequest | None]]
 
 
 @dataclass(slots=True)
 class EngineCounts:
-    """What one run of the engine did. requests == settled + shared + replies, once it has ended by itself."""
+    """What one run of the engine did, in samples. requests == settled + shared + replies, once it has ended."""
 
     requests: int = 0
     settled: int = 0
@@ -45,25 +48,23 @@ class EngineCounts:
     calls: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     """Replies of this run."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Calls of this run that brought no usable reply, by error_kind, those that were called again included."""
+    prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    """Of this run's calls, as far as it is known."""
+    spent_usd: Decimal = Decimal(0)
+    """Of all runs, unknown outcomes at their worst."""
+    in_flight: int = 0
+    pace: str = ""
+    """Why the run is as fast as it is."""
+    latest: tuple[bytes, str] | None = None
+    """Messages (canonical JSON) and answer of the reply that came last."""
 
     @property
     def replies(self) -> int:
         return self.by_status.total()
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call and what came of it."""
-
-    attempt: int
-    sent_at: int
-    latency_us: int
-    outcome: ParsedReply
-    raw: bytes
-    retry_after_s: float | None
-    cost_usd: str | None
 
 
 async def ask_all(
@@ -71,18 +72,32 @@ async def ask_all(
     endpoint: Endpoint,
     journal: Journal,
     *,
-    concurrency: int = 64,
+    pace: PaceLimits | None = None,
+    limits: BudgetLimits | None = None,
     retries: int = 5,
+    strict_limit: bool = True,
+    only: Callable[[Finished | None], bool] | None = None,
+    follow_up: FollowUp | None = None,
     clock: Clock | None = None,
     on_progress: Callable[[EngineCounts], None] | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> EngineCounts:
     """Ask every request that no reply in the journal settles; afterwards the journal has a reply for each key.
 
     A request that fails is a reply with status `failed`. `requests` is taken as it is needed, from the event loop.
-    Raises TeacherError (or KeyRefused, NoSuchModel, TeacherUnreachable) where the endpoint as a whole will not answer,
-    after the calls in flight have ended and been recorded; RecipeError for an unknown price or a key that is not set.
+    `only` asks again those requests whose journaled reply it says yes to, and no others. `follow_up` hears of each
+    request that is complete, with its replies, and may return more to ask. `announce` is given sentences for a person.
+
+    Cancelled once, it sends nothing more, waits for the calls in flight, whose replies are paid for, and records them.
+    Raises TeacherError (or KeyRefused, NoSuchModel, OutOfCredit, TeacherUnreachable) where the endpoint as a whole will
+    not answer, BudgetReached where one more call could pass a limit; both after the calls in flight have ended and been
+    recorded. RecipeError for an unknown price, a key that is not set, or a budget with calls that have no token limit.
     """
-    engine = _Engine(requests, endpoint, journal, concurrency, retries, clock or SystemClock(), on_progress)
+    engine = _Engine(
+        requests, endpoint, journal, pace or PaceLimits(concurrency=64), limits or BudgetLimits(), retries,
+        lambda found, limit: is_settled(found, limit, endpoint.addresses, strict_limit=strict_limit),
+        only, follow_up, clock or SystemClock(), on_progress, announce,
+    )  # fmt: skip
     return await engine.run()
 
 
@@ -92,165 +107,343 @@ class _Engine:
         requests: Iterable[ChatRequest],
         endpoint: Endpoint,
         journal: Journal,
-        concurrency: int,
+        pace: PaceLimits,
+        limits: BudgetLimits,
         retries: int,
+        settles: Callable[[Finished, int | None], bool],
+        only: Callable[[Finished | None], bool] | None,
+        follow_up: FollowUp | None,
         clock: Clock,
         on_progress: Callable[[EngineCounts], None] | None,
+        announce: Callable[[str], None] | None,
     ) -> None:
-        self._requests = iter(requests)
-        self._endpoint = endpoint
-        self._journal = journal
-        self._retries = retries
-        self._clock = clock
-        self._on_progress = on_progress
+        self._journal, self._retries, self._clock = journal, retries, clock
+        self._settles, self._only, self._follow_up = settles, only, follow_up
+        self._on_progress, self._announce = on_progress, announce
         self._pricing = pricing(endpoint)
-        self._transport = Transport(endpoint)
-        self._pace = Pace(concurrency)
-        self._health = Health(endpoint)
+        self._budget = Budget(limits, journal.spent())
+        self._lanes = [Lane(endpoint, address, pace, clock) for address in endpoint.addresses]
+        self._waiting = Waiting(requests, journal, self._serves, self._taken)
+        self._counts = EngineCounts(spent_usd=self._budget.usd)
         self._draw = random.Random()
-        self._keys_in_flight: set[str] = set()
-        self._stopping = asyncio.Event()
-        self._fatal: TeacherError | None = None
-        self._counts = EngineCounts()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._following: set[asyncio.Task[None]] = set()
+        self._outbox: list[tuple[Call, Outcome]] = []
+        self._changed, self._to_write = asyncio.Event(), asyncio.Event()
+        self._is_writing = False
+        self._stop: BaseException | None = None
+        self._next_tokens = 0
+        """Of the job that found no room."""
+        self._n_works: bool | None = None
+        """Whether the endpoint gives several samples for one call; None: nobody has tried."""
+        self._served: dict[str, set[str]] = {}
 
     async def run(self) -> EngineCounts:
-        try:
-            async with self._transport, asyncio.TaskGroup() as workers:
-                for _ in range(self._pace.concurrency):
-                    workers.create_task(self._work())
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
-        fatal = self._fatal or self._health.judge_end()
-        if fatal is not None:
-            raise fatal
+        async with AsyncExitStack() as stack:
+            for lane in self._lanes:
+                await stack.enter_async_context(lane.transport)
+            recorder = asyncio.create_task(self._record_as_it_comes())
+            try:
+                await self._dispatch()
+            finally:
+                await self._let_calls_end()
+                recorder.cancel()
+                await asyncio.gather(recorder, return_exceptions=True)
+        if self._stop is None and all(lane.judge_end() for lane in self._lanes):
+            self._stop = self._lanes[0].judge_end()
+        if self._stop is not None:
+            raise self._stop
         return self._counts
 
-    async def _work(self) -> None:
-        while (request := await self._next_unsettled()) is not None:
-            self._keys_in_flight.add(request.key)
-            try:
-                await self._answer(request)
-            finally:
-                self._keys_in_flight.discard(request.key)
+    # Sending
 
-    async def _next_unsettled(self) -> ChatRequest | None:
-        passed_over = 0
-        while not self._stopping.is_set():
-            request = next(self._requests, None)
-            if request is None:
+    async def _dispatch(self) -> None:
+        while self._stop is None:
+            self._changed.clear()
+            block = self._choose()
+            if block:
+                await self._send(block)
+            elif self._waiting.can_fill and self._has_room():
+                await asyncio.sleep(0)  # a block of settled requests was passed over: let others have their turn
+                self._report()
+            elif self._is_finished():
+                return
+            elif self._stop is None:
+                await self._wait_for_change()
+
+    def _choose(self) -> list[tuple[Call, Lane]]:
+        """Calls that may be sent now, with their places taken and their worst case reserved."""
+        block: list[tuple[Call, Lane]] = []
+        while len(block) < MOST_IN_A_BLOCK and self._has_room():
+            job = self._waiting.take(self._clock.monotonic())
+            if job is None:
                 break
-            self._counts.requests += 1
-            finished = self._journal.finished(request.key)
-            if request.key in self._keys_in_flight:
-                self._counts.shared += 1
-            elif finished is not None and is_settled(finished, request.sampling.max_tokens, self._endpoint.base_url):
-                self._counts.settled += 1
-            else:
-                return request
-            self._report()
-            passed_over += 1
-            if passed_over % _LOOKED_UP_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return None
+            if len(job.request.samples) > 1 and self._n_works is False:
+                self._waiting.put_back(
+                    *(Job(job.request.only([sample]), job.whole, job.retry) for sample in job.request.samples)
+                )
+                continue
+            chosen = self._place(job)
+            if chosen is None:
+                self._waiting.put_back(job)
+                break
+            block.append(chosen)
+        return block
 
-    async def _answer(self, request: ChatRequest) -> None:
-        """Call until there is a final reply, or until the run is stopped."""
-        retry = 0
-        while not self._stopping.is_set():
-            async with self._pace:
-                if self._stopping.is_set():
-                    return
-                call = await self._call(request)
-                given_up = retry >= retries_allowed(call.outcome.error_kind, self._retries)
-                fatal = self._health.judge(call.outcome, given_up=given_up)
-                if fatal is not None:
-                    self._fatal = self._fatal or fatal
-                    self._stopping.set()
-                elif self._health.answered:
-                    self._pace.open()
-                if given_up and fatal is None:
-                    await self._record(request, call)
-                    return
-                await self._record_call(request, call, "failed" if fatal else "retry")
-            await self._wait(wait_s(retry, call.retry_after_s, self._draw))
-            retry += 1
+    def _place(self, job: Job) -> tuple[Call, Lane] | None:
+        body = job.request.body()
+        sent_at_us, now = self._clock.now_us(), self._clock.monotonic()
+        worst = self._budget.worst(self._most(job.request, body, sent_at_us))
+        lane = max(self._lanes, key=lambda lane: lane.room(now, worst.tokens))
+        if lane.room(now, worst.tokens) < 1:
+            self._next_tokens = worst.tokens
+            return None
+        lacking = self._budget.lacks(worst)
+        if lacking is not None:
+            if not self._calls and not self._outbox:
+                self._stop = self._budget_reached(lacking)
+            return None
+        self._budget.reserve(worst)
+        place = lane.pace.sent(now, worst.tokens)
+        return Call(job, body, worst, lane.base_url, sent_at_us, place), lane
 
-    async def _call(self, request: ChatRequest) -> _Call:
-        body = request.body()
-        sent_at = self._clock.now_us()
-        attempt = await asyncio.wrap_future(self._journal.begin(request.key, sent_at))
-        started = self._clock.monotonic()
-        answer = await self._transport.send(body)
-        latency_us = round((self._clock.monotonic() - started) * 1e6)
-        self._counts.calls += 1
-        if isinstance(answer, NotAnswered):
-            outcome = ParsedReply("failed", answer.error_kind, answer.detail)
-            return _Call(attempt, sent_at, latency_us, outcome, b"", None, None)
-        outcome = parse_reply(answer.body, answer.http_status)
-        cost_usd = self._pricing.cost_usd(outcome.usage, sent_at)
-        self._counts.completion_tokens += outcome.usage.completion_tokens or 0
-        self._counts.cost_usd += Decimal(cost_usd or 0)
-        retry_after_s = read_retry_after(answer.retry_after, self._clock.now_us())
-        return _Call(attempt, sent_at, latency_us, outcome, answer.body, retry_after_s, cost_usd)
+    def _most(self, request: ChatRequest, body: bytes, at_us: int) -> Amount:
+        prompt, completion = most_tokens(body, request.settings.max_tokens, len(request.samples))
+        limits = self._budget.limits
+        if completion is None:
+            if limits.budget_usd is not None or limits.max_total_tokens is not None:
+                raise RecipeError(
+                    "A budget needs to know the most that a call can cost, and these have no token limit.",
+                    "Set ask.max_tokens.",
+                )
+            return Amount(Decimal(0), 0)
+        return Amount(self._pricing.most(prompt, completion, at_us) or Decimal(0), prompt + completion)
 
-    async def _wait(self, seconds: float) -> None:
-        """Sleep, or less where the run is stopped meanwhile."""
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        stopping = asyncio.ensure_future(self._stopping.wait())
+    async def _send(self, block: list[tuple[Call, Lane]]) -> None:
+        intents = [self._intent(call) for call, _ in block]
+        numbers = await asyncio.wrap_future(self._journal.begin(intents))
+        for number, (call, lane) in zip(numbers, block, strict=True):
+            call.number = number
+            task = asyncio.create_task(self._call(call, lane))
+            self._calls.add(task)
+            task.add_done_callback(self._call_ended)
+        self._counts.in_flight = len(self._calls)
+
+    def _intent(self, call: Call) -> Intent:
+        reserved_usd = call.worst.usd if self._pricing.price_id is not None else None
+        return Intent(call.job.request.key, call.sent_at_us, usd(reserved_usd), call.worst.tokens)
+
+    def _has_room(self) -> bool:
+        now = self._clock.monotonic()
+        return len(self._outbox) < MOST_UNWRITTEN and any(lane.room(now) > 0 for lane in self._lanes)
+
+    def _is_finished(self) -> bool:
+        busy = self._calls or self._outbox or self._is_writing or self._following
+        return self._waiting.is_exhausted and not busy
+
+    async def _wait_for_change(self) -> None:
+        """Until something comes back, or time alone lets something be sent."""
+        now = self._clock.monotonic()
+        moments = [self._waiting.next_due] if self._has_room() else []
+        if not self._waiting.is_exhausted:
+            moments += [lane.opens_at(now, self._next_tokens) for lane in self._lanes]
+        later = [moment for moment in moments if moment is not None and moment > now]
+        if not later:
+            await self._changed.wait()
+            return
+        sleeping = asyncio.ensure_future(self._clock.sleep(min(later) - now))
+        changing = asyncio.ensure_future(self._changed.wait())
         try:
-            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sleeping, changing), return_when=asyncio.FIRST_COMPLETED)
         finally:
             sleeping.cancel()
-            stopping.cancel()
+            changing.cancel()
 
-    async def _record_call(self, request: ChatRequest, call: _Call, status: Literal["retry", "failed"]) -> None:
-        await asyncio.wrap_future(self._journal.record_attempt(_attempt(request, call, status)))
+    # What comes back
 
-    async def _record(self, request: ChatRequest, call: _Call) -> None:
-        outcome = call.outcome
-        attempt = _attempt(request, call, "failed" if outcome.status == "failed" else "ok")
-        reply = Reply(
-            key=request.key,
-            question_id=request.question_id,
-            sample=request.sample,
-            teacher=request.model,
-            served_model=outcome.served_model,
-            fingerprint=outcome.fingerprint,
-            endpoint=self._endpoint.base_url,
-            asked_at=call.sent_at,
-            latency_us=call.latency_us,
-            status=outcome.status,
-            error_kind=outcome.error_kind,
-            reasoning_form=outcome.reasoning_form,
-            finish_reason=outcome.finish_reason,
-            prompt_tokens=outcome.usage.prompt_tokens,
-            cached_tokens=outcome.usage.cached_tokens,
-            completion_tokens=outcome.usage.completion_tokens,
-            reasoning_tokens=outcome.usage.reasoning_tokens,
-            counted_by=None if outcome.usage == Usage() else "provider",
-            cost_usd=call.cost_usd,
-            price_id=self._pricing.price_id,
-            receipt=None,
-            max_tokens=request.sampling.max_tokens,
-            raw=call.raw,
+    async def _call(self, call: Call, lane: Lane) -> None:
+        started = self._clock.monotonic()
+        answer = await lane.transport.send(call.body, self._journal.request_id(call.number))
+        now = self._clock.monotonic()
+        result = read_result(call, answer, self._pricing, self._retries)
+        used = result.used
+        self._budget.settle(call.worst, used)
+        tokens_used = used.tokens if used is not None and result.is_metered else None
+        self._learn_n(call, result)
+        closes = lane.returned(call.place, now, answer, result.first, tokens_used, given_up=bool(result.finished))
+        if closes is not None:
+            self._close(lane, closes)
+            result.again, result.finished = list(call.job.request.samples), []
+        self._ask_again(call, result, now)
+        rows = replies(call, result, answer, self._pricing, round((now - started) * 1e6))
+        self._outbox.append((call, self._outcome(call, result, rows)))
+        self._to_write.set()
+        self._count(call, result)
+
+    def _outcome(self, call: Call, result: Result, rows: list[Reply]) -> Outcome:
+        first = result.first
+        priced = self._pricing.price_id is not None
+        counts = priced or self._budget.limits.max_total_tokens is not None
+        unknown = result.used is None and (counts or first.status == "failed")
+        failed = first.status == "failed" and (rows or self._stop is not None)
+        status = "unknown" if unknown else "failed" if failed else "ok" if rows else "retry"
+        known = result.used if result.is_metered else None
+        return Outcome(
+            call.number,
+            status,
+            first.error_kind or ("no_usage" if unknown else None),
+            usd(known.usd) if known and priced else None,
+            known.tokens if known else None,
+            rows,
         )
-        await asyncio.wrap_future(self._journal.record(reply, attempt))
-        self._counts.by_status[outcome.status] += 1
+
+    def _ask_again(self, call: Call, result: Result, now: float) -> None:
+        if not result.again:
+            return
+        job = call.job
+        refused = result.first.error_kind in REFUSED
+        retried = not refused and (len(result.again) == len(job.request.samples))
+        due = now if refused or not retried else now + wait_s(job.retry, self._draw)
+        request = job.request if len(result.again) == len(job.request.samples) else job.request.only(result.again)
+        self._waiting.put_off(Job(request, job.whole, job.retry + retried), due)
+
+    def _learn_n(self, call: Call, result: Result) -> None:
+        asked = len(call.job.request.samples)
+        if asked == 1:
+            return
+        if result.first.status != "failed":
+            self._n_works = len(result.parsed) >= asked
+        elif result.first.error_kind in ("http_400", "http_422") and not self._n_works:
+            self._n_works = False  # it refuses the field: one by one, then
+            result.finished, result.again = [], list(call.job.request.samples)
+
+    def _close(self, lane: Lane, error: TeacherError) -> None:
+        """Nothing more is sent to this address; with none left the run stops."""
+        if all(other.closed is not None for other in self._lanes):
+            self._stop = self._stop or error
+        elif len(self._lanes) > 1:
+            self._say(f"{lane.base_url} is left out: {error.what}")
+
+    def _count(self, call: Call, result: Result) -> None:
+        counts, first = self._counts, result.first
+        counts.calls += 1
+        counts.prompt_tokens += first.usage.prompt_tokens or 0
+        counts.completion_tokens += first.usage.completion_tokens or 0
+        counts.cost_usd += result.used.usd if result.used is not None else 0
+        counts.spent_usd = self._budget.usd
+        if first.error_kind is not None:
+            counts.failures[first.error_kind] += 1
+        elif first.answer:
+            counts.latest = (call.job.request.messages, first.answer)
+        if first.status != "failed":
+            self._notice("model", first.served_model)
+            self._notice("fingerprint", first.fingerprint)
+
+    def _notice(self, what: str, value: str | None) -> None:
+        if value is None:
+            return
+        seen = self._served.setdefault(what, set())
+        if value not in seen:
+            seen.add(value)
+            if len(seen) > 1 and what == "model":
+                self._say(f"The server answers with another model now: {value}.")
+            elif len(seen) == 2:
+                self._say(f"The server's fingerprint has changed to {value}: its model or settings may have.")
+
+    def _call_ended(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        self._ended(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._stop = self._stop or error
+        self._changed.set()
+
+    # Writing it down
+
+    async def _record_as_it_comes(self) -> None:
+        while True:
+            await self._to_write.wait()
+            self._to_write.clear()
+            await self._record()
+
+    async def _record(self) -> None:
+        batch, self._outbox = self._outbox, []
+        self._is_writing = True
+        try:
+            await asyncio.wrap_future(self._journal.settle([outcome for _, outcome in batch]))
+        except StillroomError as error:
+            self._stop = self._stop or error
+            return
+        finally:
+            self._is_writing = False
+            self._changed.set()
+        for call, outcome in batch:
+            self._waiting.finish(reply.key for reply in outcome.replies)
+            self._counts.by_status.update(reply.status for reply in outcome.replies)
+            call.job.whole.left -= len(outcome.replies)
+            if outcome.replies and call.job.whole.left == 0:
+                self._follow(call.job.whole)
         self._report()
+
+    async def _let_calls_end(self) -> None:
+        if self._calls and self._stop is None:
+            self._say(
+                f"Stopping. {len(self._calls)} calls are in flight, and paid for: waiting for them. "
+                "Interrupt again to let them go."
+            )
+        while self._calls:
+            await asyncio.wait(set(self._calls))
+        for task in self._following:
+            task.cancel()
+        while self._outbox or self._is_writing:
+            await (self._record() if self._outbox and not self._is_writing else asyncio.sleep(0.001))
+
+    # Requests that are complete
+
+    def _serves(self, request: ChatRequest, found: Finished) -> bool:
+        if self._only is not None:
+            return not self._only(found)
+        return self._settles(found, request.settings.max_tokens)
+
+    def _taken(self, whole: Whole, settled: int, shared: int) -> None:
+        self._counts.requests += len(whole.request.samples)
+        self._counts.settled += settled
+        self._counts.shared += shared
+        if whole.left == 0:
+            self._follow(whole)
+
+    def _follow(self, whole: Whole) -> None:
+        if self._follow_up is None or self._stop is not None:
+            return
+        task = asyncio.create_task(self._ask_more(whole, self._follow_up))
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+        task.add_done_callback(self._ended)
+
+    async def _ask_more(self, whole: Whole, follow_up: FollowUp) -> None:
+        found = self._journal.replies_of(whole.request.keys)
+        more = await follow_up(whole.request, [found[key] for key in whole.request.keys if key in found])
+        if more is not None:
+            self._waiting.add(more)
+
+    # Saying it
+
+    def _budget_reached(self, limit: str) -> BudgetReached:
+        value = getattr(self._budget.limits, limit)
+        spent = f"{usd(self._budget.usd)} USD" if limit == "budget_usd" else ""
+        spent = spent or f"{self._budget.tokens if limit == 'max_total_tokens' else self._budget.calls:,}"
+        return BudgetReached(
+            f"One more call could pass {limit}: {value}; {spent} are spent.",
+            f"Raise ask.{limit} to go on; what came is kept.",
+        )
+
+    def _say(self, sentence: str) -> None:
+        if self._announce is not None:
+            self._announce(sentence)
 
     def _report(self) -> None:
         if self._on_progress is not None:
+            self._counts.in_flight = len(self._calls)
+            self._counts.pace = "; ".join(lane.pace.why() for lane in self._lanes if lane.closed is None)
             self._on_progress(self._counts)
-
-
-def _attempt(request: ChatRequest, call: _Call, status: Literal["ok", "retry", "failed"]) -> Attempt:
-    # A reset or a timeout after sending: the server may have answered, and charged, with nobody to hear it.
-    unknown = call.outcome.error_kind in ("connection", "timeout")
-    return Attempt(
-        key=request.key,
-        attempt=call.attempt,
-        sent_at=call.sent_at,
-        status="unknown" if unknown else status,
-        error_kind=call.outcome.error_kind,
-        cost_usd=call.cost_usd,
-    )

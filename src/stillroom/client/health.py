@@ -1,86 +1,122 @@
-"""Whether the endpoint as a whole has failed, so that a run stops after a few calls and not after all of them."""
+"""Whether an address as a whole has failed, so that a run stops after a few calls and not after all of them."""
 
 from __future__ import annotations
 
-from stillroom.base.errors import KeyRefused, NoSuchModel, TeacherError, TeacherUnreachable
+from stillroom.base.errors import KeyRefused, NoSuchModel, OutOfCredit, TeacherError, TeacherUnreachable
 from stillroom.client.reply import ParsedReply
+from stillroom.client.retry import NOT_ANSWERED, is_transient
 from stillroom.client.settings import Endpoint
 
 FIRST_CALLS = 3
 """Calls that may go unanswered at the start of a run."""
-SILENT_ROWS = 8
-"""Requests in a row given up because nobody answered, before the run is stopped."""
+SILENT_CALLS, SILENT_S = 6, 60.0
+"""Later: calls in a row without an answer, and seconds of it, before the address counts as gone."""
+FAILING_CALLS, FAILING_S = 12, 300.0
+"""Calls in a row that were answered by nothing but passing errors, and seconds of it: they are not passing."""
 FAILED_ROWS = 8
 """Requests given up before a first one succeeded, before the run is stopped."""
+PROBE_AFTER = 3
+"""Calls in a row without an answer, after which one call at a time tries whether it is back."""
+_LONGEST_BETWEEN_PROBES_S = 20.0
 
-_NOT_ANSWERED = {"connect", "connection", "timeout"}
 _AGAIN = "Then run the same command again: it goes on where it stopped."
 
 
 class Health:
-    """Hears of every outcome of a run, in order."""
+    """Hears of every outcome at one address, in order."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, base_url: str) -> None:
         self._endpoint = endpoint
-        self._unanswered_calls = 0
+        self._base_url = base_url
+        self._silent_calls = 0
+        self._failing_calls = 0
+        self._failing_since = 0.0
         self._last_silence = ""
-        self._silent_rows = 0
         self._failed_rows = 0
         self._succeeded = False
-        self.answered = False
+        self._answered = False
+        self._probe_at = 0.0
 
-    def judge(self, outcome: ParsedReply, *, given_up: bool) -> TeacherError | None:
-        """What ends the run, if anything does. `given_up`: there will be no further call for this request."""
-        if outcome.error_kind in _NOT_ANSWERED:
-            return self._judge_silence(outcome, given_up)
-        self.answered = True
-        self._silent_rows = 0
-        if outcome.status != "failed":
-            self._succeeded = True
-            return None
-        return self._judge_error(outcome, given_up)
+    @property
+    def is_silent(self) -> bool:
+        """Nobody answers at the moment: try with one call at a time, from `probe_at` on."""
+        return self._silent_calls >= PROBE_AFTER
 
-    def _judge_silence(self, outcome: ParsedReply, given_up: bool) -> TeacherError | None:
-        self._unanswered_calls += 1
-        self._last_silence = outcome.message
-        self._silent_rows += given_up
-        at_start = not self.answered and self._unanswered_calls >= FIRST_CALLS
-        return self._unreachable() if at_start or self._silent_rows >= SILENT_ROWS else None
+    @property
+    def probe_at(self) -> float:
+        return self._probe_at
+
+    def judge(self, outcome: ParsedReply, now: float, *, given_up: bool) -> TeacherError | None:
+        """What ends the use of this address, if anything does. `given_up`: this was the request's last call."""
+        kind = outcome.error_kind
+        if not is_transient(kind) or outcome.status != "failed":
+            self._failing_calls = self._silent_calls = 0
+            self._answered = True
+            return self._judge_answer(outcome, given_up)
+        if self._failing_calls == 0:
+            self._failing_since = now
+        self._failing_calls += 1
+        if kind in NOT_ANSWERED:
+            return self._judge_silence(outcome, now)
+        self._silent_calls = 0
+        self._answered = True
+        if self._failing_calls >= FAILING_CALLS and now - self._failing_since >= FAILING_S:
+            return TeacherError(
+                f"{self._base_url} has answered every call with an error for {now - self._failing_since:.0f} s"
+                f" ({kind}).{_said(outcome)}",
+                _AGAIN.replace("Then run", "Run", 1),
+            )
+        return self._judge_answer(outcome, given_up)
 
     def judge_end(self) -> TeacherError | None:
         """What a run that has no more requests ends with: one of few calls may end before silence has ended it."""
-        return self._unreachable() if self._unanswered_calls and not self.answered else None
+        return self._unreachable() if self._silent_calls and not self._answered else None
+
+    def _judge_silence(self, outcome: ParsedReply, now: float) -> TeacherError | None:
+        self._silent_calls += 1
+        self._last_silence = outcome.message
+        pause = min(0.5 * 2 ** min(self._silent_calls - PROBE_AFTER, 10), _LONGEST_BETWEEN_PROBES_S)
+        self._probe_at = now + pause
+        if not self._answered:
+            return self._unreachable() if self._silent_calls >= FIRST_CALLS else None
+        gone = self._silent_calls >= SILENT_CALLS and now - self._failing_since >= SILENT_S
+        return self._unreachable() if gone else None
 
     def _unreachable(self) -> TeacherUnreachable:
-        since = " any longer" if self.answered else ""
+        since = " any longer" if self._answered else ""
         return TeacherUnreachable(
-            f"Nobody answers{since} at {self._endpoint.base_url}: {self._last_silence}.",
+            f"Nobody answers{since} at {self._base_url}: {self._last_silence}.",
             f"Start the teacher or mend base_url. {_AGAIN}",
         )
 
-    def _judge_error(self, outcome: ParsedReply, given_up: bool) -> TeacherError | None:
-        model, base_url = self._endpoint.model, self._endpoint.base_url
-        said = f" It says: {outcome.message}" if outcome.message else ""
-        kind = outcome.error_kind or ""
-        if kind in ("http_401", "http_403"):
+    def _judge_answer(self, outcome: ParsedReply, given_up: bool) -> TeacherError | None:
+        if outcome.status != "failed":
+            self._succeeded = True
+            return None
+        model, said, kind = self._endpoint.model, _said(outcome), outcome.error_kind or ""
+        if kind in ("key_refused", "http_401", "http_403"):
             variable = self._endpoint.api_key_env
             remedy = (
                 f"Mend the key in {variable}." if variable else "Name the variable that holds the key: api_key_env."
             )
-            return KeyRefused(f"{base_url} refused the key.{said}", remedy)
+            return KeyRefused(f"{self._base_url} refused the key.{said}", remedy)
         if kind in ("http_404", "no_model"):
             return NoSuchModel(
-                f"{base_url} has no model {model}.{said}", "Check `model` and `base_url` (most end in /v1)."
+                f"{self._base_url} has no model {model}.{said}", "Check `model` and `base_url` (most end in /v1)."
             )
         if kind == "no_credit":
-            return TeacherError(f"The account at {base_url} has no credit left.{said}", f"Add credit. {_AGAIN}")
+            return OutOfCredit(f"The account at {self._base_url} has no credit left.{said}", f"Add credit. {_AGAIN}")
         if kind.startswith("http_3"):
-            return TeacherError(f"{base_url} sends elsewhere ({kind}).", "Set base_url to where it sends.")
+            return TeacherError(f"{self._base_url} sends elsewhere ({kind}).", "Set base_url to where it sends.")
         # A question that is too long says nothing about the endpoint.
         self._failed_rows += given_up and not self._succeeded and kind != "too_long"
         if self._failed_rows >= FAILED_ROWS:
             return TeacherError(
-                f"{model} at {base_url} answered none of the first {FAILED_ROWS} requests ({kind}).{said}",
+                f"{model} at {self._base_url} answered none of the first {FAILED_ROWS} requests ({kind}).{said}",
                 f"Check the teacher's settings in the recipe. {_AGAIN}",
             )
         return None
+
+
+def _said(outcome: ParsedReply) -> str:
+    return f" It says: {outcome.message}" if outcome.message else ""

@@ -23,12 +23,21 @@ class Pricing:
     """Which price this is; None where the teacher costs nothing."""
     _cost: Callable[[int, int, int, int], Decimal] | None
 
-    def cost_usd(self, usage: Usage, at_us: int) -> str | None:
-        """The cost of one call as a decimal string. None where it costs nothing, or its tokens are not known."""
+    def cost(self, usage: Usage, at_us: int) -> Decimal | None:
+        """USD of one call. None where it costs nothing, or its tokens are not known."""
         if self._cost is None or usage.prompt_tokens is None or usage.completion_tokens is None:
             return None
         cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
-        return format(self._cost(usage.prompt_tokens, cached, usage.completion_tokens, at_us).normalize(), "f")
+        return self._cost(usage.prompt_tokens, cached, usage.completion_tokens, at_us)
+
+    def most(self, prompt_tokens: int, completion_tokens: int, at_us: int) -> Decimal | None:
+        """USD of a call that uses all it may. None where it costs nothing."""
+        return self._cost and self._cost(prompt_tokens, 0, completion_tokens, at_us)
+
+
+def usd(amount: Decimal | None) -> str | None:
+    """An amount as it is stored: plain decimal digits, no exponent."""
+    return None if amount is None else format(amount.normalize(), "f")
 
 
 def pricing(endpoint: Endpoint) -> Pricing:
@@ -45,7 +54,7 @@ def _own(price: Price) -> Pricing:
 
     def cost(prompt: int, cached: int, completion: int, _: int) -> Decimal:
         total = (prompt - cached) * price.input_per_million + cached * cached_price
-        return (total + completion * price.output_per_million) / _MILLION
+        return (total + completion * price.output_per_million) / _MILLION + price.per_call
 
     return Pricing("recipe:" + digest(price.model_dump(mode="json")).removeprefix("sha256:")[:12], cost)
 

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
+import zstandard
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
+from pyreqwest.request import RequestBuilder
 
 from stillroom.base.errors import RecipeError
 from stillroom.client.settings import Endpoint
 
 CONNECT_TIMEOUT_S = 30
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_SPOOL_BYTES = 1 << 16
+_STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(window_log=17, compression_level=1, write_content_size=False)
+"""A stream of chunks says the same envelope thousands of times: a small window is enough, and 200 of them fit."""
+_DONE = b"[DONE]"
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     http_status: int
     body: bytes
-    retry_after: str | None
-    """The header, as it came."""
+    """Whole; or, of a stream that broke off, what had come."""
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +42,33 @@ class NotAnswered:
 
 
 class Transport:
-    """Connections to one endpoint; an async context manager.
+    """Connections to one address of an endpoint; an async context manager.
 
     Raises RecipeError where the environment variable that should hold the key does not, and for a wrong address.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._url = f"{endpoint.base_url}/chat/completions"
+    def __init__(self, endpoint: Endpoint, base_url: str | None = None) -> None:
+        base_url = base_url or endpoint.base_url
+        self._url = f"{base_url}/chat/completions"
         self._key = _read_key(endpoint.api_key_env)
+        self._streams = endpoint.stream
         builder = (
             ClientBuilder()
-            .timeout(timedelta(seconds=endpoint.timeout_s))
             .connect_timeout(timedelta(seconds=CONNECT_TIMEOUT_S))
             .follow_redirects(False)  # a redirect would turn the call into a GET, or send the key elsewhere
             .user_agent("stillroom")
         )
-        if urlsplit(endpoint.base_url).hostname in _LOOPBACK:
+        if endpoint.stream:
+            builder = builder.read_timeout(timedelta(seconds=endpoint.idle_timeout_s))
+        else:
+            builder = builder.timeout(timedelta(seconds=endpoint.timeout_s))
+        if urlsplit(base_url).hostname in _LOOPBACK:
             builder = builder.no_proxy()
         self._client: Client = builder.build()
         try:
             self._client.post(self._url)
         except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
-            raise RecipeError(
-                f"{endpoint.base_url} is not an address: {error}.", "Mend base_url: https://host/v1."
-            ) from error
+            raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,32 +79,90 @@ class Transport:
         # abort ("PyGILState_Release") in one of eight trials, and in none of thirty after a pause.
         await asyncio.sleep(0.05)
 
-    async def send(self, body: bytes) -> Answered | NotAnswered:
-        """POST the body and read the whole reply. Never raises for what a network or a server can do."""
-        request = self._client.post(self._url).header("Content-Type", "application/json").body_bytes(body)
+    async def send(self, body: bytes, request_id: str) -> Answered | NotAnswered:
+        """POST the body and read the whole reply. Never raises for what a network or a server can do.
+
+        `request_id` is sent as X-Client-Request-Id, which some providers keep, and a support desk can look up.
+        """
+        request = (
+            self._client.post(self._url)
+            .header("Content-Type", "application/json")
+            .header("X-Client-Request-Id", request_id)
+            .body_bytes(body)
+        )
         if self._key is not None:
             request = request.header("Authorization", f"Bearer {self._key}", is_sensitive=True)
         try:
+            if self._streams:
+                return await self._receive_stream(request)
             response = await request.build().send()
             received = bytes(await response.bytes())
         except PyreqwestError as error:
-            return self._not_answered(error)
-        return Answered(response.status, self._without_key(received), response.get_header("Retry-After"))
+            return _not_answered(error)
+        return Answered(response.status, self._without_key(received), response.headers)
 
-    def _not_answered(self, error: PyreqwestError) -> NotAnswered:
-        details = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
-        causes = [str(cause["message"]) for cause in details.get("causes") or ()]
-        detail = causes[-1] if causes else error.message
-        # The exception's class does not say whether the call was sent: a server that reads it and resets shows as
-        # ConnectError, one that never answers as ConnectTimeoutError. The phase stands in the chain of causes.
-        if any(cause.endswith("(Connect)") for cause in causes):
-            return NotAnswered("connect", detail)
-        return NotAnswered("timeout" if isinstance(error, RequestTimeoutError) else "connection", detail)
+    async def _receive_stream(self, request: RequestBuilder) -> Answered | NotAnswered:
+        """A stream that breaks off after it began is an answer too: what came has been paid for."""
+        spool = _Spool()
+        status, headers = 0, None
+        try:
+            async with request.build_streamed() as response:
+                status, headers = response.status, response.headers
+                reader = response.body_reader
+                while (chunk := await reader.read_chunk()) is not None:
+                    spool.write(bytes(chunk))
+                    if spool.is_done:  # some servers leave the connection open after it
+                        break
+        except PyreqwestError as error:
+            if headers is None or spool.is_empty:
+                return _not_answered(error)
+        assert headers is not None
+        return Answered(status, self._without_key(spool.read()), headers)
 
     def _without_key(self, body: bytes) -> bytes:
         """Bodies are kept, and errors quoted; some servers repeat the key they were given."""
         key = self._key.encode() if self._key else b""
         return body.replace(key, b"[key]") if key and key in body else body
+
+
+class _Spool:
+    """A stream's bytes while they come, compressed: hundreds of long replies are in flight at once."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(compression_params=_STREAM_COMPRESSION).compressobj()
+        self._compressed: list[bytes] = []
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self.is_empty = True
+        self.is_done = False
+
+    def write(self, chunk: bytes) -> None:
+        self.is_empty = False
+        self._waiting.append(chunk)
+        self._waiting_bytes += len(chunk)
+        self.is_done = _DONE in chunk[-16:]
+        if self._waiting_bytes >= _SPOOL_BYTES:
+            self._compressed.append(self._compressor.compress(b"".join(self._waiting)))
+            self._waiting.clear()
+            self._waiting_bytes = 0
+
+    def read(self) -> bytes:
+        """All of it; the spool is at its end."""
+        if not self._compressed:
+            return b"".join(self._waiting)
+        self._compressed.append(self._compressor.compress(b"".join(self._waiting)) + self._compressor.flush())
+        return zstandard.ZstdDecompressor().decompressobj().decompress(b"".join(self._compressed))
+
+
+def _not_answered(error: PyreqwestError) -> NotAnswered:
+    details = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
+    causes = [str(cause["message"]) for cause in details.get("causes") or ()]
+    detail = causes[-1] if causes else error.message
+    # The exception's class does not say whether the call was sent: a server that reads it and resets shows as
+    # ConnectError, one that never answers as ConnectTimeoutError. The phase stands in the chain of causes.
+    if any(cause.endswith("(Connect)") for cause in causes):
+        return NotAnswered("connect", detail)
+    return NotAnswered("timeout" if isinstance(error, RequestTimeoutError) else "connection", detail)
 
 
 def _read_key(variable: str | None) -> str | None:

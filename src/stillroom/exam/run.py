@@ -13,6 +13,7 @@ from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Question, Reply
 from stillroom.client.blocking import run_to_end
 from stillroom.client.engine import EngineCounts, ask_all
+from stillroom.client.pacing import PaceLimits
 from stillroom.client.request import requests_for
 from stillroom.client.settings import Endpoint
 from stillroom.exam.marking import Marks, mark
@@ -77,7 +78,7 @@ def _ask(
                 requests_for(questions, endpoint, settings.sampling()),
                 endpoint,
                 journal,
-                concurrency=settings.concurrency,
+                pace=PaceLimits(concurrency=settings.concurrency),
                 retries=settings.retries,
                 on_progress=progress,
             )

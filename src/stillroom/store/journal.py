@@ -1,22 +1,24 @@
 """The journal of asked questions: every call that was sent, every reply that came. SQLite, one file, one writer.
 
-Order of events for one call: `begin` (the intent is on disk), the call, then `record` or `record_attempt` (the outcome
-is on disk). Each returns a future that resolves once the write is durable; a thread of the journal's own commits what
-has gathered meanwhile in one transaction. A process that dies between the two leaves an open intent: the next one to
-open the journal turns it into an attempt with status `unknown`, which counts as spent.
+Order of events for a call: `begin` (the intent, with the most it can cost, is on disk), the call, then `settle` (what
+came of it is on disk, with its replies). Both take many calls at once and write them in one transaction, on a thread of
+the journal's own. A process that dies between the two leaves an open intent: the next one to open the journal turns it
+into an attempt with status `unknown`, which counts as spent.
+
+What is promised: a future that has resolved is on the disk. `synchronous = full` syncs the write-ahead log at every
+commit, so that it survives a power cut and not only a kill; a torn write is recognised by its checksum and dropped.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import astuple, fields
+from decimal import Decimal
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import zstandard
 
@@ -25,13 +27,40 @@ from stillroom.base.records import Attempt, Reply
 from stillroom.store.lock import FolderLock
 from stillroom.store.migrations import migrate
 
-MOST_PER_COMMIT = 512
+_REPLY = [field.name for field in fields(Reply)]
+_PUT_REPLY = f"insert into replies ({', '.join(_REPLY)}, body) values ({', '.join('?' * (len(_REPLY) + 1))})"
+_GET_REPLY = ", ".join(_REPLY[:-1]) + ", coalesce(raw, (select raw from replies as whole where whole.seq = r.body))"
+_BEST = "coalesce(max(case when status <> 'failed' then seq end), max(seq))"
+"""Of several replies with one key the latest counts; one that failed never hides an earlier one that was paid for."""
+_AT_ONCE = 500
+"""Keys in one query; SQLite has a limit of its own, far higher."""
+_CACHE_KIB = 64 * 1024
+"""Pages kept in memory: the index of a million replies fits in."""
 
-_REPLY = ", ".join(field.name for field in fields(Reply))
-_ATTEMPT = ", ".join(field.name for field in fields(Attempt))
-_LATEST = "select {columns} from replies where key = ? order by seq desc limit 1"
+Value = TypeVar("Value")
 
-_Write = Callable[[sqlite3.Connection], Any]
+
+class Intent(NamedTuple):
+    """A call that is about to be sent."""
+
+    key: str
+    """Of the request; of the first one where it asks for several samples."""
+    sent_at: int
+    reserved_usd: str | None
+    reserved_tokens: int | None
+
+
+class Outcome(NamedTuple):
+    """What came of a call, and the replies that it brought (none where it is called again)."""
+
+    number: int
+    """What `begin` gave it."""
+    status: str
+    error_kind: str | None
+    cost_usd: str | None
+    tokens: int | None
+    replies: Sequence[Reply] = ()
+    """All with the same `raw`, which is stored once."""
 
 
 class Finished(NamedTuple):
@@ -42,6 +71,17 @@ class Finished(NamedTuple):
     completion_tokens: int | None
     max_tokens: int | None
     endpoint: str
+
+
+class Spent(NamedTuple):
+    """What all calls of a journal cost, those of earlier processes included."""
+
+    calls: int
+    usd: Decimal
+    """Unknown outcomes at what was reserved for them."""
+    tokens: int
+    unknown_calls: int
+    unknown_usd: Decimal
 
 
 class Journal:
@@ -58,6 +98,7 @@ class Journal:
             self._writer = _open_to_write(path)
             self.recovered = _recover(self._writer)
             """Calls that were in flight when the last process died."""
+            self.id = str(self._fact("id"))
             self._reader = _open_to_read(path)
         except sqlite3.Error as error:
             self._lock.release()
@@ -65,9 +106,9 @@ class Journal:
         except StoreError:
             self._lock.release()
             raise
-        self._queue: SimpleQueue[tuple[_Write, Future[Any]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._write_until_closed, name=f"journal {path.name}", daemon=True)
-        self._thread.start()
+        self._compressor = zstandard.ZstdCompressor()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"journal {path.name}")
+        self._is_closed = False
 
     def __enter__(self) -> Journal:
         return self
@@ -77,140 +118,202 @@ class Journal:
 
     def close(self) -> None:
         """Write what is still queued, then let go of the file."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        self._is_closed = True
+        self._thread.shutdown()
         self._reader.close()
         self._writer.close()  # the last connection folds the write-ahead log into the file
         self._lock.release()
 
     # Writing
 
-    def begin(self, key: str, sent_at: int) -> Future[int]:
-        """A call for `key` is about to be sent. Resolves to the attempt's number, which counts from 0 over all runs."""
+    def begin(self, intents: Sequence[Intent]) -> Future[range]:
+        """These calls are about to be sent. Resolves to their numbers, which count over all runs."""
 
-        def write(connection: sqlite3.Connection) -> int:
-            (number,) = connection.execute(
-                "insert into attempts (key, attempt, sent_at, status) values"
-                " (?1, (select coalesce(max(attempt) + 1, 0) from attempts where key = ?1), ?2, 'open')"
-                " returning attempt",
-                (key, sent_at),
-            ).fetchone()
-            return int(number)
-
-        return self._submit(write)
-
-    def record_attempt(self, attempt: Attempt) -> Future[None]:
-        """What came of a call that gave no final reply."""
-        return self._submit(lambda connection: _put_attempt(connection, attempt))
-
-    def record(self, reply: Reply, attempt: Attempt) -> Future[None]:
-        """A final reply and the call that brought it, both or neither."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            _put_attempt(connection, attempt)
-            connection.execute(
-                f"insert into replies ({_REPLY}) values ({', '.join('?' * len(fields(Reply)))})",
-                (*astuple(reply)[:-1], zstandard.compress(reply.raw)),
+        def write() -> range:
+            (first,) = self._writer.execute("select coalesce(max(number) + 1, 0) from attempts").fetchone()
+            numbers = range(first, first + len(intents))
+            self._writer.executemany(
+                "insert into attempts (number, key, sent_at, status, reserved_usd, reserved_tokens)"
+                " values (?, ?, ?, 'open', ?, ?)",
+                ((number, _pack(key), *rest) for number, (key, *rest) in zip(numbers, intents, strict=True)),
             )
+            return numbers
 
         return self._submit(write)
+
+    def settle(self, outcomes: Sequence[Outcome]) -> Future[None]:
+        """What came of these calls, each with its replies: all of it or, where it fails, nothing."""
+
+        def write() -> None:
+            self._writer.executemany(
+                "update attempts set status = ?, error_kind = ?, cost_usd = ?, tokens = ? where number = ?",
+                (
+                    (outcome.status, outcome.error_kind, outcome.cost_usd, outcome.tokens, outcome.number)
+                    for outcome in outcomes
+                ),
+            )
+            for outcome in outcomes:
+                body: int | None = None
+                for reply in outcome.replies:
+                    raw = None if body else self._compressor.compress(reply.raw)
+                    row = (_pack(reply.key), *astuple(reply)[1:-1], raw, body)
+                    seq = self._writer.execute(_PUT_REPLY, row).lastrowid
+                    body = body or seq
+
+        return self._submit(write)
+
+    def request_id(self, number: int) -> str:
+        """The name of a call in this journal that no other journal uses."""
+        return f"{self.id}-{number}"
+
+    def rederive(self, version: int, derive: Callable[[Reply], Reply]) -> int:
+        """Read every reply again from its `raw`, once for each `version` of the reader. Returns how many changed.
+
+        A reply of a body that `derive` reads as it was read before is left as it is; costs are never touched.
+        """
+        if self._fact("reader") == str(version):
+            return 0
+        changed = 0
+        columns = ", ".join(f"{name} = ?" for name in _REPLY[:-1])
+        with closing(_open_to_read(self.path)) as connection:
+            rows = connection.execute(f"select seq, {_GET_REPLY} from replies as r order by seq")
+            while block := rows.fetchmany(_AT_ONCE):
+                updates = []
+                for seq, *row in block:
+                    old = _reply(row)
+                    new = derive(old)
+                    if new != old:
+                        updates.append((_pack(new.key), *astuple(new)[1:-1], seq))
+                changed += len(updates)
+                self._run(lambda updates=updates: self._writer.executemany(
+                    f"update replies set {columns} where seq = ?", updates
+                ))  # fmt: skip
+        self._run(lambda: self._writer.execute("insert or replace into facts values ('reader', ?)", (str(version),)))
+        return changed
 
     # Reading: what is durable at the moment of the call
 
-    def finished(self, key: str) -> Finished | None:
-        """The latest reply of `key`, without its text; None where there is none."""
+    def finished(self, keys: Sequence[str]) -> dict[str, Finished]:
+        """The reply of each key that has one, without its text."""
         columns = ", ".join(Finished._fields)
-        row = self._read(_LATEST.format(columns=columns), key).fetchone()
-        return row and Finished(*row)
+        rows = self._of_keys(f"select key, {columns} from replies where seq in ({{best}})", keys)
+        return {_unpack(key): Finished(*rest) for key, *rest in rows}
+
+    def replies_of(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """The reply of each key that has one."""
+        rows = self._of_keys(f"select {_GET_REPLY} from replies as r where seq in ({{best}})", keys)
+        return {reply.key: reply for reply in map(_reply, rows)}
 
     def reply(self, key: str) -> Reply | None:
-        """The latest reply of `key`."""
-        row = self._read(_LATEST.format(columns=_REPLY), key).fetchone()
-        return row and _reply(row)
+        return self.replies_of([key]).get(key)
 
     def replies(self) -> Iterator[Reply]:
-        """The latest reply of each key, sorted by question, then sample."""
-        return map(
-            _reply,
-            self._all(
-                f"select {_REPLY} from replies where seq in (select max(seq) from replies group by key)"
-                " order by question_id, sample, key"
-            ),
-        )
+        """The reply of each key, sorted by question, then sample."""
+        best = f"select {_BEST} from replies group by key"
+        order = "order by question_id, sample, key"
+        return map(_reply, self._all(f"select {_GET_REPLY} from replies as r where seq in ({best}) {order}"))
 
     def attempts(self) -> Iterator[Attempt]:
         """Every call whose outcome is known, or known to be unknown, sorted by key, then number."""
-        rows = self._all(f"select {_ATTEMPT} from attempts where status <> 'open' order by key, attempt")
-        return (Attempt(*row) for row in rows)
+        rows = self._all(
+            "select key, row_number() over (partition by key order by number) - 1, sent_at, status, error_kind,"
+            " cost_usd, tokens, reserved_usd, reserved_tokens, number from attempts where status <> 'open'"
+            " order by key, number"
+        )
+        return (Attempt(_unpack(key), *rest, self.request_id(number)) for key, *rest, number in rows)
 
     def open_intents(self) -> int:
         """Calls that are in flight now."""
         (count,) = self._read("select count(*) from attempts where status = 'open'").fetchone()
         return int(count)
 
-    def _read(self, sql: str, *values: str) -> sqlite3.Cursor:
+    def spent(self) -> Spent:
+        calls, usd, tokens, unknown_calls, unknown_usd = self._read(
+            """
+            select count(*), sum_usd(coalesce(cost_usd, iif(status = 'unknown', reserved_usd, null))),
+                coalesce(sum(coalesce(tokens, iif(status = 'unknown', reserved_tokens, 0))), 0),
+                count(*) filter (where status = 'unknown'),
+                sum_usd(iif(status = 'unknown', reserved_usd, null))
+            from attempts
+            """
+        ).fetchone()
+        return Spent(calls, Decimal(usd or 0), tokens, unknown_calls, Decimal(unknown_usd or 0))
+
+    def _of_keys(self, sql: str, keys: Sequence[str]) -> Iterator[Any]:
+        for start in range(0, len(keys), _AT_ONCE):
+            packed = [_pack(key) for key in keys[start : start + _AT_ONCE]]
+            marks = ", ".join("?" * len(packed))
+            best = f"select {_BEST} from replies where key in ({marks}) group by key"
+            yield from self._read(sql.format(best=best), *packed)
+
+    def _read(self, sql: str, *values: object) -> sqlite3.Cursor:
         try:
             return self._reader.execute(sql, values)
         except sqlite3.Error as error:
             raise StoreError(f"{self.path} cannot be read: {error}.") from error
 
-    def _all(self, sql: str) -> Iterator[tuple[Any, ...]]:
+    def _all(self, sql: str) -> Iterator[Any]:
         # A connection of its own: one that is in the middle of a query keeps seeing the state it began with.
         with closing(_open_to_read(self.path)) as connection:
             yield from connection.execute(sql)
 
+    def _fact(self, name: str) -> str | None:
+        row = self._writer.execute("select value from facts where name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
     # The thread that commits
 
-    def _submit(self, write: _Write) -> Future[Any]:
-        future: Future[Any] = Future()
-        if not self._thread.is_alive():
+    def _submit(self, write: Callable[[], Value]) -> Future[Value]:
+        # A caller that stops waiting does not undo the write: a reply that came has been paid for.
+        if self._is_closed:
             raise StoreError(f"{self.path} is closed.")
-        self._queue.put((write, future))
+        future: Future[Value] = Future()
+        future.set_running_or_notify_cancel()
+        self._thread.submit(self._commit, write, future)
         return future
 
-    def _write_until_closed(self) -> None:
-        closing = False
-        while not closing:
-            batch = [self._queue.get()]
-            while len(batch) < MOST_PER_COMMIT:
-                try:
-                    batch.append(self._queue.get_nowait())
-                except Empty:
-                    break
-            closing = None in batch
-            self._commit([item for item in batch if item is not None])
+    def _run(self, write: Callable[[], object]) -> None:
+        self._submit(write).result()
 
-    def _commit(self, batch: list[tuple[_Write, Future[Any]]]) -> None:
-        if not batch:
-            return
-        # A caller that stopped waiting does not undo the write: a reply that came has been paid for.
-        waited_for = [future.set_running_or_notify_cancel() for _, future in batch]
+    def _commit(self, write: Callable[[], Value], future: Future[Value]) -> None:
         try:
             self._writer.execute("begin immediate")
-            results = [write(self._writer) for write, _ in batch]
+            value = write()
             self._writer.execute("commit")
         except BaseException as error:
             if self._writer.in_transaction:
                 self._writer.execute("rollback")
-            for (_, future), waits in zip(batch, waited_for, strict=True):
-                if waits:
-                    future.set_exception(
-                        StoreError(f"{self.path} could not be written: {error}.", "Run again: what it holds stays.")
-                    )
+            future.set_exception(
+                StoreError(f"{self.path} could not be written: {error}.", "Run again: what it holds stays.")
+                if isinstance(error, sqlite3.Error)
+                else error
+            )
             if not isinstance(error, sqlite3.Error):
                 raise
         else:
-            for (_, future), waits, result in zip(batch, waited_for, results, strict=True):
-                if waits:
-                    future.set_result(result)
+            future.set_result(value)
+
+
+class _SumUsd:
+    """Exact, which SQLite's own sum of decimal strings is not."""
+
+    def __init__(self) -> None:
+        self._sum = Decimal(0)
+
+    def step(self, value: str | None, /) -> None:
+        if value is not None:
+            self._sum += Decimal(value)
+
+    def finalize(self) -> str:
+        return str(self._sum)
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")  # a commit survives a power cut too, not only a kill
+        connection.execute("pragma synchronous = full")
+        connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         migrate(connection, str(path))
     except (sqlite3.Error, StoreError):
         connection.close()
@@ -219,7 +322,9 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True, check_same_thread=False)
+    connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True, check_same_thread=False)
+    connection.create_aggregate("sum_usd", 1, _SumUsd)
+    return connection
 
 
 def _recover(connection: sqlite3.Connection) -> int:
@@ -228,14 +333,13 @@ def _recover(connection: sqlite3.Connection) -> int:
     ).rowcount
 
 
-def _put_attempt(connection: sqlite3.Connection, attempt: Attempt) -> None:
-    connection.execute(
-        f"insert into attempts ({_ATTEMPT}) values (?, ?, ?, ?, ?, ?) on conflict (key, attempt) do update"
-        " set status = excluded.status, error_kind = excluded.error_kind, cost_usd = excluded.cost_usd",
-        astuple(attempt),
-    )
+def _pack(key: str) -> bytes:
+    return bytes.fromhex(key.removeprefix("sha256:"))
 
 
-def _reply(row: tuple[Any, ...]) -> Reply:
-    values = dict(zip(_REPLY.split(", "), row, strict=True))
-    return Reply(**{**values, "raw": zstandard.decompress(values["raw"])})
+def _unpack(key: bytes) -> str:
+    return "sha256:" + key.hex()
+
+
+def _reply(row: Sequence[Any]) -> Reply:
+    return Reply(_unpack(row[0]), *row[1:-1], zstandard.decompress(row[-1]))

@@ -84,6 +84,8 @@ REPLIES = _schema(
         ("price_id", _text),
         ("receipt", _text),
         ("max_tokens", _integer),
+        ("http_status", _integer),
+        ("choice", _integer),
         # Derived from the journal's `raw`, which stays in the journal.
         ("reasoning", _text),
         ("answer", _text),
@@ -99,6 +101,10 @@ ATTEMPTS = _schema(
         ("status", _text),
         ("error_kind", _text),
         ("cost_usd", _text),
+        ("tokens", _integer),
+        ("reserved_usd", _text),
+        ("reserved_tokens", _integer),
+        ("request_id", _text),
     ],
 )
 TRACES = _schema(

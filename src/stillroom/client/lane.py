@@ -1,0 +1,69 @@
+"""One address of a teacher: its connections, its pace, its health."""
+
+from __future__ import annotations
+
+from stillroom.base.clock import Clock
+from stillroom.base.errors import TeacherError
+from stillroom.client.health import Health
+from stillroom.client.pacing import PaceController, PaceLimits, Result, Sent
+from stillroom.client.rate_headers import read_rate_headers
+from stillroom.client.reply import ParsedReply
+from stillroom.client.retry import NOT_ANSWERED, REFUSED
+from stillroom.client.settings import Endpoint
+from stillroom.client.transport import Answered, NotAnswered, Transport
+
+
+class Lane:
+    def __init__(self, endpoint: Endpoint, base_url: str, limits: PaceLimits, clock: Clock) -> None:
+        self.base_url = base_url
+        self.transport = Transport(endpoint, base_url)
+        self.pace = PaceController(limits, clock.monotonic())
+        self.closed: TeacherError | None = None
+        """Why nothing is sent here any more."""
+        self._health = Health(endpoint, base_url)
+        self._clock = clock
+
+    def room(self, now: float, tokens: int = 0) -> int:
+        """Calls that may be sent now."""
+        if self.closed is not None:
+            return 0
+        if self._health.is_silent:
+            return int(self.pace.in_flight == 0 and now >= self._health.probe_at)
+        return self.pace.room(now, tokens)
+
+    def opens_at(self, now: float, tokens: int = 0) -> float | None:
+        """When time alone makes room; None where only a reply can."""
+        if self.closed is not None:
+            return None
+        if self._health.is_silent:
+            return self._health.probe_at if self.pace.in_flight == 0 else None
+        return self.pace.opens_at(now, tokens)
+
+    def returned(
+        self,
+        place: Sent,
+        now: float,
+        answer: Answered | NotAnswered,
+        outcome: ParsedReply,
+        tokens_used: int | None,
+        *,
+        given_up: bool,
+    ) -> TeacherError | None:
+        """Hear of an outcome. Returns what closes this address, if this does."""
+        headers = read_rate_headers(answer.headers if isinstance(answer, Answered) else {}, self._clock.now_us())
+        self.pace.returned(now, place, _result(outcome), headers, tokens_used)
+        closes = self._health.judge(outcome, now, given_up=given_up)
+        self.closed = self.closed or closes
+        return closes
+
+    def judge_end(self) -> TeacherError | None:
+        return self._health.judge_end()
+
+
+def _result(outcome: ParsedReply) -> Result:
+    kind = outcome.error_kind
+    if kind in NOT_ANSWERED:
+        return "silent"
+    if kind in REFUSED:
+        return "refused"
+    return "failed" if kind is not None and kind.startswith("http_5") else "answered"
