@@ -52,10 +52,10 @@ def test_a_whole_reply() -> None:
 
 
 def test_it_waits_and_asks_again() -> None:
-    faulty = [faults.rate_limited("0"), faults.unavailable(0), faults.reset(), None]
+    faulty = [faults.reset(), faults.rate_limited(0.01), faults.unavailable(0.01), None]
     with MisbehavingTeacher(lambda _: ANSWER, faults=faulty) as teacher, client_of(teacher, retries=3) as client:
         assert client.chat.completions.create(model="teacher", messages=MESSAGES).choices
-        assert [entry.fault for entry in teacher.ledger] == ["rate_limited", "unavailable", "reset", None]
+        assert [entry.fault for entry in teacher.ledger] == ["reset", "rate_limited", "unavailable", None]
 
 
 @pytest.mark.parametrize(

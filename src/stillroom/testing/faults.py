@@ -81,14 +81,14 @@ def http_error(
     message: str = "an error",
     *,
     code: str | int | None = None,
-    retry_after: str | float | None = None,
+    retry_after: str | int | float | None = None,
     charged: bool = False,
 ) -> Fault:
     """An error status with the usual error object, and a Retry-After header if given."""
     return _error("http_error", status, message, code=code, retry_after=retry_after, charged=charged)
 
 
-def rate_limited(retry_after: str | float | None = None, *, date_in_s: Seconds | None = None) -> Fault:
+def rate_limited(retry_after: str | int | float | None = None, *, date_in_s: Seconds | None = None) -> Fault:
     """429, with Retry-After as it is given, as the date that is so many seconds away, or without."""
     return _error("rate_limited", 429, "too many requests", retry_after=retry_after, retry_date_s=date_in_s)
 
@@ -116,7 +116,7 @@ def bad_gateway() -> Fault:
     return Fault("bad_gateway", status=502, headers=_HTML, body=b"<html><body>502 Bad Gateway</body></html>")
 
 
-def unavailable(retry_after: str | float | None = None) -> Fault:
+def unavailable(retry_after: str | int | float | None = None) -> Fault:
     return _error("unavailable", 503, "The service is not available.", retry_after=retry_after)
 
 
@@ -339,7 +339,7 @@ def _error(
     *,
     code: str | int | None = None,
     kind: str = "error",
-    retry_after: str | float | None = None,
+    retry_after: str | int | float | None = None,
     retry_date_s: float | None = None,
     only_for: Literal["every request", "several choices"] = "every request",
     charged: bool = False,
