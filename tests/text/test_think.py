@@ -17,7 +17,14 @@ from stillroom.text.think import CLOSE, OPEN, ThinkSplit, join_think, split_thin
         ("<think></think>4", ThinkSplit("", "4", "well_formed")),
         ("<think>why and", ThinkSplit("why and", "", "unclosed")),
         ("why</think>4", ThinkSplit("why", "4", "well_formed")),
+        ("<think>", ThinkSplit("", "", "unclosed")),
+        ("<think>\n\n</think>\n\n", ThinkSplit("", "", "well_formed")),
+        ("</think>4", ThinkSplit("", "4", "well_formed")),
         ("<think>a<think>b</think>4", ThinkSplit("a<think>b", "4", "not_well_formed")),
+        ("<think>a<think>b</think>c</think>4", ThinkSplit("a<think>b", "c</think>4", "not_well_formed")),
+        ("<think>a</think><think>b</think>4", ThinkSplit("a", "<think>b</think>4", "not_well_formed")),
+        ("<think>a</think>4<think>b", ThinkSplit("a", "4<think>b", "not_well_formed")),
+        ("<think>a<think>b", ThinkSplit("a<think>b", "", "unclosed")),
         ("<think>a</think>4</think>5", ThinkSplit("a", "4</think>5", "not_well_formed")),
         ("The tag <think> opens.", ThinkSplit(None, "The tag <think> opens.", "not_well_formed")),
         ("Use <think>x</think>.", ThinkSplit(None, "Use <think>x</think>.", "not_well_formed")),
@@ -50,3 +57,9 @@ def test_tags_in_any_order_never_end_in_a_well_formed_answer_with_tags(text: str
 
 def test_an_answer_without_reasoning_stays_bare() -> None:
     assert join_think(None, "4") == "4"
+
+
+def test_a_long_text_is_read_in_one_go() -> None:
+    tags = OPEN * 1_000_000
+    assert split_think(tags + CLOSE + "4").answer == "4"
+    assert split_think("a" + tags).block == "not_well_formed"

@@ -6,18 +6,34 @@ holds no reply has an `error_kind` that says why. Reading is pure, so that it ca
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stillroom.base.records import ReasoningForm, Reply, Status
+from stillroom.client.error_kind import error_of, read_error, shorten
+from stillroom.client.stream import MergedStream, index_of, is_event_stream, merge_stream, read_json
 from stillroom.client.usage import Usage, read_usage
-from stillroom.text.think import Block, split_think
+from stillroom.text.think import CLOSE, OPEN, Block, split_think
 
-_CUT_BY_LIMIT = {"length", "max_tokens", "model_length"}
-_ERROR_CODES = {str(code) for code in range(400, 600)}
-_FILTERED = {"content_filter", "safety", "refusal", "prohibited_content", "blocklist"}
+PARSER_VERSION = 2
+"""Raised whenever the same body would be read differently: replies that an older one read may be read again."""
+
+_CUT_BY_LIMIT = {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
+_FILTERED = {
+    "content_filter",
+    "safety",
+    "refusal",
+    "prohibited_content",
+    "blocklist",
+    "recitation",
+    "spii",
+    "sensitive",
+}
+_BROKEN_OFF = {"error", "abort", "aborted", "cancelled", "network_error", "insufficient_system_resource"}
+_UNKNOWN = Usage()
+_NOT_TEXT = {"thinking", "reasoning", "redacted_thinking", "refusal", "tool_use"}
+_GEMINI_OPEN, _GEMINI_CLOSE = "<thought>", "</thought>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +42,7 @@ class ParsedReply:
     error_kind: str | None = None
     """Why there is no usable reply; `stillroom.client.retry` says which of them are worth another call."""
     message: str = ""
-    """The server's own words about an error, at most 300 characters."""
+    """The server's own words about an error or a refusal, at most 300 characters."""
     reasoning: str | None = None
     answer: str = ""
     block: Block = "none"
@@ -34,165 +50,257 @@ class ParsedReply:
     finish_reason: str | None = None
     served_model: str | None = None
     fingerprint: str | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = _UNKNOWN
+    """Of the whole call, whichever of its choices this is."""
 
 
-def parse_reply(body: bytes, http_status: int = 200) -> ParsedReply:
-    """Read one chat completion.
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A body, decoded."""
+
+    reply: Mapping[str, Any]
+    choices: list[dict[str, Any]]
+    """In order of their index."""
+    stream: MergedStream | None
+    raw: bytes
+
+
+def parse_reply(body: bytes, http_status: int = 200, choice: int = 0) -> ParsedReply:
+    """Read one choice of a chat completion, or of an event stream that carries one. `choice` counts from 0.
 
     Reasoning is taken from `reasoning_content`, `reasoning` or `reasoning_details`, from the thinking parts of a
     content list, or else from a leading `<think>` block. An error object under status 200 counts as the status in its
-    `code`. error_kind: `http_NNN`, `empty_body`, `not_json`, `not_a_reply`, `error_in_body`, `no_choices`, `no_text`,
-    `no_answer`, `content_filter`, `refusal`, `too_long`, `no_model`, `no_credit`.
+    `code`. error_kind: `http_NNN`, `key_refused`, `no_credit`, `no_model`, `too_long`, `error_in_body`, `cut_stream`,
+    `empty_body`, `not_json`, `not_a_reply`, `no_choices`, `no_text`, `no_answer`, `content_filter`, `refusal`.
+    A reply that failed keeps what text and usage came with it.
     """
-    text = body.decode("utf-8", errors="replace").strip()  # blank lines are sent to keep a connection alive
-    try:
-        decoded = json.loads(text) if text else None
-    except (ValueError, RecursionError):
-        decoded = None
-    reply: Mapping[str, Any] = decoded if isinstance(decoded, dict) else {}
-    error = reply.get("error")
-    succeeded = 200 <= http_status < 300
-    if not succeeded and reply.get("choices"):
-        parsed = _parse_choice(reply)  # some filters answer 400 with a whole completion that says so
-        if parsed.status == "refused":
-            return parsed
-    if not succeeded or (error and not reply.get("choices")):
-        return _parse_error(error, http_status, text)
-    if not reply:
-        return ParsedReply("failed", "not_json" if text else "empty_body", _shorten(text))
-    return _parse_choice(reply)
+    decoded = _decode(body)
+    if choice >= len(decoded.choices):
+        return _without_choice(decoded, http_status)
+    return _read_choice(decoded, decoded.choices[choice], http_status, _common(decoded))
+
+
+def parse_replies(body: bytes, http_status: int = 200) -> tuple[ParsedReply, ...]:
+    """Read every choice, in order of `index`; where there is none, the one outcome of the call."""
+    decoded = _decode(body)
+    if not decoded.choices:
+        return (_without_choice(decoded, http_status),)
+    common = _common(decoded)
+    return tuple(_read_choice(decoded, choice, http_status, common) for choice in decoded.choices)
 
 
 def read_reply(reply: Reply) -> ParsedReply:
-    """The text of a reply from the journal. A reply that failed holds an error or nothing: its text is empty."""
-    if reply.status == "failed":
-        return ParsedReply("failed", reply.error_kind)
-    return replace(parse_reply(reply.raw), status=reply.status, error_kind=reply.error_kind)
+    """The text of a reply from the journal, with the outcome that the journal holds."""
+    read = parse_reply(reply.raw, reply.http_status or 200, reply.choice)
+    return replace(read, status=reply.status, error_kind=reply.error_kind)
 
 
-def _parse_choice(reply: Mapping[str, Any]) -> ParsedReply:
-    usage = read_usage(reply)
-    choices = reply.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-    common: dict[str, Any] = {
-        "served_model": _clean(reply.get("model")),
-        "fingerprint": _clean(reply.get("system_fingerprint")),
-        "usage": usage,
+def _decode(body: bytes) -> _Body:
+    raw = body.removeprefix(b"\xef\xbb\xbf").strip()  # empty lines are sent to keep a connection alive
+    stream = merge_stream(raw) if is_event_stream(raw) else None
+    value = stream.completion if stream else read_json(raw)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # Gemini puts an error into a list
+    reply = value if isinstance(value, dict) else {}
+    listed = reply.get("choices")
+    choices = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    if len(choices) > 1:
+        places = {id(each): index_of(each, position) for position, each in enumerate(choices)}
+        choices.sort(key=lambda each: places[id(each)])
+    return _Body(reply, choices, stream, raw)
+
+
+def _common(body: _Body) -> dict[str, Any]:
+    reply = body.reply
+    return {
+        "served_model": _clean(reply.get("model")) or None,
+        "fingerprint": _clean(reply.get("system_fingerprint")) or None,
+        "usage": read_usage(reply),
     }
-    if choice is None:
-        is_reply = "choices" in reply  # without it this is JSON from somewhere else, such as a wrong address
-        return ParsedReply("empty" if is_reply else "failed", "no_choices" if is_reply else "not_a_reply", **common)
-    if isinstance(choice.get("error"), dict) or choice.get("finish_reason") == "error":
-        return ParsedReply("failed", "error_in_body", _message_of(choice.get("error")), **common)
-    message = choice.get("message")
-    message = message if isinstance(message, dict) else {}
-    content, thinking = _content(message.get("content"))
-    reasoning, form = _reasoning(message, thinking)
-    block: Block = split_think(content).block
-    answer = content
-    if reasoning is None:
-        split = split_think(content)
-        reasoning, answer = split.reasoning, split.answer
-        form = "full" if reasoning is not None else form
-    elif block != "none":
-        block = "not_well_formed"  # reasoning in its own field and a tag in the answer: not ours to guess at
+
+
+def _without_choice(body: _Body, http_status: int) -> ParsedReply:
+    """The outcome where no choice came, or fewer than were asked for."""
+    reply, stream = body.reply, body.stream
+    error = error_of(reply)
+    succeeded = 200 <= http_status < 300
+    common = _common(body)
+    if error or not succeeded:
+        text = body.raw[:4000].decode("utf-8", errors="replace")
+        status, error_kind, message = read_error(error or reply, http_status, text)
+        return ParsedReply(status, error_kind, message, **common)
+    if not body.raw or (stream and not stream.begun):
+        return ParsedReply("failed", "empty_body")
+    if stream and not stream.ended and (not reply or "choices" in reply):
+        return ParsedReply("failed", "cut_stream", **common)
+    if "choices" in reply:
+        return ParsedReply("empty", "no_choices", **common)
+    # JSON from somewhere else, such as a wrong address, or no JSON at all.
+    text = shorten(body.raw[:4000].decode("utf-8", errors="replace"))
+    return ParsedReply("failed", "not_a_reply" if reply else "not_json", text, **common)
+
+
+def _read_choice(body: _Body, choice: dict[str, Any], http_status: int, common: dict[str, Any]) -> ParsedReply:
+    parsed = _read_message(choice, common)
+    if parsed.status == "refused" or (parsed.status == "failed" and parsed.error_kind != "error_in_body"):
+        return parsed  # some filters answer 400 with a whole completion that says so
+    succeeded = 200 <= http_status < 300
+    error = error_of(body.reply)
+    if not succeeded or (error and (parsed.finish_reason is None or parsed.status == "failed")):
+        status, error_kind, message = read_error(error, http_status)
+        return replace(parsed, status=status, error_kind=error_kind, message=message)
+    if body.stream and parsed.status != "failed":
+        if parsed.finish_reason is None and not body.stream.ended:
+            return replace(parsed, status="failed", error_kind="cut_stream")
+        if body.stream.damaged:
+            return replace(parsed, status="failed", error_kind="not_json")
+    return parsed
+
+
+def _read_message(choice: Mapping[str, Any], common: dict[str, Any]) -> ParsedReply:
+    """A choice by itself, whatever stands around it."""
+    said = choice.get("message")
+    message: Mapping[str, Any] = said if isinstance(said, dict) else {}
+    usage: Usage = common["usage"]
+    content, thinking, thinking_form = _read_content(message.get("content"))
+    reasoning, form = _read_reasoning(message, thinking, thinking_form)
+    reasoning, answer, block, form = _split(content, reasoning, form)
     if form == "none" and usage.reasoning_tokens:
         form = "hidden"
-    finish_reason = _clean(choice.get("finish_reason"))
-    status, error_kind = _status(finish_reason, message, reasoning, answer)
+    finish_reason = _clean(choice.get("finish_reason")) or None
+    status, error_kind, words = _outcome(choice, message, finish_reason, reasoning, answer)
+    if usage.completion_tokens == 0 and (answer or reasoning):
+        usage = replace(usage, completion_tokens=None)  # there is text: nobody counted it
     return ParsedReply(
         status,
         error_kind,
-        reasoning=reasoning,
-        answer=answer,
-        block=block,
-        reasoning_form=form,
-        finish_reason=finish_reason,
-        **common,
+        words,
+        reasoning,
+        answer,
+        block,
+        form,
+        finish_reason,
+        common["served_model"],
+        common["fingerprint"],
+        usage,
     )
 
 
-def _status(
-    finish_reason: str | None, message: Mapping[str, Any], reasoning: str | None, answer: str
-) -> tuple[Status, str | None]:
+def _split(content: str, reasoning: str | None, form: ReasoningForm) -> tuple[str | None, str, Block, ReasoningForm]:
+    """Reasoning, answer, state of the think block, and form, from the content and what stood in fields of its own."""
+    if content.startswith(_GEMINI_OPEN):  # Gemini's endpoint writes its summary so
+        content = content.replace(_GEMINI_OPEN, OPEN, 1).replace(_GEMINI_CLOSE, CLOSE, 1)
+        form = "summary"
+    split = split_think(content)
+    if split.block == "none":
+        return reasoning, content, "none", form
+    inside = split.reasoning or None
+    if reasoning is None:
+        if inside and form != "summary":
+            form = "full"
+        return inside, split.answer, split.block, form
+    if inside == reasoning:  # the same twice: in a field and in the text
+        return reasoning, split.answer, split.block, form
+    return reasoning, content, "not_well_formed", form  # not ours to guess at
+
+
+def _outcome(
+    choice: Mapping[str, Any],
+    message: Mapping[str, Any],
+    finish_reason: str | None,
+    reasoning: str | None,
+    answer: str,
+) -> tuple[Status, str | None, str]:
     finish = (finish_reason or "").lower()
-    if finish in _FILTERED:
-        return "refused", "content_filter"
-    if message.get("refusal") and not answer.strip():
-        return "refused", "refusal"
+    error = choice.get("error")
+    if error:
+        return read_error(error, 200)
+    if finish in _BROKEN_OFF:
+        return "failed", "error_in_body", ""
+    if finish in _FILTERED or finish.startswith("content_filter"):
+        return "refused", "content_filter", ""
+    is_blank = not answer or answer.isspace()
+    if is_blank and (refusal := _refusal(message)):
+        return "refused", "refusal", shorten(refusal)
     if finish in _CUT_BY_LIMIT:
-        return "truncated", None
-    if answer.strip():
-        return "ok", None
-    return "empty", "no_answer" if reasoning or message.get("tool_calls") else "no_text"
+        return "truncated", None, ""
+    if not is_blank:
+        return "ok", None, ""
+    return "empty", "no_answer" if reasoning or message.get("tool_calls") else "no_text", ""
 
 
-def _content(value: object) -> tuple[str, str | None]:
-    """Text and thinking of a message's content, which is text, null, or a list of parts."""
+def _refusal(message: Mapping[str, Any]) -> str:
+    refusal = message.get("refusal")
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    told = [refusal, *(part.get("refusal") for part in parts if isinstance(part, dict))]
+    return next((text for text in told if isinstance(text, str) and text), "")
+
+
+def _read_content(value: object) -> tuple[str, str | None, ReasoningForm]:
+    """Text, thinking and the thinking's form, of a message's content: text, null, or a list of parts."""
     if isinstance(value, str):
-        return _clean(value) or "", None
-    parts = [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+        return _clean(value) or "", None, "none"
+    texts: list[str] = []
     thoughts: list[str] = []
-    for part in parts:
-        inner = part.get("thinking")
-        thoughts.append(inner if isinstance(inner, str) else _join(inner))
-    return _join(parts), _clean("".join(thoughts)) or None
+    form: ReasoningForm = "none"
+    for part in value if isinstance(value, list) else []:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict):
+            kind = part.get("type")
+            if not (isinstance(kind, str) and kind in _NOT_TEXT):
+                texts.append(_text_of(part.get("text")))
+                continue
+            summary = _text_of(part.get("summary"))
+            thought = _text_of(part.get("thinking")) or _text_of(part.get("reasoning")) or summary
+            thoughts.append(thought or (_text_of(part.get("text")) if kind in ("thinking", "reasoning") else ""))
+            form = "summary" if summary and thought == summary else form if form != "none" else "hidden"
+    return _clean("".join(texts)) or "", "".join(thoughts) or None, form
 
 
-def _join(parts: object) -> str:
-    """The `text` of each part, one after the other."""
-    if not isinstance(parts, list):
-        return ""
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return _clean("".join(text for text in texts if isinstance(text, str))) or ""
+def _text_of(value: object) -> str:
+    """A text, or the `text` of each part of a list, one after the other."""
+    if isinstance(value, str):
+        return value
+    parts = value if isinstance(value, list) else []
+    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
-def _reasoning(message: Mapping[str, Any], thinking: str | None) -> tuple[str | None, ReasoningForm]:
+def _read_reasoning(
+    message: Mapping[str, Any], thinking: str | None, thinking_form: ReasoningForm
+) -> tuple[str | None, ReasoningForm]:
+    """Reasoning that came outside the text, and its form: the first of its names that holds some."""
     listed = message.get("reasoning_details")
-    details = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
-    summarised = any(part.get("type") == "reasoning.summary" for part in details)
-    told = [message.get("reasoning_content"), message.get("reasoning"), thinking]
-    told += ["".join(part[name] for part in details if isinstance(part.get(name), str)) for name in ("text", "summary")]
-    for value in told:
-        if isinstance(value, str) and value.strip():
+    details = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) and listed else []
+    summarised = thinking_form == "summary" or any(part.get("type") == "reasoning.summary" for part in details)
+    for name in ("reasoning_content", "reasoning"):
+        told = _told(message.get(name))
+        if told:
             # A summary is somebody else's words about the reasoning, and may stand in the same field as the real thing.
-            return (_clean(value) or "").strip(), "summary" if summarised else "full"
-    return None, "hidden" if any(part.get("type") == "reasoning.encrypted" for part in details) else "none"
+            return told, "summary" if summarised else "full"
+    if not details and thinking is None:
+        return None, thinking_form
+    texts = [thinking, *("\n\n".join(filter(None, (_text_of(d.get(n)) for d in details))) for n in ("text", "summary"))]
+    for text in texts:
+        told = _told(text)
+        if told:
+            return told, "summary" if summarised else "full"
+    sealed = any(d.get("type") == "reasoning.encrypted" or d.get("data") or d.get("signature") for d in details)
+    return None, "hidden" if sealed or thinking_form == "hidden" else "none"
 
 
-def _parse_error(error: object, http_status: int, text: str) -> ParsedReply:
-    fields: Mapping[str, Any] = error if isinstance(error, dict) else {}
-    code = fields.get("code")
-    message = _message_of(error) or _shorten(text)
-    if 200 <= http_status < 300:
-        if not (isinstance(code, (int, str)) and str(code) in _ERROR_CODES):
-            return ParsedReply("failed", "error_in_body", message)
-        http_status = int(code)
-    words = f"{code} {fields.get('type')} {message}".lower()
-    metadata = fields.get("metadata")
-    flagged = isinstance(metadata, dict) and ("flagged_input" in metadata or "reasons" in metadata)
-    if http_status in (400, 403) and (flagged or "content_filter" in words or "content_policy" in words):
-        return ParsedReply("refused", "content_filter", message)
-    if http_status in (400, 413, 422) and ("context_length" in words or "context length" in words):
-        return ParsedReply("failed", "too_long", message)
-    if "model_not_found" in words or "model not exist" in words:
-        return ParsedReply("failed", "no_model", message)
-    if http_status == 402 or (http_status == 429 and "insufficient_quota" in words):
-        return ParsedReply("failed", "no_credit", message)
-    return ParsedReply("failed", f"http_{http_status}", message)
-
-
-def _message_of(error: object) -> str:
-    if isinstance(error, dict):
-        error = error.get("message")
-    return _shorten(error) if isinstance(error, str) else ""
-
-
-def _shorten(text: str) -> str:
-    return (_clean(" ".join(text.split())) or "")[:300]
+def _told(value: object) -> str | None:
+    return (_clean(value) or "").strip() or None if isinstance(value, str) and value else None
 
 
 def _clean(value: object) -> str | None:
-    """Text that can be written as UTF-8: a reply cut in the middle of an emoji holds half of a surrogate pair."""
-    return value.encode("utf-8", errors="replace").decode("utf-8") if isinstance(value, str) else None
+    """Text that can be written as UTF-8. A stream cut in the middle of an emoji leaves half of a surrogate pair."""
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="replace")
+    return value
