@@ -49,7 +49,7 @@ class MisbehavingTeacher:
     rules: met by requests that meet none of these. always: met by every request that no other fault meets.
     delay_s: each reply waits a random time between these two numbers of seconds; `uniform`, or `heavy_tailed`: half of
         the replies take less than about twice the lower one, a few take nearly the upper one.
-    seed: of rules and delays, which are drawn anew for each question and attempt: the same request meets the same
+    seed: of shares and delays, which are drawn anew for each question and attempt: the same request meets the same
         fault, in whatever order requests come.
     limits: 429 above them; such a request meets no fault.
     price: for the bill; None: it costs nothing. ledger: a file that the books are appended to, see `Ledger`.
