@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stillroom.base.canonical import canonical_bytes
 from stillroom.base.errors import RecipeError, StillroomError, Stopped, UsageError
-from stillroom.base.records import Message, Question, Trace, question_id
+from stillroom.base.records import Message, Question, Trace, messages_bytes, question_id
 
 
 def test_the_id_of_a_question_is_its_messages_and_nothing_else() -> None:
@@ -12,6 +15,21 @@ def test_the_id_of_a_question_is_its_messages_and_nothing_else() -> None:
     assert question_id(one) == question_id((Message(role="user", content="2 + 2?"),))
     assert question_id(one) != question_id((Message(role="system", content="2 + 2?"),))
     assert question_id(one) != question_id((Message(role="user", content="2 + 2? "),))
+
+
+_messages = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=st.text(),
+    reasoning=st.none() | st.text(),
+    tool_calls=st.none() | st.lists(st.dictionaries(st.text(), st.none() | st.text() | st.floats(0, 3)), max_size=2),
+    train=st.none() | st.booleans(),
+)
+
+
+@given(st.lists(_messages, max_size=3))
+def test_the_bytes_of_messages_are_canonical(messages: list[Message]) -> None:
+    assert messages_bytes(messages) == canonical_bytes([message.model_dump(exclude_none=True) for message in messages])
 
 
 @pytest.mark.parametrize("extra", [{"idd": "x"}, {"messages": []}, {"kind": "numbr"}])

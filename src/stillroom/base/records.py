@@ -8,12 +8,14 @@ The Arrow schemas of the same rows are in `stillroom.store.tables`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from stillroom.base.canonical import digest
+from stillroom.base.canonical import canonical_bytes, digest_bytes
 
 Kind = Literal["math", "number", "exact", "choice", "code", "json", "task", "none"]
 Status = Literal["ok", "truncated", "refused", "empty", "failed"]
@@ -104,7 +106,7 @@ class Attempt:
     """Counts from 0."""
     sent_at: int
     status: Literal["ok", "retry", "failed", "unknown"]
-    """`unknown`: whether it was billed, and how much, was never seen (a kill, a reset, no usage). It counts as spent."""
+    """`unknown`: whether and how much it was billed was never seen (a kill, a reset, no usage). It counts as spent."""
     error_kind: str | None
     cost_usd: str | None
     """What it cost by the usage that came with it; None where nothing was billed, or nobody knows."""
@@ -136,6 +138,15 @@ class Trace(BaseModel):
     licence: str | None = None
 
 
-def question_id(messages: tuple[Message, ...]) -> str:
+def question_id(messages: Sequence[Message]) -> str:
     """The id of a question that came without one: the digest of its messages."""
-    return digest([message.model_dump(exclude_none=True) for message in messages])
+    return digest_bytes(messages_bytes(messages))
+
+
+def messages_bytes(messages: Sequence[Message]) -> bytes:
+    """Canonical bytes of the messages, without what is null: what a question's id is the digest of."""
+    plain = [message.model_dump(exclude_none=True) for message in messages]
+    if any(message.tool_calls is not None for message in messages):
+        return canonical_bytes(plain)
+    # Text and truth values only: here orjson writes the same bytes, in a tenth of the time.
+    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)

@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from stillroom.base.canonical import canonical_bytes
 from stillroom.base.errors import StoreError
-from stillroom.base.records import Message, Question, Trace
+from stillroom.base.records import Message, Question, Trace, messages_bytes
 from stillroom.store.files import replacing
 
 SCHEMA_VERSION = 2
@@ -158,18 +157,22 @@ EXAM_ANSWERS = _schema(
 )
 
 
+_QUESTION_COLUMNS = tuple(QUESTIONS.names)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write `rows` in their order, `ROWS_PER_GROUP` at a time, and put the file in place when it is whole.
 
     Returns the number of rows. A row must have exactly the schema's columns: ValueError otherwise, and the old file
     stays. Raises StoreError where the file cannot be written.
     """
-    count = 0
+    count, names = 0, set(schema.names)
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         group: list[Mapping[str, Any]] = []
         for row in rows:
-            if row.keys() != set(schema.names):
-                raise ValueError(f"{path.name}: row {count} has columns {sorted(row)}, not {sorted(schema.names)}")
+            if row.keys() != names:
+                raise ValueError(f"{path.name}: row {count} has columns {sorted(row)}, not {sorted(names)}")
             group.append(row)
             count += 1
             if len(group) == ROWS_PER_GROUP:
@@ -189,9 +192,9 @@ def write_traces(path: Path, traces: Iterable[Trace]) -> int:
 
 
 def question_row(question: Question) -> dict[str, Any]:
-    row = question.model_dump(exclude={"messages", "meta"})
-    row["messages"] = _messages_json(question.messages)
-    row["meta"] = json.dumps(question.meta, ensure_ascii=False, allow_nan=False)
+    row: dict[str, Any] = {name: getattr(question, name) for name in _QUESTION_COLUMNS}
+    row["messages"] = messages_bytes(question.messages).decode("utf-8")
+    row["meta"] = _ENCODER.encode(question.meta)
     return row
 
 
@@ -224,7 +227,7 @@ def read_question_rows(path: Path) -> Iterator[tuple[str, str]]:
                 yield from zip(batch["id"].to_pylist(), batch["messages"].to_pylist(), strict=True)
     if not is_text:
         for question in read_questions(path):
-            yield question.id, _messages_json(question.messages)
+            yield question.id, messages_bytes(question.messages).decode("utf-8")
 
 
 def read_traces(path: Path) -> Iterator[Trace]:
@@ -288,10 +291,6 @@ def _need_columns(file: pq.ParquetFile, path: Path, columns: Sequence[str]) -> N
     missing = [name for name in columns if name not in file.schema_arrow.names]
     if missing:
         raise StoreError(f"{path} has no column {', '.join(missing)}.", "docs/formats.md names the columns.")
-
-
-def _messages_json(messages: Sequence[Message]) -> str:
-    return canonical_bytes([message.model_dump(exclude_none=True) for message in messages]).decode("utf-8")
 
 
 def _message_row(message: Message) -> dict[str, Any]:
