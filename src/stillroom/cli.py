@@ -26,6 +26,7 @@ from rich.text import Text
 
 from stillroom import __version__
 from stillroom.base.errors import StillroomError, Stopped, UsageError
+from stillroom.base.interrupts import ends_at_once
 from stillroom.display import live_progress
 from stillroom.recipe import load_recipe
 
@@ -53,7 +54,10 @@ def main() -> None:
     """The `stillroom` command."""
     # As Ctrl-C does, so that both stop in one way, asyncio's included.
     signal.signal(signal.SIGTERM, _interrupt)
-    app()
+    try:
+        app()
+    except KeyboardInterrupt as stop:  # before a command began, which says this itself
+        _say_stopped(stop)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
@@ -88,6 +92,9 @@ def _say_stopped(stop: BaseException) -> NoReturn:
     words.append(f": {stop.what}" if isinstance(stop, Stopped) else ". What was finished is kept.", style="not bold")
     again = shlex.join(["stillroom", *sys.argv[1:]])
     _stderr().print(words, Text(f"To go on: {again}"), sep="\n", soft_wrap=True)
+    # Where Ctrl-C came out of code run from text (a dataclass being made), CPython remembers it and would end as if the
+    # signal had killed it, whatever the exit code. Other code run from text makes it forget.
+    exec("")
     raise SystemExit(Stopped.exit_code)
 
 
@@ -166,8 +173,9 @@ def demo(
 
 def _run(recipe: Path, override: list[str] | None, as_json: bool) -> None:
     loaded = load_recipe(recipe, override or ())
-    from stillroom import pipeline
-    from stillroom.report.page import print_summary
+    with ends_at_once():
+        from stillroom import pipeline
+        from stillroom.report.page import print_summary
 
     with live_progress() as progress:
         summary = pipeline.run(loaded, progress=progress)
@@ -181,7 +189,8 @@ def _run(recipe: Path, override: list[str] | None, as_json: bool) -> None:
 def ask(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     """Ask the teacher the recipe's questions. Each reply is kept the moment it comes, and asked for once."""
     loaded = load_recipe(recipe, override or ())
-    from stillroom import pipeline
+    with ends_at_once():
+        from stillroom import pipeline
 
     with live_progress() as progress:
         facts = pipeline.ask(loaded, progress=progress)
@@ -192,7 +201,8 @@ def ask(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     """Judge the replies, and keep as traces those that passed; each rejected one has a reason."""
     loaded = load_recipe(recipe, override or ())
-    from stillroom import pipeline
+    with ends_at_once():
+        from stillroom import pipeline
 
     with live_progress() as progress:
         facts = pipeline.check(loaded, progress=progress)
@@ -203,7 +213,8 @@ def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 def train(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     """Train the student on the traces. Interrupted, it goes on from its newest checkpoint."""
     loaded = load_recipe(recipe, override or ())
-    from stillroom import pipeline
+    with ends_at_once():
+        from stillroom import pipeline
 
     with live_progress() as progress:
         trained = pipeline.train(loaded, progress=progress)
@@ -218,8 +229,9 @@ def train(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 def exam(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     """Ask teacher, base and students the same held-out questions, and say how sure the difference is."""
     loaded = load_recipe(recipe, override or ())
-    from stillroom import pipeline
-    from stillroom.report.page import print_summary
+    with ends_at_once():
+        from stillroom import pipeline
+        from stillroom.report.page import print_summary
 
     with live_progress() as progress:
         facts = pipeline.exam(loaded, progress=progress)
@@ -233,8 +245,9 @@ def exam(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 def report(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     """Write the report's page and summary.json from whatever the stages have left."""
     loaded = load_recipe(recipe, override or ())
-    from stillroom import pipeline
-    from stillroom.report.page import print_summary
+    with ends_at_once():
+        from stillroom import pipeline
+        from stillroom.report.page import print_summary
 
     summary = pipeline.report(loaded)
     if as_json:
@@ -252,7 +265,8 @@ def look(
     as_json: Json = False,
 ) -> None:
     """Show a few questions, replies and verdicts of a run, kept ones and rejected ones; or list the runs there are."""
-    from stillroom import pipeline
+    with ends_at_once():
+        from stillroom import pipeline
 
     if run is None:
         _list_runs(pipeline.RUNS, as_json)
@@ -311,7 +325,8 @@ def serve(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")] = None,
 ) -> None:
     """Serve local models on OpenAI's routes: /v1/chat/completions and /v1/models. Ctrl-C ends it."""
-    from stillroom import pipeline
+    with ends_at_once():
+        from stillroom import pipeline
 
     pipeline.serve(_models(model), host, port, threads)
 

@@ -22,6 +22,7 @@ from stillroom.ask.settings import TeacherSettings
 from stillroom.ask.sources import read_placed
 from stillroom.base.canonical import digest
 from stillroom.base.errors import DataError, ModelError, StoreError, UsageError
+from stillroom.base.interrupts import held_back
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Question
 from stillroom.check.run import check as check_stage
@@ -364,7 +365,8 @@ def _teacher(recipe: Recipe, served: Mapping[str, Endpoint]) -> TeacherSettings:
 def _extra(name: str) -> Iterator[None]:
     """Around an import of what only an extra installs."""
     try:
-        yield
+        with held_back():
+            yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("stillroom"):
             raise
