@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from stillroom.text.plain_yaml import read_yaml
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -161,6 +163,16 @@ def test_config_and_split_choose_the_files_and_only_those_are_fetched(tmp_path: 
     assert [row["messages"][0]["content"] for row in pinned] == ["d"]
     # Each file once: what is in the library's cache is not fetched again.
     assert sorted(hub.fetched) == sorted(GSM)
+
+
+def test_the_example_of_the_docs(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"- (\{from: huggingface, name:.*\})", page)
+    settings = read_yaml(example).value
+    with running(Hub({settings["name"]: GSM})) as hub:
+        (questions,) = read(hub.url, tmp_path, settings)
+    assert [question["answer"] for question in questions] == ["1", "2", "3"]
+    assert {question["source"] for question in questions} == {f"openai/gsm8k@{COMMIT[:12]}"}
 
 
 def test_a_file_is_fetched_when_its_turn_comes(tmp_path: Path) -> None:

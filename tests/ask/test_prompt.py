@@ -6,8 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from stillroom.ask.prompt import Example, PromptFile, TeacherPrompt, prompt_messages, with_prompt
+from stillroom.ask.run import ask
+from stillroom.ask.settings import AskSettings, TeacherSettings
 from stillroom.base.errors import DataError
-from stillroom.base.records import Message
+from stillroom.base.records import Message, Question
+from stillroom.check.run import check
+from stillroom.check.settings import CheckSettings
+from stillroom.store.tables import read_traces, write_questions
+from stillroom.testing import Answer, MisbehavingTeacher
 
 ASKED = [{"role": "user", "content": "2 + 2?"}]
 
@@ -80,3 +86,33 @@ def test_a_system_prompt_that_is_not_there(tmp_path: Path) -> None:
         prompt_messages(prompt, tmp_path)
     with pytest.raises(ValidationError):
         TeacherPrompt.model_validate({"examples": [{"question": "a"}]})
+
+
+def test_the_teacher_reads_the_prompt_and_the_student_never_does(tmp_path: Path) -> None:
+    own = (Message(role="system", content="Brief."), Message(role="user", content="2 + 2?"))
+    plain = (Message(role="user", content="3 + 3?"),)
+    write_questions(
+        tmp_path / "questions.parquet",
+        [
+            Question(id="own", messages=own, answer="4", kind="number", source="test"),
+            Question(id="plain", messages=plain, answer="6", kind="number", source="test"),
+        ],
+    )
+    settings = AskSettings(system="Work step by step.", examples=(Example(question="0?", answer="0"),))
+
+    def right(question: str) -> Answer:
+        return Answer(str(2 * int(question[0])), f"I doubled {question[0]}.")
+
+    with MisbehavingTeacher(answer=right) as teacher:
+        ask(tmp_path, TeacherSettings(model="teacher", base_url=teacher.base_url, price="none", terms="own"), settings)
+        sent = {body["messages"][-1]["content"]: body["messages"] for body in teacher.bodies}
+    shown = [{"role": "user", "content": "0?"}, {"role": "assistant", "content": "0"}]
+    assert sent["2 + 2?"][0] == {"role": "system", "content": "Work step by step.\n\nBrief."}
+    assert sent["3 + 3?"][0] == {"role": "system", "content": "Work step by step."}
+    assert all(messages[1:3] == shown for messages in sent.values())
+    check(tmp_path, CheckSettings())
+    traces = {trace.question_id: trace.messages for trace in read_traces(tmp_path / "traces.parquet")}
+    assert {name: [(m.role, m.content) for m in messages] for name, messages in traces.items()} == {
+        "own": [("system", "Brief."), ("user", "2 + 2?"), ("assistant", "4")],
+        "plain": [("user", "3 + 3?"), ("assistant", "6")],
+    }

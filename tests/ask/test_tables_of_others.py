@@ -20,6 +20,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillroom.ask import text_lines
 from stillroom.ask.csv_file import csv_rows
 from stillroom.ask.json_file import json_rows
 from stillroom.ask.source_settings import FileSource, HuggingFaceSource
@@ -170,6 +171,13 @@ def test_a_compressed_file_that_ends_too_early_or_is_none(tmp_path: Path, ending
         read(tmp_path, f"q.jsonl.{ending}", data)
     with pytest.raises(DataError, match="There is no file"):
         read(tmp_path, f"none.jsonl.{ending}")
+
+
+def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_lines, "LONGEST_LINE", 2**20)
+    zeros = gzip.compress(b'{"question": "a"}\n{"question": "' + b"a" * 2**26)
+    with pytest.raises(DataError, match=r"q\.jsonl\.gz line 2 is longer than 1 MiB\. Are the line ends missing\?"):
+        read(tmp_path, "q.jsonl.gz", zeros)
 
 
 # Parquet and Arrow
