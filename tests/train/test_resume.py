@@ -160,6 +160,23 @@ def test_a_damaged_checkpoint_is_named(
         train(traces, tiny_model, tmp_path, settings, Silent())
 
 
+def test_two_processes_do_not_train_one_student(traces: Path, tiny_model: Path, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", RUN, str(traces), str(tiny_model), str(tmp_path), SETTINGS.model_dump_json()]
+    first = subprocess.Popen(arguments)
+    deadline = time.monotonic() + 120
+    while not checkpoint.finished(tmp_path / "checkpoints") and time.monotonic() < deadline:
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)  # it holds its student until it is let go on
+    try:
+        with pytest.raises(StoreError, match=f"is in use by process {first.pid}. Wait until that process ends"):
+            train(traces, tiny_model, tmp_path, SETTINGS, Silent())
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    facts = train(traces, tiny_model, tmp_path, SETTINGS, Silent())
+    assert facts["steps"] == len(facts["curve"])
+
+
 def test_rows_that_are_too_long_are_left_out_and_counted(traces: Path, tiny_model: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"max_tokens": 30, "max_steps": 1})
     facts = train(traces, tiny_model, tmp_path, settings, Silent())

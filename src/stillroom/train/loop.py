@@ -20,6 +20,7 @@ from stillroom.base.progress import Progress
 from stillroom.base.records import Trace
 from stillroom.generate.load import load_model, quiet
 from stillroom.store.files import sync, write_json
+from stillroom.store.lock import FolderLock
 from stillroom.store.tables import read_traces
 from stillroom.train import checkpoint
 from stillroom.train.batches import Batch, epoch_steps
@@ -36,8 +37,18 @@ def train(traces: Path, student: Path, out: Path, settings: TrainSettings, progr
     content is returned. Called again after a kill, it goes on from the newest checkpoint, and ends with the weights of
     a run that was never interrupted (bit for bit on a CPU with the same number of threads).
 
-    Raises ModelError when the student cannot be loaded, DataError when no row is left to train on.
+    Raises ModelError when the student cannot be loaded, DataError when no row is left to train on, StoreError while
+    another process trains there.
     """
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(out / "train.lock", f"The training in {out}")
+    try:
+        return _train(traces, student, out, settings, progress)
+    finally:
+        lock.release()
+
+
+def _train(traces: Path, student: Path, out: Path, settings: TrainSettings, progress: Progress) -> dict[str, Any]:
     _fix_arithmetic(settings)
     loaded = load_model(student)
     model: Any = loaded.model
