@@ -17,7 +17,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import Annotated, Any, Literal, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
@@ -27,7 +27,7 @@ from rich.text import Text
 from stillroom import __version__
 from stillroom.base.errors import StillroomError, Stopped, UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.display import live_progress
+from stillroom.display import estimate_in_words, live_progress
 from stillroom.recipe import load_recipe
 
 P = ParamSpec("P")
@@ -185,16 +185,46 @@ def _run(recipe: Path, override: list[str] | None, as_json: bool) -> None:
         print_summary(summary, Console(), pipeline.RUNS / loaded.name / "report.html")
 
 
-@command("ask", "stillroom ask recipe.yaml")
-def ask(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+@command("ask", "stillroom ask recipe.yaml --estimate")
+def ask(
+    recipe: Recipe,
+    override: Set = None,
+    as_json: Json = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Ask a few, and say what the others will cost and take.")
+    ] = False,
+    reask: Annotated[
+        Literal["truncated", "failed", "refused", "empty"] | None,
+        typer.Option("--reask", help="Ask again what has such a reply; truncated ones with a larger limit, in steps."),
+    ] = None,
+    limits: Annotated[str, typer.Option(metavar="TOKENS,...", help="The steps of --reask truncated.")] = "4k,16k,32k",
+) -> None:
     """Ask the teacher the recipe's questions. Each reply is kept the moment it comes, and asked for once."""
     loaded = load_recipe(recipe, override or ())
+    steps = [_tokens(step) for step in limits.split(",")]
     with ends_at_once():
         from stillroom import pipeline
 
     with live_progress() as progress:
-        facts = pipeline.ask(loaded, progress=progress)
-    _print_json(facts) if as_json else _print_facts("Asked", facts)
+        if estimate:
+            facts = pipeline.estimate(loaded, progress=progress)
+        else:
+            facts = pipeline.ask(loaded, progress=progress, again=reask, longer_limits=steps)
+    if as_json:
+        _print_json(facts)
+    elif estimate:
+        sys.stdout.write(estimate_in_words(facts) + "\n")
+    else:
+        _print_facts("Asked", facts)
+
+
+def _tokens(text: str) -> int:
+    """4096, or 4k for it."""
+    number = text.strip().lower()
+    digits, factor = (number[:-1], 1024) if number.endswith("k") else (number, 1)
+    if not digits.isdecimal() or int(digits) == 0:
+        raise UsageError(f"--limits: {text!r} is not a number of tokens.", "Write --limits 4k,16k or 4096,16384.")
+    return int(digits) * factor
 
 
 @command("check", "stillroom check recipe.yaml --json")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -123,3 +124,24 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def estimate_in_words(facts: Mapping[str, Any]) -> str:
+    """What `pipeline.estimate` found, for a person."""
+    fewest, most = facts["samples"]
+    times = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    lines = [
+        f"{facts['asked']} questions were asked; their replies are kept. {facts['left']:,} are left,"
+        f" {times} {'sample' if times == '1' else 'samples'} each."
+    ]
+    cost, seconds = facts["cost_usd"], facts["seconds"]
+    if cost is not None:
+        lines.append(f"They will cost about {cost['expected']} USD ({cost['low']} to {cost['high']}).")
+        if cost["at_most"] is not None:
+            lines.append(f"Were every reply as long as max_tokens: {cost['at_most']} USD.")
+    if seconds["low"] is not None:
+        lines.append(f"They will take {clock(seconds['low'])} to {clock(seconds['high'])}, if the teacher keeps up.")
+    if facts["completion_tokens"] is not None:
+        cut = f"; {facts['truncated']} were cut by the limit" if facts["truncated"] else ""
+        lines.append(f"A reply has {facts['completion_tokens']:,.0f} tokens on average{cut}.")
+    return "\n".join(lines)

@@ -17,6 +17,8 @@ from typing import Any
 
 from stillroom import __version__
 from stillroom.ask.distinct import Distinct, Place
+from stillroom.ask.estimate import estimate as estimate_stage
+from stillroom.ask.run import LONGER_LIMITS, Again
 from stillroom.ask.run import ask as ask_stage
 from stillroom.ask.settings import TeacherSettings
 from stillroom.ask.sources import read_placed
@@ -40,11 +42,17 @@ from stillroom.store.files import read_object, write_atomically, write_json
 from stillroom.store.stages import file_digest, is_finished, run_stage
 from stillroom.store.tables import read_questions, read_rows, write_questions
 from stillroom.train.settings import Method, TrainSettings
+from stillroom.verify import verify
 
 RUNS = Path("runs")
 TEACHER = "teacher"
 SILENT = Silent()
 Inputs = Mapping[str, str | None]
+_HOW_FAST = {
+    "concurrency", "requests_per_minute", "tokens_per_minute", "budget_usd", "max_calls", "max_total_tokens", "retries",
+    "timeout_s", "idle_timeout_s", "replicas",
+}  # fmt: skip
+"""Settings that do not change what the replies are."""
 
 
 def run(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
@@ -66,8 +74,18 @@ def run(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = 
     return report(recipe, runs=runs)
 
 
-def ask(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
-    """Gather the questions and ask the teacher. Returns what `ask.json` holds."""
+def ask(
+    recipe: Recipe | str | Path,
+    *,
+    runs: Path = RUNS,
+    progress: Progress = SILENT,
+    again: Again | None = None,
+    longer_limits: Sequence[int] = LONGER_LIMITS,
+) -> dict[str, Any]:
+    """Gather the questions and ask the teacher. Returns what `ask.json` holds.
+
+    `again`: ask those questions again whose reply has this status, `truncated` ones with `longer_limits` in turn.
+    """
     recipe = _recipe(recipe)
     folder = _folder(recipe, runs, begins=True)
     _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
@@ -75,17 +93,42 @@ def ask(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = 
 
     def work() -> bool:
         with _serving(recipe, {TEACHER: local} if local else {}) as served:
-            facts = ask_stage(folder, _teacher(recipe, served), recipe.ask, progress)
+            facts = ask_stage(
+                folder,
+                _teacher(recipe, served),
+                recipe.ask,
+                progress,
+                is_right=_is_right,
+                again=again,
+                longer_limits=longer_limits,
+            )
         return not facts["by_status"].get("failed")  # another run tries the failed calls again
 
     inputs = {
-        "teacher": digest(recipe.teacher.model_dump(mode="json")),
+        "teacher": digest(recipe.teacher.model_dump(mode="json", exclude=_HOW_FAST)),
         "teacher_folder": file_digest(local) if local else None,
-        "settings": digest(recipe.ask.model_dump(mode="json")),
+        "settings": digest(recipe.ask.model_dump(mode="json", exclude=_HOW_FAST)),
         "questions.parquet": file_digest(folder / "questions.parquet"),
     }
-    _stage(folder, "ask", inputs, ["replies.parquet", "attempts.parquet", "ask.json"], work, progress)
+    if again is None:
+        _stage(folder, "ask", inputs, ["replies.parquet", "attempts.parquet", "ask.json"], work, progress)
+    else:
+        run_stage(folder, "ask", {"stillroom": __version__, **inputs}, work)
     return read_object(folder / "ask.json")
+
+
+def estimate(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
+    """Ask a few of the questions, and say what the others will cost and take. The replies are kept."""
+    recipe = _recipe(recipe)
+    folder = _folder(recipe, runs, begins=True)
+    _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
+    local = _teacher_folder(recipe)
+    with _serving(recipe, {TEACHER: local} if local else {}) as served:
+        return estimate_stage(folder, _teacher(recipe, served), recipe.ask, progress)
+
+
+def _is_right(question: Question, answer: str) -> bool:
+    return verify(question, answer).verdict == "right"
 
 
 def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def test_facts_add_up(tmp_path: Path) -> None:
     assert facts == {
         "asked": 5,
         "samples": 1,
+        "is_whole": True,
         "replies": 5,
         "shared": 1,
         "calls": 6,
@@ -134,7 +135,8 @@ def test_a_run_that_is_stopped_goes_on(tmp_path: Path) -> None:
     write(tmp_path, [f"Question {number}?" for number in range(50)])
     with MisbehavingTeacher(faults=[None] * 10, always=http_error(401)) as teacher, pytest.raises(KeyRefused):
         run(tmp_path, teacher, concurrency=4)
-    assert not (tmp_path / "replies.parquet").exists()
+    assert read_json(tmp_path / "ask.json")["is_whole"] is False
+    assert [row["question_id"] for row in read_rows(tmp_path / "replies.parquet")] == [f"q{n}" for n in range(10)]
     with MisbehavingTeacher() as teacher:
         assert run(tmp_path, teacher)["by_status"] == {"ok": 50}
         assert teacher.requests == 40

@@ -15,7 +15,7 @@ from stillroom.ask.prompt import prompt_messages, with_prompt
 from stillroom.ask.settings import AskSettings, TeacherSettings
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.clock import SystemClock
-from stillroom.base.errors import RecipeError, StoreError
+from stillroom.base.errors import BudgetReached, RecipeError, StoreError, TeacherError
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Reply
 from stillroom.client.blocking import run_to_end
@@ -58,12 +58,17 @@ def ask(
     with Journal(folder / "ask.sqlite") as journal:
         journal.rederive(PARSER_VERSION, read_again)
         asking = Asking(folder, teacher, settings, journal, progress, is_right)
-        asking.all_questions()
-        if again == "truncated":
-            for limit in longer_limits:
-                asking.cut_replies(limit)
-        elif again is not None:
-            asking.replies_that_are(again)
+        try:
+            asking.all_questions()
+            if again == "truncated":
+                for limit in longer_limits:
+                    asking.cut_replies(limit)
+            elif again is not None:
+                asking.replies_that_are(again)
+        except (BudgetReached, TeacherError):
+            # What came so far can be checked and trained on: perhaps it is enough.
+            write_replies(folder, teacher, settings, journal, clock.monotonic() - started, is_whole=False)
+            raise
         return write_replies(folder, teacher, settings, journal, clock.monotonic() - started)
 
 
@@ -89,10 +94,10 @@ class Asking:
     def all_questions(self) -> EngineCounts:
         wanted, most = self._settings.stop_after_right, self._settings.most_samples
         if wanted is None or self._is_right is None:
-            return self._ask(requests(self._questions, self._teacher, self._settings), self._rows * most)
+            return self.ask(requests(self._questions, self._teacher, self._settings), self._rows * most)
         enough = AskUntilRight(wanted, most, self._is_right)
         first = _with_questions(self._questions, self._teacher, self._settings, wanted)
-        return self._ask(first, self._rows * most, follow_up=enough)
+        return self.ask(first, self._rows * most, follow_up=enough)
 
     def cut_replies(self, limit: int) -> None:
         """Ask those again that a smaller limit cut."""
@@ -106,9 +111,9 @@ class Asking:
 
     def _ask_again(self, only: Callable[[Finished], bool], limit: int | None) -> None:
         chosen = _have_replies(self._journal, requests(self._questions, self._teacher, self._settings, limit), only)
-        self._ask(chosen, None, only=only)
+        self.ask(chosen, None, only=only)
 
-    def _ask(self, to_ask: Iterator[ChatRequest], total: int | None, **options: Any) -> EngineCounts:
+    def ask(self, to_ask: Iterator[ChatRequest], total: int | None, **options: Any) -> EngineCounts:
         settings = self._settings
 
         def report(counts: EngineCounts) -> None:
@@ -191,17 +196,24 @@ def read_again(reply: Reply) -> Reply:
 
 
 def write_replies(
-    folder: Path, teacher: TeacherSettings, settings: AskSettings, journal: Journal, seconds: float
+    folder: Path,
+    teacher: TeacherSettings,
+    settings: AskSettings,
+    journal: Journal,
+    seconds: float,
+    *,
+    is_whole: bool = True,
 ) -> dict[str, Any]:
-    """The tables and ask.json, from what the journal holds."""
+    """The tables and ask.json, from what the journal holds. `is_whole` False: questions may lack replies."""
     questions, replies, attempts = (folder / f"{name}.parquet" for name in ("questions", "replies", "attempts"))
-    may_lack = settings.stop_after_right is not None
+    may_lack = not is_whole or settings.stop_after_right is not None
     write_table(replies, REPLIES, _reply_rows(journal, requests(questions, teacher, settings), may_lack))
     write_table(attempts, ATTEMPTS, map(asdict, journal.attempts()))
     spent = journal.spent()
     facts = {
         "asked": count_rows(questions),
         "samples": settings.most_samples,
+        "is_whole": is_whole,
         **_totals(replies, attempts),
         "spent_usd": usd(spent.usd),
         "unknown_usd": usd(spent.unknown_usd),

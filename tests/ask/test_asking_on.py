@@ -1,0 +1,199 @@
+"""Asking more than once: until enough is right, again with a larger limit, and first only a few to see what it costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillroom.ask.estimate import estimate
+from stillroom.ask.run import ask
+from stillroom.ask.settings import AskSettings, TeacherSettings
+from stillroom.base.errors import BudgetReached
+from stillroom.base.records import Message, Question
+from stillroom.store.files import read_json
+from stillroom.store.journal import Journal
+from stillroom.store.tables import read_rows, write_questions
+from stillroom.testing import Answer, MisbehavingTeacher
+from stillroom.testing import faults as f
+
+PRICE = {"input_per_million": 1, "output_per_million": 10}
+
+
+def write(folder: Path, texts: Sequence[str], answer: str | None = "4") -> None:
+    kind = "none" if answer is None else "number"
+    write_questions(
+        folder / "questions.parquet",
+        [
+            Question(id=text, messages=(Message(role="user", content=text),), source="test", answer=answer, kind=kind)  # type: ignore[arg-type]
+            for text in texts
+        ],
+    )
+
+
+def settings_of(teacher: MisbehavingTeacher, **changes: Any) -> TeacherSettings:
+    return TeacherSettings(**{"model": "teacher", "base_url": teacher.base_url, "price": PRICE} | changes)
+
+
+def is_right(question: Question, answer: str) -> bool:
+    return answer == question.answer
+
+
+def samples_of(folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in read_rows(folder / "replies.parquet", ["question_id", "answer"]):
+        found.setdefault(row["question_id"], []).append(row["answer"])
+    return found
+
+
+def test_each_question_is_asked_until_enough_replies_are_right(tmp_path: Path) -> None:
+    write(tmp_path, ["easy", "hard", "never"])
+    answers = {
+        "easy": [Answer("4")] * 9,
+        "hard": [Answer(text) for text in ("1", "4", "2", "4", "4", "4", "4", "4")],
+        "never": [Answer(str(number)) for number in range(10, 20)],
+    }
+    given = Counter[str]()
+
+    def answer(question: str) -> Answer:
+        given[question] += 1
+        return answers[question][given[question] - 1]
+
+    ask_settings = AskSettings(stop_after_right=2, max=6, temperature=1)
+    with MisbehavingTeacher(answer, rules=[]) as teacher:
+        facts = ask(tmp_path, settings_of(teacher), ask_settings, is_right=is_right)
+        # How a call's samples are divided is the engine's matter; what counts is which samples there are.
+        assert facts["is_whole"]
+    found = samples_of(tmp_path)
+    assert found["easy"] == ["4", "4"]
+    assert found["hard"] == ["1", "4", "2", "4"] or found["hard"].count("4") >= 2
+    assert len(found["never"]) == 6
+    with MisbehavingTeacher(answer) as again:
+        ask(tmp_path, settings_of(again), ask_settings, is_right=is_right)
+        assert again.requests == 0
+    assert samples_of(tmp_path) == found
+
+
+def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    write(tmp_path, [f"q{number}" for number in range(30)])
+    wrong = AskSettings(stop_after_right=1, max=4, max_calls=50)
+    with MisbehavingTeacher(lambda _: Answer("5")) as teacher:
+        with pytest.raises(BudgetReached, match="max_calls: 50"):
+            ask(tmp_path, settings_of(teacher), wrong, is_right=is_right)
+        assert teacher.requests == 50
+        assert read_json(tmp_path / "ask.json")["is_whole"] is False
+        ask(tmp_path, settings_of(teacher), wrong.model_copy(update={"max_calls": None}), is_right=is_right)
+        assert teacher.requests == 120
+    assert {len(samples) for samples in samples_of(tmp_path).values()} == {4}
+
+
+def test_what_nobody_can_judge_is_asked_as_often_as_is_wanted(tmp_path: Path) -> None:
+    write(tmp_path, ["tell me"], answer=None)
+    with MisbehavingTeacher() as teacher:
+        ask(tmp_path, settings_of(teacher), AskSettings(stop_after_right=2, max=9), is_right=is_right)
+    assert len(samples_of(tmp_path)["tell me"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [({"max": 3}, "max goes with stop_after_right"), ({"samples": 2, "stop_after_right": 3}, "larger than the most")],
+)
+def test_settings_that_contradict_each_other(settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        AskSettings(**settings)
+
+
+def test_cut_replies_are_asked_again_with_larger_limits(tmp_path: Path) -> None:
+    lengths = {"short": 3, "long": 30, "longer": 90, "endless": 5000}
+    write(tmp_path, list(lengths))
+    settings = AskSettings(max_tokens=10)
+    with MisbehavingTeacher(lambda question: Answer(" ".join(["so"] * lengths[question]))) as teacher:
+        first = ask(tmp_path, settings_of(teacher), settings)
+        assert first["by_status"] == {"ok": 1, "truncated": 3}
+        again = ask(tmp_path, settings_of(teacher), settings, again="truncated", longer_limits=(5, 40, 200))
+        assert again["by_status"] == {"ok": 3, "truncated": 1}
+        assert [body["max_tokens"] for body in teacher.bodies] == [10] * 4 + [40] * 3 + [200] * 2
+        # They are longer than the recipe's limit, and paid for: they stay.
+        assert ask(tmp_path, settings_of(teacher), settings)["calls"] == 9
+        assert ask(tmp_path, settings_of(teacher), settings, again="truncated", longer_limits=(200,))["calls"] == 9
+
+
+def test_failed_replies_are_asked_again_when_told_to(tmp_path: Path) -> None:
+    write(tmp_path, ["a", "b", "c"])
+    faults = {"b": [f.http_error(400)], "c": [f.content_filtered()]}
+    with MisbehavingTeacher(faults_by_question=faults) as teacher:
+        assert ask(tmp_path, settings_of(teacher), AskSettings())["by_status"] == {"failed": 1, "ok": 1, "refused": 1}
+        assert ask(tmp_path, settings_of(teacher), AskSettings())["calls"] == 3
+        assert ask(tmp_path, settings_of(teacher), AskSettings(), again="failed")["calls"] == 4
+        assert ask(tmp_path, settings_of(teacher), AskSettings(), again="refused")["by_status"] == {"ok": 3}
+
+
+def test_an_estimate_asks_a_few_and_keeps_their_replies(tmp_path: Path) -> None:
+    write(tmp_path, [f"question number {number}" for number in range(200)])
+    with MisbehavingTeacher(lambda _: Answer("four", completion_tokens=100), delay_s=(0.01, 0.02)) as teacher:
+        facts = estimate(tmp_path, settings_of(teacher), AskSettings(max_tokens=400))
+        assert teacher.requests == facts["asked"] == 12
+        cost = {name: Decimal(value) for name, value in facts["cost_usd"].items()}
+        each = Decimal("0.001003")  # 3 prompt tokens and 100 of the reply
+        assert cost["each"] == Decimal("0.001")
+        assert cost["low"] <= cost["expected"] <= cost["high"] <= cost["at_most"]
+        assert abs(cost["expected"] - 188 * each) < Decimal("0.001")
+        assert facts["left"] == 188
+        assert 0 < facts["seconds"]["low"] <= facts["seconds"]["high"]
+        assert ask(tmp_path, settings_of(teacher), AskSettings(max_tokens=400))["calls"] == 200
+
+
+def test_an_estimate_of_what_costs_nothing(tmp_path: Path) -> None:
+    write(tmp_path, ["a", "b"])
+    with MisbehavingTeacher() as teacher:
+        facts = estimate(tmp_path, settings_of(teacher, price="none"), AskSettings(stop_after_right=1, max=3))
+    assert (facts["cost_usd"], facts["left"], facts["samples"]) == (None, 0, [1, 3])
+
+
+def test_the_teachers_prompt_is_sent_and_is_part_of_the_key(tmp_path: Path) -> None:
+    write(tmp_path, ["2 + 2?"])
+    prompt = {"system": "Be brief.", "examples": [{"question": "1 + 1?", "answer": "2", "reasoning": "One more."}]}
+    with MisbehavingTeacher() as teacher:
+        ask(tmp_path, settings_of(teacher), AskSettings())
+        ask(tmp_path, settings_of(teacher), AskSettings.model_validate(prompt))
+        assert [[message["content"] for message in body["messages"]] for body in teacher.bodies] == [
+            ["2 + 2?"],
+            ["Be brief.", "1 + 1?", "One more.\n\n2", "2 + 2?"],
+        ]
+
+
+def test_a_stream_is_kept_as_it_came(tmp_path: Path) -> None:
+    write(tmp_path, [f"q{number}" for number in range(20)])
+    with MisbehavingTeacher(lambda question: Answer(f"that is {question}", "so it is")) as teacher:
+        facts = ask(tmp_path, settings_of(teacher, stream=True), AskSettings())
+        assert facts["cost_usd"] == "0.00122"  # the usage came in the last chunk
+    rows = list(read_rows(tmp_path / "replies.parquet"))
+    assert [(row["answer"], row["reasoning"]) for row in rows] == [(f"that is q{n}", "so it is") for n in range(20)]
+    with Journal(tmp_path / "ask.sqlite") as journal:
+        assert all(reply.raw.startswith(b"data:") for reply in journal.replies())
+
+
+def test_replicas_share_the_work_and_one_may_die(tmp_path: Path) -> None:
+    write(tmp_path, [f"q{number}" for number in range(300)])
+    said: list[str] = []
+
+    class Heard:
+        def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
+            pass
+
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    with MisbehavingTeacher(delay_s=(0.002, 0.01)) as one, MisbehavingTeacher(delay_s=(0.002, 0.01)) as other:
+        dead = MisbehavingTeacher(faults=[None] * 20, always=f.key_refused())
+        with dead:
+            where = settings_of(one, replicas=(other.base_url, dead.base_url))
+            facts = ask(tmp_path, where, AskSettings(concurrency=8), Heard())
+        assert facts["by_status"] == {"ok": 300}
+        assert min(one.requests, other.requests) > 30
+        assert dead.requests <= 20 + 8
+    assert any("is left out" in sentence for sentence in said)
