@@ -20,7 +20,7 @@ def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str], mo
             now[0] += 1 / 64
             progress.update("ask", done, 1920, cost_usd="0.31", nothing=None)
         progress.update("check", 0, 0, skipped="nothing has changed")
-        progress.update("check", 0, 0, warning="19 of 20 were rejected.")
+        progress.say("check: warning: 19 of 20 were rejected.")
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()

@@ -10,10 +10,11 @@ import pytest
 
 from stillroom import pipeline
 from stillroom.base.errors import ModelError
+from stillroom.base.progress import Silent
 from stillroom.recipe import load_recipe
 
 
-class Watch:
+class Watch(Silent):
     """Progress that remembers which stages worked and which were skipped."""
 
     def __init__(self) -> None:

@@ -84,9 +84,6 @@ class Display:
             if "skipped" in facts:
                 self._say(f"{stage}: {facts['skipped']}, skipped")
                 return
-            if "warning" in facts:
-                self._say(f"{stage}: warning: {facts['warning']}")
-                return
             pace = self._paces.setdefault(stage, _Pace(done))
             if pace.due(done, total, self._between_s):
                 words = pace.words(done, total) + [

@@ -140,7 +140,7 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
     def work() -> bool:
         check_stage(folder, recipe.check, progress)
         for warning in warnings_of_check(read_run(folder)):  # now, and not only after hours of training
-            progress.update("check", 0, 0, warning=warning)
+            progress.say(f"check: warning: {warning}")
         return True
 
     inputs = {

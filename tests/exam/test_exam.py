@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from stillroom.base.errors import DataError, NoSuchModel
+from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Question
 from stillroom.client.settings import Endpoint, Price
 from stillroom.exam.run import exam
@@ -239,7 +240,7 @@ def test_questions_with_the_same_messages_share_a_reply(models: Models, tmp_path
 
 
 def test_progress_counts_over_all_takers(models: Models, tmp_path: Path) -> None:
-    class Watched:
+    class Watched(Silent):
         def __init__(self) -> None:
             self.seen: list[tuple[str, int, int | None, object]] = []
 

@@ -146,7 +146,7 @@ def test_another_seed_does_not_go_on_from_this_ones_checkpoint(traces: Path, tin
 def test_a_damaged_checkpoint_is_named(
     traces: Path, tiny_model: Path, tmp_path: Path, file: str, damage: str | None
 ) -> None:
-    class StopsAtTheSecondStep:
+    class StopsAtTheSecondStep(Silent):
         def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:  # noqa: ARG002
             if done == 2:
                 raise KeyboardInterrupt
