@@ -187,6 +187,18 @@ def test_what_is_cut_refused_or_empty_is_not_right(models: Models, tmp_path: Pat
     assert "512 tokens" in rows[1]["reason"]
 
 
+def test_a_larger_limit_asks_only_for_what_was_cut_again(models: Models, tmp_path: Path) -> None:
+    models.models = {"small": lambda n: said("2", "length", tokens=512) if n == 1 else said(str(n + 1))}
+    takers = {"student": models.endpoint("small")}
+    report = sit(tmp_path, takers, range(4))
+    assert (report["max_tokens"], report["takers"]["student"]["truncated_share"]) == (512, 0.25)
+    assert models.calls["small"] == 4
+    models.models = {"small": lambda n: said(str(n + 1), tokens=700)}
+    report = sit(tmp_path, takers, range(4), max_tokens=1024)
+    assert (report["max_tokens"], report["takers"]["student"]["truncated_share"]) == (1024, 0.0)
+    assert models.calls["small"] == 5
+
+
 def test_a_failed_call_is_not_right_and_is_asked_again_next_time(models: Models, tmp_path: Path) -> None:
     broken = {"http_status": 500, "error": {"message": "something is odd about this one"}}
     models.models = {"small": lambda n: dict(broken) if n == 3 else said(str(n + 1))}

@@ -45,6 +45,10 @@ def test_nearly_everything_was_rejected(sound: Path, read_page: Any) -> None:
         "the replies that were cut are asked for again. `stillroom look abacus` shows some."
     )
     assert "Warning: 3,240 of 3,600 replies" in read_page(write_report(sound)).text
+    _change(sound / "check.json", kept=720, rejected={"wrong": 2880})
+    assert len(_warnings(sound)) == 1
+    _change(sound / "check.json", kept=721, rejected={"wrong": 2879})
+    assert _warnings(sound) == []
 
 
 def test_right_replies_that_were_not_wanted_are_no_reason_for_a_warning(sound: Path) -> None:
@@ -60,6 +64,10 @@ def test_little_to_train_on_is_said_where_the_recipe_trains(sound: Path) -> None
     _change(sound / "check.json", rows=100, kept=99, rejected={"wrong": 1})
     (warning,) = _warnings(sound)
     assert warning.startswith("Only 99 traces to train on")
+    _change(sound / "check.json", kept=100, rejected={})
+    assert _warnings(sound) == []
+    _change(sound / "check.json", kept=1, rejected={})
+    assert _warnings(sound)[0].startswith("Only 1 trace to train on")
     _does_not_train(sound, "train: null\nexam: {compare: [teacher]}\n")
     assert _warnings(sound) == []
 
