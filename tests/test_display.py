@@ -18,7 +18,7 @@ def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str], mo
         progress.update("ask", 0, 1920)
         for done in range(1, 1921):
             now[0] += 1 / 64
-            progress.update("ask", done, 1920, cost_usd="0.31", nothing=None)
+            progress.update("ask", done, 1920, cost_usd="0.31", nothing=None, empty="", parts=(b"1", "2"))
         progress.update("check", 0, 0, skipped="nothing has changed")
         progress.say("check: warning: 19 of 20 were rejected.")
     out, err = capsys.readouterr()

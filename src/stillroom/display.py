@@ -87,9 +87,14 @@ class Display:
             pace = self._paces.setdefault(stage, _Pace(done))
             if pace.due(done, total, self._between_s):
                 words = pace.words(done, total) + [
-                    f"{name.replace('_', ' ')} {value}" for name, value in facts.items() if value is not None
+                    f"{name.replace('_', ' ')} {value}" for name, value in facts.items() if _fits_a_line(value)
                 ]
                 self._show(stage, done, total, ", ".join(words))
+
+
+def _fits_a_line(value: object) -> bool:
+    """Whether a fact is a number or a word; what is unknown, empty or has parts does not stand in a line."""
+    return isinstance(value, int | float | str) and value != ""
 
 
 def _lines() -> Display:
