@@ -311,7 +311,12 @@ def test_aliases_of_aliases_do_not_fill_the_memory(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    for path, message in [(tmp_path / "none.yaml", "There is no recipe"), (tmp_path, "cannot be read: Is a directory")]:
+    (tmp_path / "file").touch()
+    for path, message in [
+        (tmp_path / "none.yaml", "There is no recipe"),
+        (tmp_path, "is a folder, not a recipe"),
+        (tmp_path / "file" / "none.yaml", "cannot be read: Not a directory"),
+    ]:
         with pytest.raises(RecipeError, match=message):
             load_recipe(path)
     latin = tmp_path / "latin.yaml"

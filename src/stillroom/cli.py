@@ -42,12 +42,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
+FLAG = ""
+"""In a command's help, instead of the `<bool>` that typer writes behind an option that takes no value."""
+
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, see docs/recipe.md.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one value: --set ask.samples=8. May be repeated."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+Json = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print the result as JSON, for machines.")]
 
 
 def main() -> None:
@@ -137,7 +140,8 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _stillroom(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+        bool,
+        typer.Option("--version", metavar=FLAG, callback=_version, is_eager=True, help="Say which version this is."),
     ] = False,
 ) -> None:
     """Distil language models openly: ask a teacher, check its replies, train a student, examine them all.
@@ -160,7 +164,7 @@ def demo(
     override: Set = None,
     as_json: Json = False,
     print_recipe: Annotated[
-        bool, typer.Option("--print-recipe", help="Show the recipe instead of running it.")
+        bool, typer.Option("--print-recipe", metavar=FLAG, help="Show the recipe instead of running it.")
     ] = False,
 ) -> None:
     """The whole story on what is embedded in the package: two small models and their questions. No key, no network."""
@@ -191,7 +195,7 @@ def ask(
     override: Set = None,
     as_json: Json = False,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Ask a few, and say what the others will cost and take.")
+        bool, typer.Option("--estimate", metavar=FLAG, help="Ask a few, and say what the others will cost and take.")
     ] = False,
     reask: Annotated[
         Literal["truncated", "failed", "refused", "empty"] | None,

@@ -149,6 +149,10 @@ def _read(path: Path) -> Document:
         return read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RecipeError(f"There is no recipe {path}.", "Check the path, or begin from a file in recipes/.") from error
+    except IsADirectoryError as error:
+        inside = path / "recipe.yaml"
+        remedy = f"Its recipe is {inside}." if inside.exists() else "Name a YAML file."
+        raise RecipeError(f"{path} is a folder, not a recipe.", remedy) from error
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror}.", "Name a YAML file that you may read.") from error
     except UnicodeDecodeError as error:
