@@ -266,7 +266,9 @@ def test_nobody_answers(recipe: Callable[..., Path]) -> None:
 
 def test_what_the_system_refuses(recipe: Callable[..., Path]) -> None:
     path, long = recipe("http://127.0.0.1:1/v1"), "a" * 300
-    stopped(stillroom("run", path, "--set", f"questions.0.path={long}"), 1, f"{long} cannot be read: File name too long.")
+    stopped(
+        stillroom("run", path, "--set", f"questions.0.path={long}"), 1, f"{long} cannot be read: File name too long."
+    )
     stopped(stillroom("look", long), 1, "File name too long.")
     stopped(stillroom("serve", "--model", long), 1, "File name too long.")
 
