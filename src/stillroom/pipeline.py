@@ -30,12 +30,9 @@ from stillroom.base.records import Question
 from stillroom.check.run import check as check_stage
 from stillroom.classroom.models import base_folder
 from stillroom.classroom.models import teacher_folder as classroom_teacher
-from stillroom.classroom.questions import questions as classroom_questions
 from stillroom.client.settings import Endpoint
 from stillroom.exam.paper import read_paper, refuse_overlap
-from stillroom.exam.run import exam as exam_stage
 from stillroom.recipe import CLASSROOM, ClassroomSource, Recipe, Source, load_recipe
-from stillroom.report.page import summarise, write_report
 from stillroom.report.run_files import read_run
 from stillroom.report.warnings import warnings_of_check
 from stillroom.store.files import read_object, write_atomically, write_json
@@ -109,6 +106,7 @@ def ask(
         "teacher_folder": file_digest(local) if local else None,
         "settings": digest(recipe.ask.model_dump(mode="json", exclude=_HOW_FAST)),
         "questions.parquet": file_digest(folder / "questions.parquet"),
+        **{f"prompt {file}": _source_digest(file) for file in recipe.ask.prompt_files()},
     }
     if again is None:
         _stage(folder, "ask", inputs, ["replies.parquet", "attempts.parquet", "ask.json"], work, progress)
@@ -190,6 +188,8 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
     folder = _folder(recipe, runs, begins=True)
     if recipe.exam is None:
         raise UsageError(f"The recipe {recipe.name} has no exam section.", "Add exam: {questions: [...]} to it.")
+    from stillroom.exam.run import exam as exam_stage  # statistics: half of what the whole pipeline weighs
+
     settings = recipe.exam
     paper = _paper(recipe, folder, progress)
     local = _local_takers(recipe, folder)
@@ -215,6 +215,8 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
 def report(recipe: Recipe | str | Path, *, runs: Path = RUNS) -> dict[str, Any]:
     """Write `summary.json` and `report.html` from whatever the stages have left. Returns the summary."""
     folder = _folder(_recipe(recipe), runs)
+    from stillroom.report.page import summarise, write_report
+
     summary = summarise(folder)
     write_report(folder)
     return summary
@@ -317,6 +319,8 @@ def _source_digest(path: Path) -> str | None:
 
 def _questions(source: Source) -> Iterator[tuple[Place, Question]]:
     if isinstance(source, ClassroomSource):
+        from stillroom.classroom.questions import questions as classroom_questions  # loads reasoning_gym
+
         made = classroom_questions(source.count, source.seed, source.split, source.families)
         return ((Place("classroom question", number), question) for number, question in enumerate(made))
     return read_placed(source, base_folder=Path())

@@ -54,7 +54,9 @@ def _passages(path: Path, max_characters: int) -> Iterator[tuple[Place, str, str
 
 def _documents(path: Path) -> Iterator[Path]:
     """The text files of a folder and its folders, in order; hidden ones are left out."""
-    if not path.is_dir():
+    with unreadable(path):
+        is_folder = path.is_dir()
+    if not is_folder:
         if path.suffix.lower() not in ENDINGS and path.exists():
             raise DataError(f"{path} is no document.", f"Documents end in {' or '.join(ENDINGS)}.")
         yield path

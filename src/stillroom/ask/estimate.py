@@ -32,9 +32,9 @@ def estimate(
     Returns `asked` (questions), `left`, `samples` ([fewest, most] for each question), `completion_tokens` (mean of a
     reply), `truncated` (replies cut by the limit), `seconds_per_reply` (median), `cost_usd`: {`each`, `expected`,
     `low`, `high`, `at_most`} of what is left, null where the teacher costs nothing or says no usage, and `seconds`:
-    {`low`, `high`}. low and high are the 5th and the 95th hundredth of 2,000 resamples of the questions; `at_most`: every reply
-    as long as the limit. The time's `low` is at full concurrency, or at the rate that the settings allow; `high` at a
-    quarter of it. Raises what `ask` raises.
+    {`low`, `high`}. low and high are the 5th and the 95th hundredth of 2,000 resamples of the questions; `at_most`:
+    every reply as long as the limit. The time's `low` is at full concurrency, or at the rate that the settings allow;
+    `high` at a quarter of it. Raises what `ask` raises.
     """
     path = folder / "questions.parquet"
     rows = count_rows(path)
@@ -104,7 +104,7 @@ def _seconds(fewest: int, most: int, latency_s: float | None, settings: AskSetti
     fast = settings.concurrency / max(latency_s, 1e-3)
     rate = min(fast, slowest_rate) if slowest_rate else fast
     slow = min(fast / 4, slowest_rate) if slowest_rate else fast / 4
-    return {"low": round(fewest / rate + latency_s, 1), "high": round(most / slow + latency_s, 1)}
+    return {"low": round(fewest / rate + latency_s, 3), "high": round(most / slow + latency_s, 3)}
 
 
 def _mean(values: Sequence[int | None]) -> float | None:

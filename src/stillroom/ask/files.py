@@ -13,7 +13,7 @@ from stillroom.ask.distinct import Place
 from stillroom.ask.json_file import json_rows, jsonl_rows
 from stillroom.ask.rows import Origin, questions_of
 from stillroom.ask.source_settings import FileSource
-from stillroom.ask.text_lines import COMPRESSIONS
+from stillroom.ask.text_lines import COMPRESSIONS, unreadable
 from stillroom.base.errors import DataError
 from stillroom.base.records import Question
 
@@ -53,7 +53,9 @@ def file_rows(path: Path, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
     ending = format_of(name)
     if ending is None:
         suffix = PurePath(name).suffix
-        if path.is_dir():
+        with unreadable(path):
+            is_folder = path.is_dir()
+        if is_folder:
             raise DataError(
                 f"{path} is a folder.", "Name a file in it; from: documents and from: huggingface read whole folders."
             )

@@ -52,6 +52,9 @@ class TeacherPrompt(BaseModel):
     examples: tuple[Example, ...] | PromptFile = ()
     """Or a file with one example on each line, as JSON."""
 
+    def prompt_files(self) -> list[Path]:
+        return [Path(part.path) for part in (self.system, self.examples) if isinstance(part, PromptFile)]
+
 
 def prompt_messages(prompt: TeacherPrompt, base_folder: Path) -> tuple[Message, ...]:
     """The messages that go before a question's own. Relative paths are taken from `base_folder`.

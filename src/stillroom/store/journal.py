@@ -12,11 +12,13 @@ commit, so that it survives a power cut and not only a kill; a torn write is rec
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import astuple, fields
+from dataclasses import fields
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,6 +30,7 @@ from stillroom.store.lock import FolderLock
 from stillroom.store.migrations import migrate
 
 _REPLY = [field.name for field in fields(Reply)]
+_columns = attrgetter(*_REPLY)
 _PUT_REPLY = f"insert into replies ({', '.join(_REPLY)}, body) values ({', '.join('?' * (len(_REPLY) + 1))})"
 _GET_REPLY = ", ".join(_REPLY[:-1]) + ", coalesce(raw, (select raw from replies as whole where whole.seq = r.body))"
 _BEST = "coalesce(max(case when status <> 'failed' then seq end), max(seq))"
@@ -109,6 +112,7 @@ class Journal:
         self._compressor = zstandard.ZstdCompressor()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"journal {path.name}")
         self._is_closed = False
+        self._queued: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
 
     def __enter__(self) -> Journal:
         return self
@@ -132,10 +136,11 @@ class Journal:
         def write() -> range:
             (first,) = self._writer.execute("select coalesce(max(number) + 1, 0) from attempts").fetchone()
             numbers = range(first, first + len(intents))
-            self._writer.executemany(
-                "insert into attempts (number, key, sent_at, status, reserved_usd, reserved_tokens)"
-                " values (?, ?, ?, 'open', ?, ?)",
-                ((number, _pack(key), *rest) for number, (key, *rest) in zip(numbers, intents, strict=True)),
+            _many(
+                self._writer,
+                "insert into attempts (number, key, sent_at, status, reserved_usd, reserved_tokens) values {}",
+                "(?, ?, ?, 'open', ?, ?)",
+                [(number, _pack(key), *rest) for number, (key, *rest) in zip(numbers, intents, strict=True)],
             )
             return numbers
 
@@ -145,20 +150,28 @@ class Journal:
         """What came of these calls, each with its replies: all of it or, where it fails, nothing."""
 
         def write() -> None:
-            self._writer.executemany(
-                "update attempts set status = ?, error_kind = ?, cost_usd = ?, tokens = ? where number = ?",
-                (
-                    (outcome.status, outcome.error_kind, outcome.cost_usd, outcome.tokens, outcome.number)
-                    for outcome in outcomes
-                ),
+            _many(
+                self._writer,
+                "update attempts set status = v.column2, error_kind = v.column3, cost_usd = v.column4,"
+                " tokens = v.column5 from (values {}) as v where number = v.column1",
+                "(?, ?, ?, ?, ?)",
+                [outcome[:5] for outcome in outcomes],
             )
+            (seq,) = self._writer.execute("select coalesce(max(seq), 0) from replies").fetchone()
+            rows = []
             for outcome in outcomes:
                 body: int | None = None
                 for reply in outcome.replies:
+                    seq += 1
                     raw = None if body else self._compressor.compress(reply.raw)
-                    row = (_pack(reply.key), *astuple(reply)[1:-1], raw, body)
-                    seq = self._writer.execute(_PUT_REPLY, row).lastrowid
+                    rows.append((seq, _pack(reply.key), *_columns(reply)[1:-1], raw, body))
                     body = body or seq
+            _many(
+                self._writer,
+                f"insert into replies (seq, {', '.join(_REPLY)}, body) values {{}}",
+                f"({', '.join('?' * (len(_REPLY) + 2))})",
+                rows,
+            )
 
         return self._submit(write)
 
@@ -183,7 +196,7 @@ class Journal:
                     old = _reply(row)
                     new = derive(old)
                     if new != old:
-                        updates.append((_pack(new.key), *astuple(new)[1:-1], seq))
+                        updates.append((_pack(new.key), *_columns(new)[1:-1], seq))
                 changed += len(updates)
                 self._run(lambda updates=updates: self._writer.executemany(
                     f"update replies set {columns} where seq = ?", updates
@@ -220,7 +233,7 @@ class Journal:
             " cost_usd, tokens, reserved_usd, reserved_tokens, number from attempts where status <> 'open'"
             " order by key, number"
         )
-        return (Attempt(_unpack(key), *rest, self.request_id(number)) for key, *rest, number in rows)
+        return (Attempt(*(_unpack(key), *rest, self.request_id(number))) for key, *rest, number in rows)
 
     def open_intents(self) -> int:
         """Calls that are in flight now."""
@@ -269,8 +282,30 @@ class Journal:
             raise StoreError(f"{self.path} is closed.")
         future: Future[Value] = Future()
         future.set_running_or_notify_cancel()
-        self._thread.submit(self._commit, write, future)
+        self._queued.append((write, future))
+        self._thread.submit(self._commit_queued)
         return future
+
+    def _commit_queued(self) -> None:
+        """All that waits, in one transaction: the disk is waited for once."""
+        together = [self._queued.popleft() for _ in range(len(self._queued))]
+        if not together:
+            return
+        if len(together) == 1:
+            self._commit(*together[0])
+            return
+        try:
+            self._writer.execute("begin immediate")
+            values = [write() for write, _ in together]
+            self._writer.execute("commit")
+        except sqlite3.Error:
+            if self._writer.in_transaction:
+                self._writer.execute("rollback")
+            for each in together:  # so that a write that fails takes no other with it
+                self._commit(*each)
+        else:
+            for (_, future), value in zip(together, values, strict=True):
+                future.set_result(value)
 
     def _run(self, write: Callable[[], object]) -> None:
         self._submit(write).result()
@@ -300,7 +335,7 @@ class _SumUsd:
     def __init__(self) -> None:
         self._sum = Decimal(0)
 
-    def step(self, value: str | None, /) -> None:
+    def step(self, value: Any, /) -> None:
         if value is not None:
             self._sum += Decimal(value)
 
@@ -323,7 +358,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True, check_same_thread=False)
-    connection.create_aggregate("sum_usd", 1, _SumUsd)
+    connection.create_aggregate("sum_usd", 1, _SumUsd)  # type: ignore[arg-type]  # typeshed: numbers only
     return connection
 
 
@@ -342,4 +377,15 @@ def _unpack(key: bytes) -> str:
 
 
 def _reply(row: Sequence[Any]) -> Reply:
-    return Reply(_unpack(row[0]), *row[1:-1], zstandard.decompress(row[-1]))
+    values = [_unpack(row[0]), *row[1:-1], zstandard.decompress(row[-1])]
+    return Reply(*values)
+
+
+def _many(connection: sqlite3.Connection, sql: str, row: str, rows: Sequence[Sequence[Any]]) -> None:
+    """One statement for many rows: each statement gives up Python's lock, and has to wait until it has it back."""
+    start = 0
+    for size in (64, 16, 4, 1):
+        while len(rows) - start >= size:
+            block = [value for each in rows[start : start + size] for value in each]
+            connection.execute(sql.format(", ".join([row] * size)), block)
+            start += size
