@@ -183,7 +183,7 @@ def test_a_full_disk_says_so_and_what_was_written_stays(
 ) -> None:
     path = tmp_path / "ask.sqlite"
     with Journal(path) as journal:
-        journal._run(lambda: journal._writer.execute("pragma max_page_count = 40"))  # SQLite's own full disk
+        journal._writer.execute("pragma max_page_count = 40").fetchall()  # SQLite's own full disk
         written = 0
 
         def fill() -> None:

@@ -198,10 +198,8 @@ class Journal:
                     if new != old:
                         updates.append((_pack(new.key), *_columns(new)[1:-1], seq))
                 changed += len(updates)
-                self._run(lambda updates=updates: self._writer.executemany(
-                    f"update replies set {columns} where seq = ?", updates
-                ))  # fmt: skip
-        self._run(lambda: self._writer.execute("insert or replace into facts values ('reader', ?)", (str(version),)))
+                self._run(f"update replies set {columns} where seq = ?", updates)
+        self._run("insert or replace into facts values ('reader', ?)", [(str(version),)])
         return changed
 
     # Reading: what is durable at the moment of the call
@@ -307,8 +305,8 @@ class Journal:
             for (_, future), value in zip(together, values, strict=True):
                 future.set_result(value)
 
-    def _run(self, write: Callable[[], object]) -> None:
-        self._submit(write).result()
+    def _run(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        self._submit(lambda: self._writer.executemany(sql, rows)).result()
 
     def _commit(self, write: Callable[[], Value], future: Future[Value]) -> None:
         try:
