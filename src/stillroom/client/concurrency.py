@@ -1,143 +1,208 @@
-"""How many calls may be in flight: found by growing until the server refuses, kept there, and tried again now and then."""
+"""How many calls may be in flight: found by growing until the server refuses, kept, and tried again now and then."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
+from stillroom.client.saturation import Saturation
 from stillroom.client.spacing import MINUTE_S, Spacing
 
 LONG_REPLY_S = 10.0
 """Where replies take longer than this, the window doubles this often without waiting for them."""
-_SAME = 1.1
-"""Two limits found within this factor are the same limit, found again."""
-_MOST_PATIENCE = 64
-_FEWER_AFTER_SILENCE = 0.7
+FIRST_PATIENCE, MOST_PATIENCE = 0.125, 16.0
+"""Round trips (or seconds, where those are longer) from a refusal to the next try of one call more."""
+_CALLS_BETWEEN_TRIES = 50
+"""At the most patience: a try that is refused costs 2 % of calls at most."""
+_NEAR, _GENTLE = 1.1, 0.05
+"""Up to so many times the number that was found last, the window grows by this part in a round trip."""
+_SAME = 1.05
+"""Within this factor, a number that is found is the same again."""
+_FEWER_IF_OFTEN_REFUSED, _FEWER_AFTER_SILENCE = 0.95, 0.7
+_FEWER_IF_PAUSED = 0.97
+"""Where a refusal costs a pause, the window stays a little below what was accepted."""
+_CATCH_UP, _FEWEST_SPACED = 1.5, 8
+"""Once refused, calls are spaced to fill a window of at least so many so much faster than it empties."""
+
+WindowState = Literal["first", "growing", "found", "saturated", "silent"]
+_WORDS: dict[WindowState, str] = {
+    "first": "waits for a first answer",
+    "growing": "growing",
+    "found": "learned from refusals",
+    "saturated": "more were no faster",
+    "silent": "fewer, since calls were not answered",
+}
 
 
 class ConcurrencyWindow:
     """The window of calls in flight, never above `cap`.
 
-    One call until the first answer. Then it grows by one with every answer that came while it was full (it doubles in a
-    round trip), until a call is refused at its edge: then it stays at the number that was accepted. From there one call
-    more is tried after a while, longer each time it is refused; once one is accepted, the window grows as before.
+    One call until the first answer. Then the window grows by one with every answer that came while it was full, so that
+    it doubles in a round trip, until a call is refused at its edge: then it stays at the number that was accepted. From
+    there one call more is tried after a while, a longer one each time it is refused. Once it is accepted, the window
+    grows again.
     """
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
-        self.limit = 1
-        self.is_growing = True
-        self.found: int | None = None
-        """The limit that the last refusal at the edge showed."""
+        self.state: WindowState = "first"
         self.latency_s = 0.0
         """Of answers, smoothed."""
-        self._is_open = False
+        self.limit = 1
+        self._width = 1.0
+        """`limit`, with the part of a call that it has grown by."""
+        self._found: float | None = None
+        self._ceiling = float(cap)
         self._grown_at = -math.inf
-        self._patience = 1
-        self._spacing: Spacing | None = None
+        self._patience = FIRST_PATIENCE
         self._probe_at = math.inf
         self._probe: tuple[int, float] | None = None
-        """Order of the call that tries a wider window, and when it was sent."""
+        """The call that tries a wider window: its order, and when it was sent."""
+        self._spacing = Spacing()
+        self._pause_s = 0.0
+        """What the server asks for after a refusal."""
+        self._saturation = Saturation()
 
     def room(self, now: float, in_flight: int, last_sent: float, grace_s: float) -> int:
+        """`last_sent`: when any call was sent last. A call that is not refused within `grace_s` was accepted."""
         if in_flight < self.limit:
             free = self.limit - in_flight
-            return free if self._spacing is None else min(free, self._spacing.room(now, self._interval_s))
+            return min(free, self._spacing.room(now, self._interval_s)) if self._is_spaced else free
         opens_at = self.opens_at(in_flight, last_sent, grace_s)
         if opens_at is None or now < opens_at:
             return 0
         if self._probe is not None:
             self._widen(now)
-        elif self.is_growing:
-            self.limit = min(self.cap, 2 * self.limit)
-            self._grown_at = now
+        elif self.state == "growing":
+            self._grow(now, self._width)
         else:
             return 1
         return max(0, self.limit - in_flight)
 
-    @property
-    def _interval_s(self) -> float:
-        """Twice as many calls as the window carries, spread evenly: a burst may be refused where its calls would not."""
-        return max(1e-6, min(self.latency_s, LONG_REPLY_S) / (2 * self.limit))
-
     def opens_at(self, in_flight: int, last_sent: float, grace_s: float) -> float | None:
         """When time alone makes room; None: never."""
         if in_flight < self.limit:
-            return -math.inf if self._spacing is None else self._spacing.opens_at()
-        if not self._is_open or self.limit >= self.cap or in_flight > self.limit + (self._probe is not None):
+            return self._spacing.opens_at() if self._is_spaced else -math.inf
+        if self.state == "first" or self.limit >= self.cap:
             return None
         if self._probe is not None:
-            return self._probe[1] + grace_s
+            return self._probe[1] + grace_s if in_flight <= self.limit + 1 else None
         if in_flight > self.limit:
             return None
-        if self.is_growing:
-            return self._grown_at + LONG_REPLY_S
-        # Not on the heels of other calls: a rate limit that a burst has used up would look like a limit of concurrency.
+        if self.state == "growing":
+            return self._grown_at + LONG_REPLY_S if self.latency_s >= LONG_REPLY_S else None
+        # Not on the heels of another call: a rate limit that a burst has used up would pass for one of concurrency.
         return max(self._probe_at, last_sent + min(1.0, self.latency_s / self.limit))
 
     def sent(self, now: float, order: int, level: int) -> None:
-        """`level`: calls in flight before this one."""
-        if self._spacing is not None:
+        """`order`: calls sent before this one; `level`: those of them that are in flight."""
+        if self._is_spaced:
             self._spacing.sent(now, self._interval_s)
         if level >= self.limit:
             self._probe = (order, now)
-            self._probe_at = math.inf
 
     def answered(self, now: float, order: int, latency_s: float, *, was_full: bool) -> None:
-        self.latency_s += (latency_s - self.latency_s) * (0.1 if self._is_open else 1.0)
-        if not self._is_open:
-            self._is_open = True
-            self._grown_at = now
+        """`was_full`: no further call had room in the window just before."""
+        self._saturation.answered()
+        if self.state == "first":
+            self.latency_s = latency_s
+            self._enter("growing", now, self._width)
+        self.latency_s += 0.1 * (latency_s - self.latency_s)
         if self._probe is not None and self._probe[0] == order:
             self._widen(now)
-        elif self.is_growing and was_full and self.limit < self.cap:
-            self.limit += 1
-            self._grown_at = now
+        elif self.state == "growing" and was_full:
+            is_near = self._found is not None and self._found / _NEAR < self._width < self._found * _NEAR
+            self._grow(now, max(_GENTLE, 1 / self._width) if is_near else 1.0)
 
-    def refused_at_edge(self, now: float, order: int, level: int, pause_s: float) -> None:
-        """A call was refused with `level` others in flight, all of them accepted; the server asks for a pause so long."""
-        found = max(1, level)
-        is_same = self.found is not None and self.found / _SAME <= found <= self.found * _SAME
-        self._patience = min(2 * self._patience, _MOST_PATIENCE) if is_same else 1
-        self.found = found
-        self._hold(now, min(found, self.limit), pause_s)
+    def refused_at_edge(self, now: float, level: int, pause_s: float = 0.0) -> None:
+        """Refused with more calls in flight than any that was accepted. `pause_s`: Retry-After."""
+        if self._found is None or not self._found / _SAME <= max(1, level) < self._found * _SAME + 1:
+            self._patience = FIRST_PATIENCE
+        elif self._probe is None and abs(level - self._found) < 2:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+        self._pause_s = pause_s
+        self._hold("found", now, min(level * (_FEWER_IF_PAUSED if pause_s else 1.0), self._width))
 
-    def refused_inside(self, now: float, level: int, *, too_many: bool, in_a_row: bool) -> None:
-        """A call was refused although others were accepted with as many in flight."""
-        if too_many:
-            self._hold(now, max(1, min(self.limit - 1, int(self.limit * 0.95))), 0.0)
-        elif in_a_row:
-            self._hold(now, max(1, min(self.limit - 1, level)), 0.0)
-        elif self.is_growing:
-            self._hold(now, max(1, min(self.limit, level)), 0.0)
+    def refused_in_a_row(self, now: float, level: int) -> None:
+        """Refused again at once, with no more in flight than calls that were accepted."""
+        self._hold("found", now, min(level, self._width - 1))
 
-    def probe_failed(self, now: float, order: int, pause_s: float) -> None:
-        """A call ended badly; where it was the one that tried a wider window, the next try is put off."""
+    def refused_often(self, now: float) -> None:
+        self._hold("found", now, min(self._width - 1, self._width * _FEWER_IF_OFTEN_REFUSED))
+
+    def failed(self, now: float, order: int) -> None:
+        """A call ended without an answer. Where it tried a wider window, that was not accepted."""
         if self._probe is not None and self._probe[0] == order:
-            self._patience = min(2 * self._patience, _MOST_PATIENCE)
-            self._hold(now, self.limit, pause_s)
+            self._hold("found", now, self._width)
 
     def silent(self, now: float) -> None:
         """Calls are not answered in time: there may be too many."""
-        self._hold(now, max(1, int(self.limit * _FEWER_AFTER_SILENCE)), 0.0)
+        self._hold("silent", now, self._width * _FEWER_AFTER_SILENCE)
 
-    def restart(self, now: float, in_flight: int) -> None:
-        """Grow again from what is in flight."""
-        self.limit = min(self.limit, in_flight + 1)
-        self.is_growing = True
-        self._grown_at = now
-        self._probe = None
+    def restart(self, now: float, in_flight: int, ceiling: int | None = None) -> None:
+        """Grow again, from what is in flight up to `ceiling` (None: to where the window was)."""
+        if self.state == "first":
+            return
+        self._ceiling = max(1.0, min(self._width, self._width if ceiling is None else ceiling))
+        self._found = self._ceiling
+        self._enter("growing", now, min(self._ceiling, in_flight + 1.0))
+
+    def release(self, now: float) -> None:
+        """What held the window was no limit of concurrency."""
+        self._found = None
+        self._ceiling = float(self.cap)
+        self._enter("growing", now, min(self._ceiling, _CATCH_UP * self._width + 1))
+
+    @property
+    def calls_per_s(self) -> float:
+        """What a full window carries."""
+        return self._width / max(1e-3, self.latency_s)
+
+    def why(self) -> str:
+        if self.state != "first" and self.limit >= self.cap:
+            return f"{self.limit:,} in flight: your limit"
+        return f"{self.limit:,} in flight: {_WORDS[self.state]}"
+
+    @property
+    def _is_spaced(self) -> bool:
+        return self._found is not None and self._width >= _FEWEST_SPACED
+
+    @property
+    def _interval_s(self) -> float:
+        """A burst may be refused where the same calls, sent evenly, are not; with some haste, or places stay empty."""
+        return max(1e-6, min(self.latency_s, LONG_REPLY_S) / (_CATCH_UP * self._width))
 
     def _widen(self, now: float) -> None:
-        self._probe = None
-        self.is_growing = True
-        self._grown_at = now
-        self.limit = min(self.cap, self.limit + 1)
+        """One call more than the window was accepted."""
+        self._ceiling = float(self.cap)
+        self._enter("growing", now, min(self._ceiling, self._width + 1))
 
-    def _hold(self, now: float, limit: int, pause_s: float) -> None:
-        self.limit = limit
-        self.is_growing = False
+    def _grow(self, now: float, by: float) -> None:
+        self._width = min(self._ceiling, self._width + by)
+        self.limit = int(self._width)
+        self._grown_at = now
+        if self._width == self._ceiling < self.cap:
+            self._hold("found", now, self._width)
+        elif (fallback := self._saturation.judge(now, self._width)) is not None:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+            self._hold("saturated", now, fallback)
+
+    def _hold(self, state: WindowState, now: float, width: float) -> None:
+        if self.state == "first":
+            return
+        if self._probe is not None:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+        self._enter(state, now, max(1.0, width))
+        self._found = self._width
+        wait_s = self._patience * max(1.0, self.latency_s)
+        most_s = max(MINUTE_S, _CALLS_BETWEEN_TRIES * self.latency_s / self._width)
+        # Where the server asks for a pause after each refusal, tries take 2 % of the time at most.
+        self._probe_at = now + max(min(wait_s, most_s), _CALLS_BETWEEN_TRIES * self._pause_s)
+
+    def _enter(self, state: WindowState, now: float, width: float) -> None:
+        self.state = state
+        self._width = width
+        self.limit = int(width)
+        self._grown_at = now
         self._probe = None
-        self._spacing = self._spacing or Spacing()
-        wait_s = min(self._patience * max(1.0, self.latency_s), max(MINUTE_S, self.latency_s))
-        # A refused try costs a pause, where the server asks for one: not more than 2 % of the time.
-        self._probe_at = now + max(wait_s, 50 * pause_s)
+        self._saturation.begin(now, width)

@@ -1,117 +1,139 @@
-"""A rate of calls that the server has shown by refusing: measured between refusals, kept, and tried again now and then."""
+"""A rate that the server has shown by refusing: measured between refusals, kept, and tried again now and then."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from stillroom.client.spacing import MINUTE_S, SLACK_S, Spacing
 
-TOO_MANY_REFUSED = 6.0
-"""Score at which refusals are no accident: each adds 1, each call accepted takes `_FORGIVEN` away (CUSUM, Page 1954)."""
-_FORGIVEN = 0.06
-_SUSPICIOUS = 2.0
-_BELOW = 0.97
+BELOW = 0.97
 """Calls are sent at this share of what was measured."""
+_LEAST_BELOW = 0.95
+"""Single refusals push a rate down by so much at most: they may have another cause."""
+_STALE_BELOW = 0.9
+_LEAST_OF_OLD = 0.6
+"""A measurement of a few seconds may be of a lull: it takes the rate down by so much at most."""
+_QUOTA_BELOW, _LEAST_OF_OLD_QUOTA = 0.98, 0.7
 _FRESH_S = 30.0
-"""Two refusals nearer than this measure the rate: in between, the server gave all that it had."""
-_FEWEST_MEASURED = 5
-_FIRST_QUIET_S, _LONGEST_QUIET_S = 10.0, 300.0
-_QUOTA_QUIET_S = 60.0
+"""Two moments nearer than this at which the server had nothing left measure the rate."""
+_FEWEST_CALLS = 5
+_SUSPICIOUS = 2.0
+"""Score of refusals from which on a rate that grows is too high."""
 _SAME = 1.1
-_SLOW_GROWTH_PER_S, _FAST_GROWTH_PER_S, _GROWTH_DOUBLES_S = 0.002, 0.1, 10.0
-_LOWEST_PER_S = 1 / 600
+_FIRST_QUIET_S, _QUOTA_QUIET_S, _LONGEST_QUIET_S = 10.0, 60.0, 300.0
+"""Time without growth after a rate was learned. It doubles each time that the same is learned again."""
+_CATCHES_UP_PER_S, _GROWS_PER_S, _MOST_GROWTH_PER_S = 0.02, 0.002, 0.1
+_GROWTH_DOUBLES_S = 10.0
+_NEAR_BELOW, _NEAR_ABOVE = 0.95, 1.1
 
 
-class RefusalScore:
-    def __init__(self) -> None:
-        self.value = 0.0
-        self._accepted_before = 0
+class Accepted(NamedTuple):
+    """What the server had taken, ever, when it refused a call."""
 
-    def refused(self, accepted: int) -> None:
-        """`accepted`: calls, ever, that the server took before it refused this one."""
-        self.value = max(0.0, self.value - _FORGIVEN * max(0, accepted - self._accepted_before)) + 1
-        self._accepted_before = max(accepted, self._accepted_before)
-
-    @property
-    def is_suspicious(self) -> bool:
-        return self.value >= _SUSPICIOUS
-
-    @property
-    def is_too_high(self) -> bool:
-        return self.value >= TOO_MANY_REFUSED
+    at: float
+    calls: int
+    tokens: int
 
 
 class LearnedRate:
-    """No limit until one is learned. `accepted` is a count of calls, ever, that the server took."""
+    """Calls, or tokens, per second; `per_s` is None until a limit has shown. A cost is an amount of that unit."""
 
-    def __init__(self) -> None:
+    def __init__(self, least_per_s: float) -> None:
         self.per_s: float | None = None
+        self._least_per_s = least_per_s
         self._spacing = Spacing()
-        self._reference: tuple[float, int] | None = None
-        """Time and `accepted` of a refusal: the server had nothing left to give."""
+        self._empty: tuple[Accepted, int] | None = None
+        """When the server had nothing left to give, last, and the amount that it had taken."""
+        self._usual_per_s = 0.0
+        """What it took in the minute before."""
+        self._floor_per_s = 0.0
         self._quiet_s = _FIRST_QUIET_S
         self._quiet_until = -math.inf
-        self._growing_s = 0.0
-        self._lowest = 0.0
-        self._last_sent = -math.inf
+        self._is_growing = False
+        self._beyond_s = 0.0
+        """Time spent growing beyond what is usual."""
+        self._sent_at = -math.inf
 
-    def room(self, now: float) -> int:
-        assert self.per_s is not None
-        return self._spacing.room(now, 1 / self.per_s)
-
-    def is_binding(self, now: float) -> bool:
-        """Whether it is what holds calls back."""
-        return self.per_s is not None and now < self._spacing.opens_at() + SLACK_S + 1 / self.per_s
+    def room(self, now: float, cost: int) -> int:
+        return 1 << 30 if self.per_s is None else self._spacing.room(now, cost / self.per_s)
 
     def opens_at(self) -> float:
-        return self._spacing.opens_at()
+        return -math.inf if self.per_s is None else self._spacing.opens_at()
 
-    def sent(self, now: float) -> None:
+    def is_binding(self, now: float, cost: int) -> bool:
+        """Whether this rate is what holds calls back."""
+        return self.per_s is not None and now < self._spacing.opens_at() + SLACK_S + cost / self.per_s
+
+    def sent(self, now: float, cost: int) -> None:
         if self.per_s is None:
             return
-        passed_s = min(1.0, now - self._last_sent)
-        self._last_sent = now
-        # Only where the rate is what holds calls back does it show that it could be higher.
-        if now >= self._quiet_until and self.is_binding(now):
-            growth = _SLOW_GROWTH_PER_S * 2 ** min(20.0, self._growing_s / _GROWTH_DOUBLES_S)
-            self.per_s *= 1 + min(growth, _FAST_GROWTH_PER_S) * passed_s
-            self._growing_s += passed_s
-        self._spacing.sent(now, 1 / self.per_s)
+        if now >= self._quiet_until and self.is_binding(now, cost):
+            self._grow(min(1.0, now - self._sent_at))
+        self._sent_at = now
+        self._spacing.sent(now, cost / self.per_s)
 
-    def refused(self, now: float, sent_at: float, accepted: int, *, is_suspicious: bool) -> None:
-        if is_suspicious and self.per_s is not None:
-            if self._growing_s:
-                self._set(now, self.per_s * _BELOW)
-            else:
-                self.per_s = max(self.per_s * 0.99, min(self.per_s, self._lowest))
-
-    def measure(self, now: float, sent_at: float, accepted: int) -> None:
-        """The server has nothing left: what did it give since it last had nothing left?"""
-        reference, self._reference = self._reference, (sent_at, accepted)
-        if reference is None:
+    def refused_now_and_then(self, now: float, score: float) -> None:
+        """A call was refused at this rate. `score`: of such refusals, by RefusalScore."""
+        if self.per_s is None:
             return
-        count, span_s = accepted - reference[1], sent_at - reference[0]
-        if span_s > _FRESH_S:
+        if not self._is_growing:
+            self.per_s = max(0.99 * self.per_s, min(self.per_s, self._floor_per_s))
+        elif score >= _SUSPICIOUS:
+            self._set(now, BELOW * self.per_s)
+
+    def measure(self, now: float, empty: Accepted, amount: int, in_last_minute: int) -> None:
+        """The server has nothing left: what has it given since it last had nothing left?
+
+        `amount`: what it had taken, ever, in the unit of the rate; `in_last_minute`: the part of it of the last minute.
+        """
+        before, self._empty = self._empty, (empty, amount)
+        self._usual_per_s = in_last_minute / MINUTE_S
+        if before is None:
+            return
+        seconds, calls = empty.at - before[0].at, empty.calls - before[0].calls
+        if seconds > _FRESH_S:
             if self.per_s is not None:
-                self._set(now, self.per_s * 0.9)
-        elif count < _FEWEST_MEASURED or span_s < SLACK_S:
-            self._reference = reference
-        elif self.per_s is None:
-            self._set(now, count / span_s * _BELOW)
+                self._set(now, _STALE_BELOW * self.per_s)
+        elif calls < _FEWEST_CALLS or seconds < SLACK_S:
+            self._empty = before
         else:
-            self._set(now, min(count / span_s, self.per_s) * _BELOW)
+            measured = (amount - before[1]) / seconds
+            if self.per_s is not None:
+                measured = max(min(measured, self.per_s), _LEAST_OF_OLD * self.per_s)
+            self._set(now, BELOW * measured)
 
-    def learn_quota(self, now: float, per_minute: int) -> None:
-        """The server took so many calls and then none until a while had passed: so many a minute."""
-        per_s = per_minute / MINUTE_S * 0.98
-        self._set(now, per_s if self.per_s is None else max(0.7 * self.per_s, min(per_s, self.per_s)))
-        self._quiet_s = max(self._quiet_s, _QUOTA_QUIET_S)
-        self._quiet_until = now + self._quiet_s
+    def learn_quota(self, now: float, amount: int) -> None:
+        """The server took so much within a minute, and then nothing until a while had passed."""
+        per_s = _QUOTA_BELOW * amount / MINUTE_S
+        self._usual_per_s = per_s
+        if self.per_s is not None:
+            per_s = max(min(per_s, self.per_s), _LEAST_OF_OLD_QUOTA * self.per_s)
+        self._set(now, per_s, _QUOTA_QUIET_S)
 
-    def _set(self, now: float, per_s: float) -> None:
+    def learn(self, now: float, per_s: float) -> None:
+        """The server takes so much; how much more, is not known."""
+        self._set(now, BELOW * (per_s if self.per_s is None else min(per_s, self.per_s)))
+
+    def _grow(self, seconds: float) -> None:
+        """Fast up to what is usual, slowly there, and faster and faster beyond."""
+        assert self.per_s is not None
+        self._is_growing = True
+        if self.per_s < _NEAR_BELOW * self._usual_per_s:
+            growth = _CATCHES_UP_PER_S
+        elif self.per_s < _NEAR_ABOVE * self._usual_per_s:
+            growth = _GROWS_PER_S
+        else:
+            self._beyond_s += seconds
+            growth = min(_GROWS_PER_S * 2 ** min(20.0, self._beyond_s / _GROWTH_DOUBLES_S), _MOST_GROWTH_PER_S)
+        self.per_s *= 1 + growth * seconds
+
+    def _set(self, now: float, per_s: float, least_quiet_s: float = 0.0) -> None:
         is_same = self.per_s is not None and self.per_s / _SAME <= per_s <= self.per_s * _SAME
-        self._quiet_s = min(2 * self._quiet_s, _LONGEST_QUIET_S) if is_same else _FIRST_QUIET_S
-        self.per_s = max(per_s, _LOWEST_PER_S)
-        self._lowest = 0.95 * self.per_s
+        quiet_s = min(2 * self._quiet_s, _LONGEST_QUIET_S) if is_same else _FIRST_QUIET_S
+        self._quiet_s = max(quiet_s, least_quiet_s)
         self._quiet_until = now + self._quiet_s
-        self._growing_s = 0.0
+        self.per_s = max(per_s, self._least_per_s)
+        self._floor_per_s = _LEAST_BELOW * self.per_s
+        self._is_growing = False
+        self._beyond_s = 0.0

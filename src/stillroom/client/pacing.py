@@ -1,8 +1,15 @@
-"""When the next call may be sent to an endpoint: within the user's limits, and within what the server is found to allow.
+"""When the next call may be sent to an endpoint: within the user's limits, and what the server is found to allow.
 
-Servers limit calls in flight, or calls per time, or tokens per time; and most of them say so only by refusing. The
-controller is told of every call that is sent and of what became of it, and of the time. It never sleeps, and knows
-nothing of sockets: an hour is tested in milliseconds.
+Servers limit calls in flight, calls per time, or tokens per time, and most say so only by refusing. The controller is
+told of each call that is sent, of what became of it, and of the time. It never sleeps and knows nothing of connections,
+so that an hour is tested in milliseconds.
+
+- A refusal with more in flight than any call that was accepted shows a limit of concurrency (`concurrency.py`).
+- Refusals in a row, whatever is in flight, shut the way: nothing is sent for a time, longer each time, but a single
+  call that tries whether it is open. So does `Retry-After`.
+- Opened again with no fewer in flight than were refused, time has healed it: that is a limit of rate
+  (`learned_rate.py`), of tokens where the refused calls were the large ones.
+- Refusals that are too many, though not in a row, lower what held the calls back: the window or the rate.
 """
 
 from __future__ import annotations
@@ -12,336 +19,352 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from stillroom.client.concurrency import ConcurrencyWindow
-from stillroom.client.learned_rate import LearnedRate, RefusalScore
-from stillroom.client.rate_headers import NO_RATE_HEADERS, Allowance, RateHeaders, read_rate_headers
-from stillroom.client.spacing import MINUTE_S, SlidingMinute, Spacing
-
-__all__ = ["PaceController", "PaceLimits", "RateHeaders", "Result", "Sent", "read_rate_headers"]
+from stillroom.client.doubt import Doubt
+from stillroom.client.learned_rate import Accepted
+from stillroom.client.learned_rates import LearnedRates
+from stillroom.client.rate_headers import NO_RATE_HEADERS, RateHeaders
+from stillroom.client.refusal_score import TOO_MANY, RefusalScore
+from stillroom.client.shut import Shut
+from stillroom.client.told_allowance import ToldLimits
+from stillroom.client.user_limits import UserLimits
 
 Result = Literal["answered", "refused", "failed", "silent"]
+"""answered: also with an error that concerns one request alone. refused: 429, or overloaded (503, 529).
 
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 15.0
-REFUSED_IN_A_ROW, FAILED_IN_A_ROW = 3, 10
-_LONG_SHUT_S = 3.0
+failed: another error of the server. silent: no response, or none in time.
+"""
+
+REFUSED_IN_A_ROW, MOST_REFUSED_IN_A_ROW = 3, 20
+"""Refusals of calls sent one after the other, after a cut, that shut the way; a wide window takes up to the most."""
+FAILED_IN_A_ROW = 10
+AGAIN_S = 30.0
+"""A window that was lowered, and is refused within so long as often as before, was not what was too large."""
+SURE_S = 300.0
+"""How long it is taken for sure that the server limits a rate."""
+SLOW_REPLY_S, SLOW_REPLIES = 1.0, 100.0
+"""A slow reply takes so long, and so many times as long as a refusal."""
+_LEAST_CALLS_PER_S, _LEAST_TOKENS_PER_S = 1 / 600, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class PaceLimits:
-    """What the user gave; never passed."""
+    """What the user gave; never passed. At least 1 each."""
 
     concurrency: int
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    """Of each call its most, until it has ended and its usage is known. Where its most is not known, from then on."""
+
+    def can_carry(self, tokens: int) -> bool:
+        """Whether a call of so many tokens can be sent at all."""
+        return self.tokens_per_minute is None or tokens <= self.tokens_per_minute
 
 
 class Sent(NamedTuple):
-    """A call on its way, as the controller wants to hear of it again."""
+    """A call on its way: `returned` wants it back."""
 
     at: float
     tokens: int
     order: int
-    level: int
-    top: int
+    """Calls sent before it."""
     tokens_before: int
-    rate_bound: bool
-
-
-@dataclass(slots=True)
-class _Shut:
-    order: int
-    since: float
-    until: float
-    accepted_in_minute: int
-    refused_until: float
-    asked_s: float = 0.0
-    reason: str = ""
-    backoff_s: float = FIRST_BACKOFF_S
-    probe_at: float | None = None
-    by_failures: bool = False
-
-
-class Quota:
-    def __init__(self) -> None:
-        self.order = -1
-        self.remaining = 0
-        self.limit: int | None = None
-        self.reset_at = -math.inf
-        self.spent = 0
-
-    def update(self, now: float, order: int, spent: int, allowance: Allowance) -> None:
-        if allowance.remaining is None or allowance.reset_s is None:
-            return
-        if order < self.order and now < self.reset_at:
-            return
-        self.order, self.spent = order, spent
-        self.remaining, self.limit = allowance.remaining, allowance.limit
-        self.reset_at = now + allowance.reset_s
-
-    def left(self, spent: int) -> int:
-        return self.remaining - (spent - self.spent)
+    """Tokens of those."""
+    level: int
+    """Calls in flight when it was sent, itself not counted."""
+    highest_before: int
+    """The highest level of calls sent since the last cut."""
+    is_by_rate: bool
+    """A learned rate held it back, not the window."""
 
 
 class PaceController:
+    """Times are seconds of one clock that never goes back. Every call is `sent` once and has `returned` once."""
+
     def __init__(self, limits: PaceLimits, now: float) -> None:
         self.limits = limits
         self.in_flight = 0
+        self._now = now
+        self._user = UserLimits(limits.requests_per_minute, limits.tokens_per_minute, now)
+        # What the server is found to allow
         self._window = ConcurrencyWindow(limits.concurrency)
-        self._rate = LearnedRate()
+        self._told = ToldLimits()
         self._score = RefusalScore()
-        self._shaved_at = -math.inf
-        self._accepted = SlidingMinute(now)
-        self._sent = 0
-        self._tokens_sent = 0
-        self._refused = 0
-        self._top = -1
-        self._cut_order = 0
-        self._run = 0
-        self._run_accepted = -1
-        self._failures = 0
+        self._rates = LearnedRates(self._score, now)
+        self._is_bounded = self._user.are_given
+        """Whether anything but the window and refusals in a row can hold calls back."""
+        self._shut: Shut | None = None
+        # What it is found by
+        self._calls_sent = self._tokens_sent = 0
+        self._calls_refused = self._tokens_refused = 0
         self._last_sent = -math.inf
         self._refusal_s = 0.2
-        self._shut: _Shut | None = None
-        self._quota_requests = Quota()
-        self._quota_tokens = Quota()
-        self._quota_spacing = Spacing()
-        self._has_quota = False
-        self._requests = SlidingMinute(now) if limits.requests_per_minute else None
-        self._requests_spacing = Spacing()
-        self._tokens = SlidingMinute(now) if limits.tokens_per_minute else None
+        """How long a refusal takes to come back, at most, lately."""
+        self._grace_s = 0.6
+        """A call that was not refused for so long was accepted."""
+        self._cut_order = 0
+        """Refusals of calls sent before the last cut tell nothing new."""
+        self._highest = -1
+        """The highest level of calls sent since then."""
+        self._in_a_row = 0
+        self._accepted_before = -1
+        """Calls accepted before the last refusal."""
+        self._doubt = Doubt()
+        self._surely_by_rate_until = -math.inf
+        self._times_healed = 0
+        self._lowered_at, self._lowered_to = -math.inf, 0
+        self._failed_in_a_row = 0
 
     @property
     def concurrency(self) -> int:
+        """How many calls may be in flight, as far as is known."""
         return self._window.limit
 
     @property
-    def learned_per_minute(self) -> float | None:
-        return None if self._rate.per_s is None else self._rate.per_s * MINUTE_S
+    def requests_per_minute(self) -> float | None:
+        """The limit that was learned."""
+        return self._rates.calls_per_minute
 
     @property
-    def _grace_s(self) -> float:
-        return min(2.0, max(0.1, 3 * self._refusal_s))
+    def tokens_per_minute(self) -> float | None:
+        """The limit that was learned."""
+        return self._rates.tokens_per_minute
+
+    # -- may a call be sent? -------------------------------------------------------------------------------------------
 
     def room(self, now: float, tokens: int = 0) -> int:
-        if self._shut is not None and self._is_probed(now):
-            self._reopen(now)
+        """How many calls, each of so many tokens at most, may be sent now."""
+        self._now = now
+        if self._shut is not None and self._shut.is_passed(now, self._grace_s):
+            self._open(now)
         if self._shut is not None:
-            is_open = self._shut.probe_at is None and now >= self._shut.until
-            free = min(1, self.limits.concurrency - self.in_flight) if is_open else 0
+            free = int(now >= self._shut.opens_at and self.in_flight < self.limits.concurrency)
         else:
             free = self._window.room(now, self.in_flight, self._last_sent, self._grace_s)
-        if free > 0 and self._rate.per_s is not None and self._shut is None:
-            free = min(free, self._rate.room(now))
-        if free > 0 and self._has_quota:
-            free = min(free, self._quota_room(now, tokens))
-        if free > 0 and self._requests is not None:
-            free = min(free, self._requests_room(now))
-        if free > 0 and self._tokens is not None and tokens:
-            free = min(free, (self.limits.tokens_per_minute - self._tokens.total(now)) // tokens)
-        return max(0, free)
+        return free if free <= 0 or not self._is_bounded else min(free, self._bounded_room(now, tokens))
 
-    def _requests_room(self, now: float) -> int:
-        most = self.limits.requests_per_minute
-        return min(most - self._requests.total(now), self._requests_spacing.room(now, MINUTE_S / most))
-
-    def _quota_parts(self, now: float, tokens: int):
-        if now < self._quota_requests.reset_at:
-            q = self._quota_requests
-            yield q, q.left(self._sent), q.limit
-        if now < self._quota_tokens.reset_at and tokens:
-            q = self._quota_tokens
-            yield q, q.left(self._tokens_sent) // tokens, q.limit and q.limit // tokens
-
-    def _quota_room(self, now: float, tokens: int) -> int:
-        free = 1 << 30
-        for q, left, limit in self._quota_parts(now, tokens):
-            if left <= 0:
-                return 0
-            free = min(free, left)
-            interval = self._quota_interval(now, q, left, limit)
-            if interval is not None:
-                free = min(free, self._quota_spacing.room(now, interval))
-        return free
-
-    def _quota_interval(self, now, q, left, limit):
-        if q.reset_at - now > 90 or (limit is not None and left > limit / 2):
-            return None
-        return (q.reset_at - now) / left
+    def _bounded_room(self, now: float, tokens: int) -> int:
+        """By rates: the user's, those that the server tells, those that were learned."""
+        free = min(self._user.room(now, tokens), self._told.room(now, tokens, (self._calls_sent, self._tokens_sent)))
+        return max(0, free if self._shut is not None else min(free, self._rates.room(now, tokens)))
 
     def opens_at(self, now: float, tokens: int = 0) -> float | None:
+        """When time alone makes room (`now`: there is some). None: only a reply can."""
         if self.room(now, tokens) > 0:
             return now
-        moments: list[float | None] = [now]
-        if self._shut is not None:
-            s = self._shut
-            if self.in_flight >= self.limits.concurrency or (s.by_failures and s.probe_at is not None):
-                return None
-            moments.append(s.until if s.probe_at is None else s.probe_at + self._grace_s)
+        if self._shut is None:
+            opens_at = self._window.opens_at(self.in_flight, self._last_sent, self._grace_s)
+        elif self._shut.probe_at is not None or self.in_flight < self.limits.concurrency:
+            opens_at = self._shut.changes_at(self._grace_s)
         else:
-            moments.append(self._window.opens_at(self.in_flight, self._last_sent, self._grace_s))
-            if self._rate.per_s is not None:
-                moments.append(self._rate.opens_at())
-        for q, left, limit in self._quota_parts(now, tokens):
-            if left <= 0:
-                moments.append(q.reset_at)
-            elif self._quota_interval(now, q, left, limit) is not None:
-                moments.append(min(q.reset_at, self._quota_spacing.opens_at()))
-        if self._requests is not None:
-            moments.append(self._requests.falls_to(now, self.limits.requests_per_minute - 1))
-            moments.append(self._requests_spacing.opens_at())
-        if self._tokens is not None and tokens:
-            if tokens > self.limits.tokens_per_minute:
-                return None
-            moments.append(self._tokens.falls_to(now, self.limits.tokens_per_minute - tokens))
-        if None in moments:
+            opens_at = None
+        by_user = self._user.opens_at(now, tokens)
+        if opens_at is None or by_user is None:
             return None
-        return max(moments)
+        by_told = self._told.opens_at(now, tokens, (self._calls_sent, self._tokens_sent))
+        by_rates = self._rates.opens_at(tokens) if self._shut is None else now
+        return max(opens_at, by_user, by_told, by_rates)
+
+    # -- what is sent, and what comes back -----------------------------------------------------------------------------
 
     def sent(self, now: float, tokens: int = 0) -> Sent:
-        sent = Sent(now, tokens, self._sent, self.in_flight, self._top, self._tokens_sent, self._rate.is_binding(now))
+        """A call is sent. There must be `room` for it."""
+        level = self.in_flight
+        sent = Sent(
+            now, tokens, self._calls_sent, self._tokens_sent, level, self._highest, self._is_by_rate(now, tokens)
+        )
         if self._shut is not None:
-            self._shut.probe_at = now
+            self._shut.probe(now, level)
         else:
-            self._window.sent(now, sent.order, sent.level)
-            self._rate.sent(now)
-        self._top = max(self._top, self.in_flight)
-        if self._has_quota:
-            for q, left, limit in self._quota_parts(now, tokens):
-                interval = self._quota_interval(now, q, max(1, left), limit)
-                if interval is not None:
-                    self._quota_spacing.sent(now, interval)
-                    break
+            self._window.sent(now, sent.order, level)
+        if self._is_bounded:
+            self._spend(now, tokens)
+        self._highest = max(self._highest, self.in_flight)
         self.in_flight += 1
-        self._sent += 1
+        self._calls_sent += 1
         self._tokens_sent += tokens
-        self._accepted.add(now, 1)
         self._last_sent = now
-        if self._requests is not None:
-            self._requests.add(now, 1)
-            self._requests_spacing.sent(now, MINUTE_S / self.limits.requests_per_minute)
-        if self._tokens is not None:
-            self._tokens.add(now, tokens)
+        self._rates.count(now, tokens)
+        if tokens:
+            self._score.sent(tokens)
         return sent
 
-    def returned(self, now: float, sent: Sent, result: Result, headers: RateHeaders = NO_RATE_HEADERS, tokens_used: int | None = None) -> None:
+    def _is_by_rate(self, now: float, tokens: int) -> bool:
+        if not self._is_bounded or (self.in_flight > 0.9 * self._window.limit and now >= self._surely_by_rate_until):
+            return False
+        return self._rates.are_binding(now, tokens)
+
+    def _spend(self, now: float, tokens: int) -> None:
+        if self._shut is None:
+            self._rates.sent(now, tokens)
+        self._told.sent(now, tokens, (self._calls_sent, self._tokens_sent))
+        self._user.sent(now, tokens)
+
+    def returned(
+        self,
+        now: float,
+        sent: Sent,
+        result: Result,
+        headers: RateHeaders = NO_RATE_HEADERS,
+        tokens_used: int | None = None,
+    ) -> None:
+        """A call has ended. `tokens_used`: None where that is not known."""
         was_full = self.in_flight >= self._window.limit
         self.in_flight -= 1
-        if headers is not NO_RATE_HEADERS:
-            self._hear(now, sent, headers)
-        if self._tokens is not None:
-            if tokens_used is None and result == "refused":
-                tokens_used = 0
-            if tokens_used is not None:
-                self._tokens.correct(sent.at, tokens_used - sent.tokens)
+        if headers.requests is not None or headers.tokens is not None:
+            self._is_bounded = True
+            spent_with_it = (sent.order + 1, sent.tokens_before + sent.tokens)
+            self._told.told(now, sent.at, spent_with_it, (self._calls_sent, self._tokens_sent), headers)
+        if tokens_used is not None or result == "refused":
+            self._user.correct(sent.at, (tokens_used or 0) - sent.tokens)
         if result == "answered":
-            self._failures = 0
+            self._failed_in_a_row = 0
             self._window.answered(now, sent.order, now - sent.at, was_full=was_full)
-            if self._shut is not None and sent.order >= self._shut.order:
-                self._reopen(now)
+            self._doubt.answered(now, sent.order, sent.level)
+            if self._shut is not None and sent.order >= self._cut_order:
+                self._open(now)
         elif result == "refused":
-            self._refuse(now, sent, headers)
+            self._failed_in_a_row = 0
+            self._refused(now, sent, headers.retry_after_s or 0.0)
         else:
-            self._fail(now, sent, result)
+            self._failed(now, sent, result)
 
-    def _hear(self, now, sent, headers):
-        if headers.requests is not None:
-            self._has_quota = True
-            self._quota_requests.update(now, sent.order, sent.order + 1, headers.requests)
-        if headers.tokens is not None:
-            self._has_quota = True
-            self._quota_tokens.update(now, sent.order, sent.tokens_before + sent.tokens, headers.tokens)
-
-    def _fail(self, now, sent, result):
-        self._window.probe_failed(now, sent.order, 0.0)
-        self._failures += 1
-        if self._shut is not None:
-            if sent.order >= self._shut.order:
-                self._shut_again(now, sent, 0.0)
-            return
+    def _failed(self, now: float, sent: Sent, result: Result) -> None:
+        self._failed_in_a_row += 1
+        self._window.failed(now, sent.order)
         if sent.order < self._cut_order:
             return
-        if self._failures >= FAILED_IN_A_ROW:
+        if self._shut is not None:
+            self._shut.again(now, sent.at, sent.level)
+        elif self._failed_in_a_row >= FAILED_IN_A_ROW:
             self._close(now, sent, 0.0, by_failures=True)
         elif result == "silent":
-            self._cut_order = self._sent
             self._window.silent(now)
+            self._cut()
 
-    def _refuse(self, now: float, sent: Sent, headers: RateHeaders) -> None:
+    def _refused(self, now: float, sent: Sent, pause_s: float) -> None:
         self._refusal_s = max(now - sent.at, 0.9 * self._refusal_s)
-        accepted = sent.order - self._refused
-        self._refused += 1
-        self._accepted.correct(sent.at, -1)
-        pause_s = headers.retry_after_s or 0.0
-        if self._shut is not None:
-            if sent.order >= self._shut.order:
-                self._shut_again(now, sent, pause_s)
-            else:
-                self._shut.accepted_in_minute -= 1
-                if pause_s:
-                    self._shut.until = now + pause_s
-                    self._shut.asked_s = self._shut.until - self._shut.since
-            return
-        if sent.order >= self._cut_order:
-            self._run = self._run + 1 if accepted <= self._run_accepted else 1
-            self._run_accepted = max(accepted, self._run_accepted)
-            w = self._window
-            is_edge = sent.level > sent.top and not sent.rate_bound
-            if sent.level >= w.limit or is_edge:
-                w.refused_at_edge(now, sent.order, sent.level, pause_s)
-                self._cut(sent)
-            elif not pause_s:
-                self._refuse_inside(now, sent, accepted)
-            in_a_row = REFUSED_IN_A_ROW if sent.rate_bound else max(REFUSED_IN_A_ROW, min(20, self._window.limit // 10))
-            if self._run >= in_a_row and self._shut is None:
-                self._rate.measure(now, sent.at, accepted)
-                self._close(now, sent, 0.0)
-        if pause_s:
-            if self._shut is None:
-                self._rate.measure(now, sent.at, accepted)
-                self._close(now, sent, pause_s)
+        self._grace_s = min(2.0, max(0.1, 3 * self._refusal_s))
+        accepted = Accepted(sent.at, sent.order - self._calls_refused, sent.tokens_before - self._tokens_refused)
+        self._calls_refused += 1
+        self._tokens_refused += sent.tokens
+        self._rates.refused(sent.at, sent.tokens)
+        self._score.refused(sent.tokens)
+        if sent.order >= self._cut_order and self._shut is not None:
+            self._shut.again(now, sent.at, sent.level, pause_s)
+        elif self._shut is not None:
+            self._shut.same_burst(now, sent.tokens, pause_s)
+        else:
+            if sent.order >= self._cut_order:
+                self._learn(now, sent, accepted, pause_s)
+            if pause_s and self._shut is None:
+                self._close(now, sent, pause_s, accepted)
 
-    def _refuse_inside(self, now, sent, accepted):
-        self._score.refused(accepted)
-        self._rate.refused(now, sent.at, accepted, is_suspicious=self._score.is_suspicious)
-        too_many = self._score.is_too_high
-        if not sent.rate_bound:
-            self._window.refused_inside(now, sent.level, too_many=too_many, in_a_row=self._run > 1)
-        if too_many:
-            if sent.rate_bound or now - self._shaved_at < 30:
-                self._rate.measure(now, sent.at, accepted)
-            self._shaved_at = now
+    def _learn(self, now: float, sent: Sent, accepted: Accepted, pause_s: float) -> None:
+        """From the first refusal after a cut."""
+        self._in_a_row = self._in_a_row + 1 if accepted.calls <= self._accepted_before else 1
+        self._accepted_before = max(accepted.calls, self._accepted_before)
+        is_edge = sent.level > sent.highest_before and not sent.is_by_rate
+        if is_edge or sent.level >= self._window.limit:
+            self._window.refused_at_edge(now, sent.level, pause_s)
+            self._cut()
+        else:
+            self._learn_inside(now, sent, accepted)
+        # A full window that is a little too wide is refused a few times in a row before it has narrowed.
+        narrowing = 0 if sent.is_by_rate else min(MOST_REFUSED_IN_A_ROW, self._window.limit // 10)
+        if self._in_a_row >= max(REFUSED_IN_A_ROW, narrowing) or self._window.state == "first":
+            self._close(now, sent, pause_s, accepted)
+
+    def _learn_inside(self, now: float, sent: Sent, accepted: Accepted) -> None:
+        """From a refusal with no more in flight than calls that were accepted."""
+        self._score.count(accepted, sent.tokens)
+        is_often = self._score.value >= TOO_MANY
+        if sent.is_by_rate:
+            self._rates.refused_now_and_then(now)
+        elif is_often and self._is_slow and self._in_a_row == 1:
+            self._blame_rate(now)
+        elif is_often:
+            self._window.refused_often(now)
+        elif self._in_a_row > 1:
+            self._window.refused_in_a_row(now, sent.level)
+            self._doubt_concurrency(now, sent.level)
+        if is_often:
+            if sent.is_by_rate or (now - self._lowered_at < AGAIN_S and sent.level < self._lowered_to):
+                self._measure(now, accepted)
+            self._lowered_at, self._lowered_to = now, self._window.limit
             self._score.value = 0.0
-            self._cut(sent)
+            self._cut()
 
-    def _cut(self, sent):
-        self._cut_order = self._sent
-        self._top = -1
+    def _doubt_concurrency(self, now: float, level: int) -> None:
+        """Refused in a row with so many in flight, which looks like a limit of concurrency."""
+        if self._doubt.is_settled:
+            self._blame_rate(now)
+        elif self._is_slow:
+            self._doubt.refused(self._calls_sent, level, self._window.calls_per_s * self._refusal_s)
 
-    def _close(self, now, sent, pause_s, by_failures=False):
-        self._cut_order = self._sent
-        self._top = -1
-        self._shut = _Shut(self._sent, sent.at, now + (pause_s or FIRST_BACKOFF_S), self._accepted.total(now), sent.at, pause_s, by_failures=by_failures)
+    @property
+    def _is_slow(self) -> bool:
+        """Few calls are on their way: what the server counts in flight is what we count."""
+        return self._window.latency_s > max(SLOW_REPLY_S, SLOW_REPLIES * self._refusal_s)
 
-    def _shut_again(self, now, sent, pause_s):
-        s = self._shut
-        s.refused_until = max(s.refused_until, sent.at)
-        s.probe_at = None
-        s.backoff_s = min(LONGEST_BACKOFF_S, 2 * s.backoff_s)
-        s.until = now + (pause_s or s.backoff_s)
-        if pause_s:
-            s.asked_s = s.until - s.since
+    def _blame_rate(self, now: float) -> None:
+        """What a full window carries is what the server takes, though the window is not what it limits."""
+        self._doubt.clear()
+        self._is_bounded = True
+        self._surely_by_rate_until = now + SURE_S
+        self._rates.learn(now, self._window.calls_per_s)
+        self._window.release(now)
 
-    def _is_probed(self, now):
-        s = self._shut
-        return s.probe_at is not None and not s.by_failures and now >= s.probe_at + self._grace_s
+    def _measure(self, now: float, empty: Accepted) -> None:
+        self._is_bounded = True
+        self._rates.measure(now, empty)
 
-    def _reopen(self, now):
-        s, self._shut = self._shut, None
-        self._run = 0
-        span = max(s.refused_until - s.since, s.asked_s)
-        if span > _LONG_SHUT_S and not s.by_failures:
-            self._rate.learn_quota(now, s.accepted_in_minute)
-        elif self._rate.per_s is None:
+    def _cut(self) -> None:
+        self._cut_order = self._calls_sent
+        self._highest = -1
+
+    # -- shut for a time -----------------------------------------------------------------------------------------------
+
+    def _close(
+        self, now: float, sent: Sent, pause_s: float, empty: Accepted | None = None, *, by_failures: bool = False
+    ) -> None:
+        self._cut()
+        self._shut = Shut(
+            now, sent.at, sent.level, self._rates.in_last_minute(now), empty, pause_s, by_failures=by_failures
+        )
+        if empty is not None and sent.is_by_rate:
+            self._measure(now, empty)
+            self._shut.empty = None
+
+    def _open(self, now: float) -> None:
+        """It is open again: what was it that shut it?"""
+        shut, self._shut = self._shut, None
+        assert shut is not None
+        self._in_a_row = 0
+        if shut.by_failures:
             self._window.restart(now, self.in_flight)
+        elif shut.is_long:
+            self._is_bounded = True
+            self._rates.learn_quota(now, *shut.in_minute_before)
+        elif shut.empty is None:
+            pass
+        elif shut.is_healed_by_time:
+            self._times_healed += 1
+            if self._times_healed > 1:
+                self._surely_by_rate_until = now + SURE_S
+            if self._is_slow:
+                self._doubt.refute(now)
+            self._measure(now, shut.empty)
+            self._window.restart(now, self.in_flight)
+        elif not shut.asked_for:
+            self._window.restart(now, self.in_flight, shut.lowest_refused)
+            self._doubt_concurrency(now, shut.lowest_refused)
+
+    # -- in words ------------------------------------------------------------------------------------------------------
 
     def why(self) -> str:
-        return ""
+        """What sets the pace just now, for people: `32 in flight: growing`, `waits 12 s: Retry-After`."""
+        now = self._now
+        if self._shut is not None:
+            return self._shut.why(now)
+        spent = (self._calls_sent, self._tokens_sent)
+        return self._told.why(now, spent) or self._user.why(now) or self._rates.why(now) or self._window.why()

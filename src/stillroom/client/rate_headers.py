@@ -8,7 +8,8 @@
 | `ratelimit-{limit,remaining,reset}`, the same with `x-`              | gateways; taken as requests       |
 | `ratelimit: "name";r=59;t=30` and `ratelimit: limit=..., ...`        | IETF draft ratelimit-headers      |
 
-A reset is a duration (`6m0s`, `1s`, `20ms`), a number of seconds, an RFC 3339 date, or seconds or milliseconds since 1970.
+A reset is a duration (`6m0s`, `1s`, `20ms`), a number of seconds, an RFC 3339 date, or seconds or milliseconds since
+1970.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ NO_RATE_HEADERS = RateHeaders()
 
 
 def read_rate_headers(headers: Mapping[str, str], now_us: int) -> RateHeaders:
-    """`headers` with names in lower case; `now_us`: UTC, for headers that hold dates. Values that say nothing are left out."""
+    """`headers`: names in lower case; `now_us`: UTC, for headers that hold dates. What cannot be read is left out."""
     told = [name for name in headers if "ratelimit" in name or name.startswith("retry-after")]
     if not told:
         return NO_RATE_HEADERS

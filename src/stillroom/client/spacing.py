@@ -74,3 +74,7 @@ class Spacing:
 
     def sent(self, now: float, interval_s: float) -> None:
         self._next = max(self._next, now) + interval_s
+
+    def bring_forward(self, latest: float) -> None:
+        """The next call's time is `latest` at the latest."""
+        self._next = min(self._next, latest)
