@@ -1,4 +1,4 @@
-"""docs/formats.md says what the code does."""
+"""docs/formats.md and the page of each format say what the code does."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from stillroom.ask.source_settings import FileSource
 from stillroom.ask.sources import read_questions
 from stillroom.store.tables import ATTEMPTS, QUESTIONS, REPLIES, TRACES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def _section(title: str) -> str:
-    return PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+def _page(name: str) -> str:
+    return (DOCS / "formats" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_every_column_is_named_in_its_section() -> None:
     tables = {"questions": QUESTIONS, "replies": REPLIES, "attempts": ATTEMPTS, "traces": TRACES}
     for name, schema in tables.items():
-        words = set(re.findall(r"\w+", _section(f"{name}.parquet")))
+        words = set(re.findall(r"\w+", _page(f"{name}-parquet")))
         assert set(schema.names) <= words, name
 
 
+def test_the_index_links_every_page() -> None:
+    linked = set(re.findall(r"formats/([\w-]+)\.md", (DOCS / "formats.md").read_text(encoding="utf-8")))
+    assert linked == {page.stem for page in (DOCS / "formats").glob("*.md")}
+
+
 def test_the_rows_that_it_shows_can_be_read(tmp_path: Path) -> None:
-    example = PAGE.split("```json\n")[1].split("```")[0]
+    example = _page("questions-jsonl").split("```json\n")[1].split("```")[0]
     assert all(json.loads(line) for line in example.splitlines())
     (tmp_path / "q.jsonl").write_text(example, encoding="utf-8")
     questions = list(read_questions(FileSource(path="q.jsonl"), base_folder=tmp_path))

@@ -181,6 +181,24 @@ def test_the_text_can_be_derived_again_from_what_is_kept(tmp_path: Path) -> None
     assert (tmp_path / "replies.parquet").read_bytes() == before
 
 
+def test_a_better_reader_derives_everything_again_at_no_cost(tmp_path: Path) -> None:
+    write(tmp_path, ["a?", "b?"])
+    with MisbehavingTeacher(lambda _: Answer("four", "two and two", completion_tokens=9)) as teacher:
+        run(tmp_path, teacher)
+        right = list(read_rows(tmp_path / "replies.parquet"))
+        connection = sqlite3.connect(tmp_path / "ask.sqlite")
+        with connection:  # as an older reader might have left it
+            connection.execute(
+                "update replies set status = 'empty', error_kind = 'no_text', reasoning_form = 'none',"
+                " completion_tokens = null, served_model = null, finish_reason = null"
+            )
+            connection.execute("update facts set value = '0' where name = 'reader'")
+        connection.close()
+        run(tmp_path, teacher)
+        assert teacher.requests == 2
+    assert list(read_rows(tmp_path / "replies.parquet")) == right
+
+
 def test_the_journal_is_the_only_place_of_the_raw_body(tmp_path: Path) -> None:
     write(tmp_path, ["a?"])
     with MisbehavingTeacher() as teacher:
