@@ -90,6 +90,11 @@ class LearnedRates:
         else:
             self._calls.learn_quota(now, calls)
 
+    def forget(self) -> None:
+        """What was learned was no limit."""
+        self.are_learned = False
+        self._calls, self._tokens = LearnedRate(_LEAST_CALLS_PER_S), LearnedRate(_LEAST_TOKENS_PER_S)
+
     def why(self, now: float) -> str | None:
         """None where they hold nothing back."""
         if self._calls.is_binding(now, 1):

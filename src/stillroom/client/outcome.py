@@ -80,7 +80,8 @@ def _used(outcome: ParsedReply, http_status: int | None, pricing: Pricing, at_us
     if usage.prompt_tokens is not None and usage.completion_tokens is not None:
         tokens = usage.prompt_tokens + usage.completion_tokens
         return Amount(pricing.cost(usage, at_us) or Decimal(0), tokens), True
-    if may_be_billed_unseen(outcome.error_kind, http_status):
+    has_text = bool(outcome.answer or outcome.reasoning)
+    if may_be_billed_unseen(outcome.error_kind, http_status, has_text=has_text):
         return None, False
     return Amount(Decimal(0), 0), False
 

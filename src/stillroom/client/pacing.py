@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from stillroom.client.chance import Chance
 from stillroom.client.concurrency import ConcurrencyWindow
 from stillroom.client.doubt import Doubt
 from stillroom.client.learned_rate import Accepted
@@ -113,6 +114,7 @@ class PaceController:
         self._times_healed = 0
         self._lowered_at, self._lowered_to = -math.inf, 0
         self._failed_in_a_row = 0
+        self._chance = Chance()
 
     @property
     def concurrency(self) -> int:
@@ -208,7 +210,6 @@ class PaceController:
         tokens_used: int | None = None,
     ) -> None:
         """A call has ended. `tokens_used`: None where that is not known."""
-        was_full = self.in_flight >= self._window.limit
         self.in_flight -= 1
         if headers.requests is not None or headers.tokens is not None:
             self._is_bounded = True
@@ -216,9 +217,10 @@ class PaceController:
             self._told.told(now, sent.at, spent_with_it, (self._calls_sent, self._tokens_sent), headers)
         if tokens_used is not None or result == "refused":
             self._user.correct(sent.at, (tokens_used or 0) - sent.tokens)
+        self._chance.count(is_refused=result == "refused")
         if result == "answered":
             self._failed_in_a_row = 0
-            self._window.answered(now, sent.order, now - sent.at, was_full=was_full)
+            self._window.answered(now, sent.order, now - sent.at)
             self._doubt.answered(now, sent.order, sent.level)
             if self._shut is not None and sent.order >= self._cut_order:
                 self._open(now)
@@ -261,6 +263,8 @@ class PaceController:
 
     def _learn(self, now: float, sent: Sent, accepted: Accepted, pause_s: float) -> None:
         """From the first refusal after a cut."""
+        if self._chance.explains(now):
+            return
         self._in_a_row = self._in_a_row + 1 if accepted.calls <= self._accepted_before else 1
         self._accepted_before = max(accepted.calls, self._accepted_before)
         is_edge = sent.level > sent.highest_before and not sent.is_by_rate
@@ -315,6 +319,10 @@ class PaceController:
         self._window.release(now)
 
     def _measure(self, now: float, empty: Accepted) -> None:
+        if self._chance.lowered(now):
+            self._rates.forget()
+            self._window.release(now)
+            return
         self._is_bounded = True
         self._rates.measure(now, empty)
 

@@ -50,13 +50,13 @@ def retries_allowed(error_kind: str | None, retries: int) -> int:
     return min(retries, BILLED_RETRIES) if error_kind in _BILLED else retries
 
 
-def may_be_billed_unseen(error_kind: str | None, http_status: int | None) -> bool:
+def may_be_billed_unseen(error_kind: str | None, http_status: int | None, *, has_text: bool) -> bool:
     """Whether a call without a readable usage may have cost something.
 
     It was sent and nobody answered, a gateway gave up waiting for the model, or a reply came that says nothing of it.
-    An error with a status is a refusal, also where it stands in the body of a 200.
+    An error with a status is a refusal, also where it stands in the body of a 200; but not where text came before it.
     """
-    if error_kind in _MAYBE_BILLED:
+    if error_kind in _MAYBE_BILLED or has_text:
         return True
     is_refusal = error_kind in _SAID_NO or (error_kind or "").startswith("http_")
     return not is_refusal and http_status is not None and 200 <= http_status < 300
