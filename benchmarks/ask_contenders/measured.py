@@ -17,15 +17,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from benchmarks.ask_contenders.environments import Environment
-from benchmarks.ask_contenders.local_nginx import LocalNginx
 
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.02
 MEMORY_EVERY_S = 1.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class CountingServer(Protocol):
+    @property
+    def base_url(self) -> str: ...
+
+    def requests(self) -> int:
+        """Received so far."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Contender:
         return self._log.read().decode(errors="replace")[-4000:]
 
 
-def measure(process: Contender, server: LocalNginx, first: int, count: int, concurrency: int) -> Figures:
+def measure(process: Contender, server: CountingServer, first: int, count: int, concurrency: int) -> Figures:
     process.begin(server.base_url, first, count, concurrency)
     watch = _Watch(server, process.pid, count)
     process.go()
@@ -138,7 +146,7 @@ class _Moment(NamedTuple):
 class _Watch:
     """From its making on."""
 
-    def __init__(self, server: LocalNginx, pid: int, questions: int) -> None:
+    def __init__(self, server: CountingServer, pid: int, questions: int) -> None:
         self._server, self._pid, self._questions = server, pid, questions
         self._begun = self._first = self._now()
         self._last: _Moment | None = None

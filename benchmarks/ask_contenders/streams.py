@@ -20,16 +20,20 @@ class StreamFigures:
     memory_mb: float
 
 
-def measure_streams(module: str, environment: Environment, chunks: int, chunks_per_s: float) -> StreamFigures:
-    with stream_server(STREAMS, chunks, chunks_per_s) as server, contender(module, environment) as process:
-        process.begin(server.base_url, 0, STREAMS, STREAMS)
+def measure_streams(
+    module: str, environment: Environment, chunks: int, chunks_per_s: float, streams: int = STREAMS
+) -> StreamFigures:
+    with stream_server(streams, chunks, chunks_per_s) as server, contender(module, environment) as process:
+        process.begin(server.base_url, 0, streams, streams)
         process.go()
         if not server.all_asked.wait(300):
-            raise SystemExit(f"{module} did not ask {STREAMS} questions at once.")
+            raise SystemExit(f"{module} did not ask {streams} questions at once.")
         begun, cpu_before = time.perf_counter(), cpu_s(process.pid)
         memory = 0.0
-        while not process.is_done(MEMORY_EVERY_S):
+        is_done = False
+        while not is_done:
             memory = max(memory, memory_mb(process.pid))
+            is_done = process.is_done(MEMORY_EVERY_S)
         seconds, cpu = time.perf_counter() - begun, cpu_s(process.pid) - cpu_before
         process.end()
-    return StreamFigures(seconds, 1000 * cpu / (STREAMS * chunks / 1000), memory)
+    return StreamFigures(seconds, 1000 * cpu / (streams * chunks / 1000), memory)
