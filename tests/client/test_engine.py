@@ -20,8 +20,8 @@ from stillroom.base.errors import (
 )
 from stillroom.base.records import Message, Reply
 from stillroom.client.engine import EngineCounts, ask_all
-from stillroom.client.reply import read_reply
 from stillroom.client.pacing import PaceLimits
+from stillroom.client.reply import read_reply
 from stillroom.client.request import ChatRequest, RequestSettings, sent_messages
 from stillroom.client.settings import Endpoint, Price, Sampling
 from stillroom.client.waiting import TAKEN_AT_ONCE

@@ -1,4 +1,4 @@
-"""Every fault of the misbehaving teacher, alone and mixed, over 2,000 questions each, held against the teacher's books."""
+"""Every fault of the misbehaving teacher, alone and mixed, over 2,000 questions each, against the teacher's books."""
 
 from __future__ import annotations
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from stillroom.base.clock import Clock, SystemClock
 from stillroom.base.errors import BudgetReached, RecipeError, StillroomError, TeacherError
 from stillroom.base.records import Reply
 from stillroom.client.budget import Amount, Budget, BudgetLimits
+from stillroom.client.counts import EngineCounts, Served
 from stillroom.client.lane import Lane
 from stillroom.client.outcome import Call, Result, read_result, replies
 from stillroom.client.pacing import PaceLimits
@@ -29,42 +28,13 @@ from stillroom.client.settings import Endpoint
 from stillroom.client.waiting import Job, Waiting, Whole
 from stillroom.store.journal import Finished, Intent, Journal, Outcome
 
+__all__ = ["EngineCounts", "FollowUp", "ask_all"]
+
 MOST_IN_A_BLOCK = 256
 MOST_UNWRITTEN = 1024
 """Outcomes that wait for the disk, before nothing more is sent."""
 
 FollowUp = Callable[[ChatRequest, list[Reply]], Awaitable[ChatRequest | None]]
-
-
-@dataclass(slots=True)
-class EngineCounts:
-    """What one run of the engine did, in samples. requests == settled + shared + replies, once it has ended."""
-
-    requests: int = 0
-    settled: int = 0
-    """An earlier reply serves."""
-    shared: int = 0
-    """The same request was in flight for another question."""
-    calls: int = 0
-    by_status: Counter[str] = field(default_factory=Counter)
-    """Replies of this run."""
-    failures: Counter[str] = field(default_factory=Counter)
-    """Calls of this run that brought no usable reply, by error_kind, those that were called again included."""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
-    """Of this run's calls, as far as it is known."""
-    spent_usd: Decimal = Decimal(0)
-    """Of all runs, unknown outcomes at their worst."""
-    in_flight: int = 0
-    pace: str = ""
-    """Why the run is as fast as it is."""
-    latest: tuple[bytes, str] | None = None
-    """Messages (canonical JSON) and answer of the reply that came last."""
-
-    @property
-    def replies(self) -> int:
-        return self.by_status.total()
 
 
 async def ask_all(
@@ -136,7 +106,7 @@ class _Engine:
         """Of the job that found no room."""
         self._n_works: bool | None = None
         """Whether the endpoint gives several samples for one call; None: nobody has tried."""
-        self._served: dict[str, set[str]] = {}
+        self._served = Served()
 
     async def run(self) -> EngineCounts:
         async with AsyncExitStack() as stack:
@@ -278,7 +248,9 @@ class _Engine:
         rows = replies(call, result, answer, self._pricing, round((now - started) * 1e6))
         self._outbox.append((call, self._outcome(call, result, rows)))
         self._to_write.set()
-        self._count(call, result)
+        self._counts.count_call(result, call.job.request.messages, self._budget.usd)
+        for sentence in self._served.changes(result.first):
+            self._say(sentence)
 
     def _outcome(self, call: Call, result: Result, rows: list[Reply]) -> Outcome:
         first = result.first
@@ -323,32 +295,6 @@ class _Engine:
             self._stop = self._stop or error
         elif len(self._lanes) > 1:
             self._say(f"{lane.base_url} is left out: {error.what}")
-
-    def _count(self, call: Call, result: Result) -> None:
-        counts, first = self._counts, result.first
-        counts.calls += 1
-        counts.prompt_tokens += first.usage.prompt_tokens or 0
-        counts.completion_tokens += first.usage.completion_tokens or 0
-        counts.cost_usd += result.used.usd if result.used is not None else 0
-        counts.spent_usd = self._budget.usd
-        if first.error_kind is not None:
-            counts.failures[first.error_kind] += 1
-        elif first.answer:
-            counts.latest = (call.job.request.messages, first.answer)
-        if first.status != "failed":
-            self._notice("model", first.served_model)
-            self._notice("fingerprint", first.fingerprint)
-
-    def _notice(self, what: str, value: str | None) -> None:
-        if value is None:
-            return
-        seen = self._served.setdefault(what, set())
-        if value not in seen:
-            seen.add(value)
-            if len(seen) > 1 and what == "model":
-                self._say(f"The server answers with another model now: {value}.")
-            elif len(seen) == 2:
-                self._say(f"The server's fingerprint has changed to {value}: its model or settings may have.")
 
     def _call_ended(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)

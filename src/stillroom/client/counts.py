@@ -1,0 +1,76 @@
+"""What a run of the engine did, and what it noticed about who answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from stillroom.client.outcome import Result
+from stillroom.client.reply import ParsedReply
+
+
+@dataclass(slots=True)
+class EngineCounts:
+    """What one run of the engine did, in samples. requests == settled + shared + replies, once it has ended."""
+
+    requests: int = 0
+    settled: int = 0
+    """An earlier reply serves."""
+    shared: int = 0
+    """The same request was in flight for another question."""
+    calls: int = 0
+    by_status: Counter[str] = field(default_factory=Counter)
+    """Replies of this run."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Calls of this run that brought no usable reply, by error_kind, those that were called again included."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    """Of this run's calls, as far as it is known."""
+    spent_usd: Decimal = Decimal(0)
+    """Of all runs, unknown outcomes at their worst."""
+    in_flight: int = 0
+    pace: str = ""
+    """Why the run is as fast as it is."""
+    latest: tuple[bytes, str] | None = None
+    """Messages (canonical JSON) and answer of the reply that came last."""
+
+    @property
+    def replies(self) -> int:
+        return self.by_status.total()
+
+    def count_call(self, result: Result, messages: bytes, spent_usd: Decimal) -> None:
+        """A call has come back."""
+        first = result.first
+        self.calls += 1
+        self.prompt_tokens += first.usage.prompt_tokens or 0
+        self.completion_tokens += first.usage.completion_tokens or 0
+        self.cost_usd += result.used.usd if result.used is not None else 0
+        self.spent_usd = spent_usd
+        if first.error_kind is not None:
+            self.failures[first.error_kind] += 1
+        elif first.answer:
+            self.latest = (messages, first.answer)
+
+
+class Served:
+    """The models and fingerprints that the server has reported: a change in mid-run is worth a word."""
+
+    def __init__(self) -> None:
+        self._models: set[str] = set()
+        self._fingerprints: set[str] = set()
+
+    def changes(self, outcome: ParsedReply) -> Iterator[str]:
+        """Sentences about what is new in this reply, compared with those before."""
+        if outcome.status == "failed":
+            return
+        if outcome.served_model is not None and outcome.served_model not in self._models:
+            self._models.add(outcome.served_model)
+            if len(self._models) > 1:
+                yield f"The server answers with another model now: {outcome.served_model}."
+        if outcome.fingerprint is not None and outcome.fingerprint not in self._fingerprints:
+            self._fingerprints.add(outcome.fingerprint)
+            if len(self._fingerprints) == 2:  # with several behind one address they come in turn
+                yield f"The server's fingerprint has changed to {outcome.fingerprint}: its model or settings may have."
