@@ -1,4 +1,4 @@
-"""Asking more than once: until enough is right, again with a larger limit, and first only a few to see what it costs."""
+"""Asking more than once: until enough is right, again with a larger limit, and first a few to see what it costs."""
 
 from __future__ import annotations
 

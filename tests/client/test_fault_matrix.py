@@ -117,7 +117,8 @@ def compare_books(folder: Path, teacher: MisbehavingTeacher, *, samples: int = 1
     """Ours against the teacher's, call by call. Returns how many replies have which status."""
     with Journal(folder / "ask.sqlite") as journal:
         ours = {attempt.request_id: attempt for attempt in journal.attempts()}
-        spent, statuses = journal.spent(), Counter(reply.status for reply in journal.replies())
+        spent = journal.spent()
+        statuses: Counter[str] = Counter(reply.status for reply in journal.replies())
     theirs = {entry.request_id: entry for entry in teacher.ledger}
     assert len(theirs) == len(teacher.ledger), "two calls had one name"
     assert theirs.keys() <= ours.keys(), "a call that we know nothing of"

@@ -1,7 +1,7 @@
 """Whatever order replies, failures, deaths and new starts come in: paid once, within the budget, nothing lost.
 
-The network is a script here, so that hundreds of histories are tried: a transport that answers as it is told, keeps its own
-books, and at a chosen call dies: the journal's files are copied as they lie on the disk, and the next start has the copy.
+The network is a script here, so that hundreds of histories are tried: a transport that answers as it is told, keeps its
+own books, and at a chosen call dies: the journal's files are copied as they lie, and the next start has the copy.
 """
 
 from __future__ import annotations
@@ -155,10 +155,15 @@ async def start(teacher: ScriptedTeacher, journal: Journal, samples: int, budget
     teacher.dead = asyncio.Event()
     asking = asyncio.create_task(
         ask_all(
-            requests(samples), ENDPOINT, journal, pace=PaceLimits(4), limits=BudgetLimits(budget_usd=budget), retries=40,
+            requests(samples),
+            ENDPOINT,
+            journal,
+            pace=PaceLimits(4),
+            limits=BudgetLimits(budget_usd=budget),
+            retries=40,
             clock=Clock(),
         )
-    )  # fmt: skip
+    )
     dying = asyncio.create_task(teacher.dead.wait())
     await asyncio.wait({asking, dying}, return_when=asyncio.FIRST_COMPLETED)
     dying.cancel()
