@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Attempt, Reply
-from stillroom.store.journal import Finished, Intent, Journal, Outcome
+from stillroom.store.journal import Finished, Intent, Journal, Outcome, Spent
 from stillroom.store.migrations import MIGRATIONS
 
 MakeReply = Callable[..., Reply]
@@ -113,7 +113,7 @@ def test_an_open_intent_becomes_an_unknown_attempt(tmp_path: Path, make_outcome:
 
 def test_what_is_spent_counts_unknown_outcomes_at_their_worst(tmp_path: Path, make_outcome: MakeOutcome) -> None:
     with Journal(tmp_path / "ask.sqlite") as journal:
-        assert journal.spent() == (0, 0, 0, 0, 0)
+        assert journal.spent() == Spent(0, Decimal(0), 0, 0, Decimal(0))
         begin(journal, "a", "b", "c", "d", usd="0.1", tokens=100)
         journal.settle(
             [
@@ -123,7 +123,7 @@ def test_what_is_spent_counts_unknown_outcomes_at_their_worst(tmp_path: Path, ma
             ]
         ).result()
     with Journal(tmp_path / "ask.sqlite") as journal:  # the fourth was in flight
-        assert journal.spent() == (4, Decimal("0.23"), 230, 2, Decimal("0.2"))
+        assert journal.spent() == Spent(4, Decimal("0.23"), 230, 2, Decimal("0.2"))
 
 
 def test_a_write_is_kept_though_nobody_waits_for_it(
