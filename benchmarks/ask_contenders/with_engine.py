@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from importlib.metadata import version
 
 from benchmarks.ask_contenders.contender import MAX_TOKENS, MODEL, Order, obey
 
-from stillroom.base.records import Message
+from stillroom.base.canonical import canonical_bytes
+from stillroom.client.blocking import run_to_end
 from stillroom.client.budget import BudgetLimits
 from stillroom.client.engine import EngineCounts, ask_all
 from stillroom.client.pacing import PaceLimits
-from stillroom.client.request import ChatRequest, RequestSettings, sent_messages
+from stillroom.client.request import ChatRequest, RequestSettings
 from stillroom.client.settings import Endpoint, Price, Sampling
 from stillroom.store.journal import Journal
 
@@ -22,14 +22,14 @@ BUDGET_USD = Decimal(1000)
 
 
 def prepare(order: Order) -> Callable[[], int]:
-    return lambda: asyncio.run(ask(order)).by_status["ok"]
+    return lambda: run_to_end(ask(order)).by_status["ok"]
 
 
 async def ask(order: Order) -> EngineCounts:
     endpoint = Endpoint(model=MODEL, base_url=order.base_url, price=PRICE)
     settings = RequestSettings(endpoint, Sampling(temperature=0.7, max_tokens=MAX_TOKENS))
     requests = (
-        ChatRequest(f"q{number}", sent_messages([Message(role="user", content=question)]), settings)
+        ChatRequest(f"q{number}", canonical_bytes([{"role": "user", "content": question}]), settings)
         for number, question in enumerate(order.questions(), order.first)
     )
     with Journal(order.folder / "ask.sqlite") as journal:

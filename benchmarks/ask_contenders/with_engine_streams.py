@@ -5,7 +5,6 @@ The engine begins with one call and sends more as replies come: short questions 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
@@ -13,16 +12,17 @@ from benchmarks.ask_contenders.contender import MAX_TOKENS, MODEL, Order, obey
 from benchmarks.ask_contenders.stream_server import LONG
 from benchmarks.ask_contenders.with_engine import PRICE
 
-from stillroom.base.records import Message
+from stillroom.base.canonical import canonical_bytes
+from stillroom.client.blocking import run_to_end
 from stillroom.client.engine import EngineCounts, ask_all
 from stillroom.client.pacing import PaceLimits
-from stillroom.client.request import ChatRequest, RequestSettings, sent_messages
+from stillroom.client.request import ChatRequest, RequestSettings
 from stillroom.client.settings import Endpoint, Sampling
 from stillroom.store.journal import Journal
 
 
 def prepare(order: Order) -> Callable[[], int]:
-    return lambda: asyncio.run(ask(order)).by_status["ok"] - short_questions(order)
+    return lambda: run_to_end(ask(order)).by_status["ok"] - short_questions(order)
 
 
 def short_questions(order: Order) -> int:
@@ -36,7 +36,7 @@ async def ask(order: Order) -> EngineCounts:
     def requests() -> Iterator[ChatRequest]:
         texts = [f"Short {number}" for number in range(short_questions(order))]
         for number, text in enumerate((*texts, *(LONG.decode() + question for question in order.questions()))):
-            yield ChatRequest(f"q{number}", sent_messages([Message(role="user", content=text)]), settings)
+            yield ChatRequest(f"q{number}", canonical_bytes([{"role": "user", "content": text}]), settings)
 
     with Journal(order.folder / "ask.sqlite") as journal:
         return await ask_all(requests(), endpoint, journal, pace=PaceLimits(order.concurrency))
