@@ -40,14 +40,15 @@ def estimate(
     rows = count_rows(path)
     chosen = set(random.Random(rows).sample(range(rows), min(questions, rows)))
 
+    asked = settings.stop_after_right or settings.samples
+
     def some() -> Iterator[ChatRequest]:
-        asked = settings.stop_after_right or settings.samples
         for row, request in enumerate(requests(path, teacher, settings)):
             if row in chosen:
                 yield request.only(range(asked))
 
     with Journal(folder / "ask.sqlite") as journal:
-        Asking(folder, teacher, settings, journal, progress, lambda *_: False).ask(some(), len(chosen))
+        Asking(folder, teacher, settings, journal, progress, lambda *_: False).ask(some(), len(chosen) * asked)
         replies = [list(journal.replies_of(request.keys).values()) for request in some()]
     came = [of_question for of_question in replies if of_question]
     left = rows - len(came)
