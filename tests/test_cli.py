@@ -147,6 +147,43 @@ def test_a_failed_call_is_tried_again_by_the_next_run(recipe: Callable[..., Path
         assert teacher.requests == 13
 
 
+def test_how_to_ask_again_what_failed_and_what_was_cut(recipe: Callable[..., Path]) -> None:
+    failing, long = (str(QUESTIONS[position]["question"]) for position in (3, 5))
+
+    def answer(question: str) -> Answer:
+        return Answer("word " * 40) if question == long else adds(question)
+
+    with MisbehavingTeacher(answer, faults_by_question={failing: [http_error(400), http_error(400)]}) as teacher:
+        path = recipe(teacher.base_url)
+        limited = ["--set", "ask.max_tokens=20"]
+        asked = stillroom("ask", path, *limited)
+        again = f"stillroom ask {path} --set ask.max_tokens=20 --reask"
+        assert asked.exit_code == 0
+        assert f"1 sample failed. To ask again: {again} failed\n" in asked.stdout
+        cut = "1 sample cut by the token limit. To ask with a larger one: "
+        assert f"{cut}{again} truncated\n" in asked.stdout
+        json.loads(stillroom("ask", path, *limited, "--json").stdout)
+        # The limits that were tried without success are not proposed again.
+        asked = stillroom("ask", path, *limited, "--reask", "truncated", "--limits", "30")
+        assert f"{cut}{again} truncated --limits 60\n" in asked.stdout
+        asked = stillroom("ask", path, *limited, "--reask", "truncated", "--limits", "60")
+        assert "cut by" not in asked.stdout
+        assert "1 sample failed." in asked.stdout
+        asked = stillroom("ask", path, *limited, "--reask", "failed")
+        assert "failed." in asked.stdout  # the second fault
+        asked = stillroom("ask", path, *limited, "--reask", "failed")
+        assert "To ask" not in asked.stdout
+
+
+def test_what_the_models_own_limit_cut_is_not_asked_again(recipe: Callable[..., Path]) -> None:
+    def answer(_: str) -> Answer:
+        return Answer("word", finish_reason="length")
+
+    with MisbehavingTeacher(answer) as teacher:
+        asked = stillroom("ask", recipe(teacher.base_url), "--set", "ask.max_tokens=null")
+    assert "12 samples cut by the token limit. It is the model's own.\n" in asked.stdout
+
+
 def test_a_stage_in_two_lines(recipe: Callable[..., Path], tmp_path: Path) -> None:
     with MisbehavingTeacher(adds) as teacher:
         asked = pipeline.ask(recipe(teacher.base_url), runs=tmp_path / "elsewhere")
@@ -262,6 +299,31 @@ def test_nobody_answers(recipe: Callable[..., Path]) -> None:
     url = f"http://127.0.0.1:{closed_port()}/v1"
     stopped(stillroom("run", recipe(url), "--set", "ask.retries=1"), 1, url, "Start the teacher or mend base_url.")
     stopped(stillroom("run", recipe(url), "--set", "questions.0.count=1"), 1, url, "Start the teacher or mend")
+
+
+def test_what_stops_in_the_middle_says_where_it_stands(recipe: Callable[..., Path]) -> None:
+    failing = str(QUESTIONS[0]["question"])
+    with MisbehavingTeacher(adds, faults_by_question={failing: [http_error(400)]}) as teacher:
+        path = recipe(teacher.base_url)
+        reached = stillroom("ask", path, "--set", "ask.max_calls=5")
+        assert reached.exit_code == 3
+        stopped_at, remedy, *note, spent, go_on = reached.stderr.splitlines()[-7:]
+        assert stopped_at == "Stopped: One more call could pass max_calls: 5; 5 are spent."
+        assert remedy == "Raise ask.max_calls to go on; what came is kept."
+        assert note == [
+            "7 of 12 samples are left to ask.",
+            "1 sample failed: going on asks those again that may pass, stillroom ask --reask failed all of them.",
+            "Calls that failed: 400 bad request 1.",
+        ]
+        assert spent == "Made so far: 5 calls."
+        assert go_on.startswith("To go on: stillroom")
+        assert stillroom("ask", path).exit_code == 0
+    url = f"http://127.0.0.1:{closed_port()}/v1"
+    unreachable = stillroom("ask", recipe(url), "--set", "name=other", "--set", "ask.retries=5")
+    stopped(unreachable, 1, "Nobody answers", "12 of 12 samples are left to ask.\n", "no connection", "To go on: ")
+    # A problem from before the first call is no place to go on from.
+    stopped(stillroom("ask", "none.yaml"), 2, "There is no recipe")
+    assert "To go on" not in stillroom("ask", "none.yaml").stderr
 
 
 def test_what_the_system_refuses(recipe: Callable[..., Path]) -> None:
@@ -382,7 +444,8 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(recipe: Callable[..., Pa
         process.send_signal(number)
         _, stderr = process.communicate(timeout=120)
         assert process.returncode == 3, stderr
-        assert "Stopped" in stderr
+        assert "Stopped. What was finished is kept.\n" in stderr
+        assert re.search(r"^\d of 12 samples are left to ask\.\nMade so far: \d calls\.$", stderr, re.MULTILINE)
         assert f"To go on: stillroom run {path} --set ask.concurrency=2" in stderr
         assert "Traceback" not in stderr
         assert teacher.requests < 12

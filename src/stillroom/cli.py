@@ -13,7 +13,7 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -93,8 +93,8 @@ def command(name: str, example: str) -> Callable[[Callable[P, None]], Callable[P
 def _say_stopped(stop: BaseException) -> NoReturn:
     words = Text("Stopped", style="bold yellow")
     words.append(f": {stop.what}" if isinstance(stop, Stopped) else ". What was finished is kept.", style="not bold")
-    again = shlex.join(["stillroom", *sys.argv[1:]])
-    _stderr().print(words, Text(f"To go on: {again}"), sep="\n", soft_wrap=True)
+    remedy = stop.remedy if isinstance(stop, Stopped) else ""
+    _print_lines(words, remedy, *_notes(stop), _to_go_on())
     # Where Ctrl-C came out of code run from text (a dataclass being made), CPython remembers it and would end as if the
     # signal had killed it, whatever the exit code. Other code run from text makes it forget.
     exec("")
@@ -103,8 +103,22 @@ def _say_stopped(stop: BaseException) -> NoReturn:
 
 def _say_error(error: StillroomError) -> NoReturn:
     words = Text.assemble(("Error", "bold red"), f": {error.what}")
-    _stderr().print(words, *([Text(error.remedy)] if error.remedy else []), sep="\n", soft_wrap=True)
+    notes = _notes(error)
+    _print_lines(words, error.remedy, *notes, _to_go_on() if notes else "")
     raise SystemExit(error.exit_code)
+
+
+def _notes(stop: BaseException) -> list[str]:
+    """What a stage that was stopped on its way says of where it stands."""
+    return list(getattr(stop, "__notes__", []))
+
+
+def _to_go_on() -> str:
+    return f"To go on: {shlex.join(['stillroom', *sys.argv[1:]])}"
+
+
+def _print_lines(first: Text, *lines: str) -> None:
+    _stderr().print(first, *(Text(line) for line in lines if line), sep="\n", soft_wrap=True)
 
 
 def _refused_by_the_system(error: OSError) -> StillroomError:
@@ -220,6 +234,28 @@ def ask(
         sys.stdout.write(estimate_in_words(facts) + "\n")
     else:
         _print_facts("Asked", facts)
+        tried = [loaded.ask.max_tokens or 0, *(steps if reask == "truncated" else [])]
+        beyond = 2 * max(tried) if max(tried) >= max(steps) else None
+        again = ["stillroom", "ask", str(recipe), *(word for value in override or [] for word in ("--set", value))]
+        sys.stdout.writelines(_to_ask_again(facts["by_status"], again, beyond, is_limited=bool(loaded.ask.max_tokens)))
+
+
+def _to_ask_again(
+    by_status: dict[str, int], command: list[str], beyond: int | None, *, is_limited: bool
+) -> Iterator[str]:
+    """A line for what failed and one for what was cut. `beyond`: the token limit to name where the usual ones are used
+    up. Without a limit of ours (`is_limited`), it is the model's own that cut, and no other helps.
+    """
+    if failed := by_status.get("failed"):
+        yield f"{_samples(failed)} failed. To ask again: {shlex.join([*command, '--reask', 'failed'])}\n"
+    if truncated := by_status.get("truncated"):
+        words = [*command, "--reask", "truncated", *(["--limits", str(beyond)] if beyond else [])]
+        remedy = f"To ask with a larger one: {shlex.join(words)}" if is_limited else "It is the model's own."
+        yield f"{_samples(truncated)} cut by the token limit. {remedy}\n"
+
+
+def _samples(number: int) -> str:
+    return "1 sample" if number == 1 else f"{number:,} samples"
 
 
 def _tokens(text: str) -> int:

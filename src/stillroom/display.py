@@ -1,4 +1,4 @@
-"""What a person sees of a running stage: bars on a terminal, a plain line now and then everywhere else."""
+"""What a person sees of a running stage: bars and a panel on a terminal, a plain line now and then everywhere else."""
 
 from __future__ import annotations
 
@@ -7,89 +7,72 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from stillroom.ask_panel import AskView, clock
 from stillroom.base.progress import Progress
 
-BETWEEN_FRAMES_S = 0.1
+FRAMES_PER_S = 8
 BETWEEN_LINES_S = 10.0
+ASK = "ask"
+"""The stage that has a panel of its own."""
+_NEVER = float("-inf")
 
 
 @contextmanager
 def live_progress() -> Iterator[Progress]:
     """Progress on stderr, so that stdout holds only results."""
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield _lines()
+    # Colours may be asked for where there is no terminal; a panel, redrawn again and again, is of no use in a file.
+    if not (console.is_interactive and console.file.isatty()):
+        lines = Lines(lambda line: print(line, file=sys.stderr, flush=True))
+        try:
+            yield lines
+        finally:
+            lines.write_latest()
         return
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[facts]}", style="dim", markup=False),
-        console=console,
-    )
-    with bars:
-        yield panel(bars)
+    screen = Screen(console)
+    with Live(get_renderable=screen.frame, console=console, refresh_per_second=FRAMES_PER_S):
+        yield screen
 
 
-@dataclass(slots=True)
-class _Pace:
+class StageView:
     """How fast one stage goes, counted from its first update in this process: a resumed stage starts part done."""
 
-    first: int
-    began: float = field(default_factory=lambda: time.monotonic())
-    shown: float = -1e9
+    def __init__(self, now: float, done: int) -> None:
+        self._began, self._first = now, done
+        self._now, self._done = now, done
+        self._total: int | None = None
+        self._facts: Mapping[str, Any] = {}
 
-    def due(self, done: int, total: int | None, between_s: float) -> bool:
-        now = time.monotonic()
-        if done != total and now - self.shown < between_s:
-            return False
-        self.shown = now
-        return True
+    def see(self, now: float, done: int, total: int | None, facts: Mapping[str, Any]) -> None:
+        self._now, self._done, self._total, self._facts = now, done, total, facts
 
-    def words(self, done: int, total: int | None) -> list[str]:
-        elapsed = time.monotonic() - self.began
-        if done <= self.first or elapsed <= 0:
+    def line(self) -> str:
+        of = "" if self._total is None else f" of {self._total:,}"
+        words = self.words()
+        return f"{self._done:,}{of}" + (f", {words}" if words else "")
+
+    def words(self) -> str:
+        """What stands beside how much is done."""
+        facts = [f"{name.replace('_', ' ')} {value}" for name, value in self._facts.items() if _fits_a_line(value)]
+        return ", ".join([*self._speed(), *facts])
+
+    def _speed(self) -> list[str]:
+        elapsed = self._now - self._began
+        if self._done <= self._first or elapsed <= 0:
             return []
-        rate = (done - self.first) / elapsed
+        rate = (self._done - self._first) / elapsed
         words = [f"{rate:,.0f} a second" if rate >= 10 else f"{rate:.1f} a second"]
-        if total is not None and done < total:
-            words.append(f"{clock((total - done) / rate)} left")
+        if self._total is not None and self._done < self._total:
+            words.append(f"{clock((self._total - self._done) / rate)} left")
         return words
-
-
-class Display:
-    """Decides when something is worth showing, and in which words; `say` and `show` put it where it belongs."""
-
-    def __init__(
-        self, say: Callable[[str], None], show: Callable[[str, int, int | None, str], None], between_s: float
-    ) -> None:
-        self._say, self._show, self._between_s = say, show, between_s
-        self._lock = threading.Lock()
-        self._paces: dict[str, _Pace] = {}
-
-    def say(self, sentence: str) -> None:
-        with self._lock:
-            self._say(sentence)
-
-    def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
-        with self._lock:
-            if "skipped" in facts:
-                self._say(f"{stage}: {facts['skipped']}, skipped")
-                return
-            pace = self._paces.setdefault(stage, _Pace(done))
-            if pace.due(done, total, self._between_s):
-                words = pace.words(done, total) + [
-                    f"{name.replace('_', ' ')} {value}" for name, value in facts.items() if _fits_a_line(value)
-                ]
-                self._show(stage, done, total, ", ".join(words))
 
 
 def _fits_a_line(value: object) -> bool:
@@ -97,35 +80,115 @@ def _fits_a_line(value: object) -> bool:
     return isinstance(value, int | float | str) and value != ""
 
 
-def _lines() -> Display:
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+class _Stage:
+    """What a stage has told, and the view that puts it into words when somebody looks."""
 
-    def show(stage: str, done: int, total: int | None, words: str) -> None:
-        of = "" if total is None else f" of {total:,}"
-        say(f"{stage}: {done:,}{of}" + (f", {words}" if words else ""))
+    def __init__(self, stage: str, now: float, done: int) -> None:
+        self.name = stage
+        self.view: AskView | StageView = AskView() if stage == ASK else StageView(now, done)
+        self.latest: tuple[float, int, int | None, Mapping[str, Any]] = (now, done, None, {})
+        """Replaced as a whole: another thread looks."""
 
-    return Display(say, show, BETWEEN_LINES_S)
-
-
-def panel(bars: Bars) -> Display:
-    tasks: dict[str, TaskID] = {}
-
-    def say(line: str) -> None:
-        bars.console.print(Text(line, style="dim"))
-
-    def show(stage: str, done: int, total: int | None, words: str) -> None:
-        if stage not in tasks:
-            tasks[stage] = bars.add_task(stage, total=total, facts="")
-        bars.update(tasks[stage], completed=done, total=total, facts=words)
-
-    return Display(say, show, BETWEEN_FRAMES_S)
+    def look(self, now: float | None = None) -> None:
+        """As it is now; without a time, as it was at its latest update."""
+        at, done, total, facts = self.latest
+        self.view.see(at if now is None else now, done, total, facts)
 
 
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+class Lines:
+    """A line when a stage begins and when it ends, and every ten seconds between."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._lock = threading.Lock()
+        self._stages: dict[str, _Stage] = {}
+        self._works: _Stage | None = None
+        self._written_at, self._is_written = _NEVER, True
+
+    def say(self, sentence: str) -> None:
+        with self._lock:
+            self._write(sentence)
+
+    def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if "skipped" in facts:
+                self._write(f"{stage}: {facts['skipped']}, skipped")
+                return
+            if self._works is None or self._works.name != stage:
+                self._write_latest()
+                self._works = self._stages.setdefault(stage, _Stage(stage, now, done))
+                self._written_at = _NEVER
+            is_news = self._works.latest[1] != done
+            self._works.latest, self._is_written = (now, done, total, facts), False
+            if now - self._written_at >= BETWEEN_LINES_S or (done == total and is_news):
+                self._written_at = now
+                self._write_latest()
+
+    def write_latest(self) -> None:
+        """What came since the last line."""
+        with self._lock:
+            self._write_latest()
+
+    def _write_latest(self) -> None:
+        if self._works is not None and not self._is_written:
+            self._is_written = True
+            self._works.look()
+            self._write(f"{self._works.name}: {self._works.view.line()}")
+
+
+class Screen:
+    """A bar for each stage, and the panel of the asking stage while it is the one that works.
+
+    An update only leaves its figures: whoever draws takes the `frame`, however many updates came meanwhile.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stages: dict[str, _Stage] = {}
+        self._works: _Stage | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[words]}", style="dim", markup=False),
+            console=console,
+            auto_refresh=False,
+        )
+
+    def say(self, sentence: str) -> None:
+        self._console.print(Text(sentence, style="dim"))
+
+    def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
+        now = time.monotonic()
+        if "skipped" in facts:
+            self.say(f"{stage}: {facts['skipped']}, skipped")
+            return
+        works = self._works
+        if works is None or works.name != stage:
+            works = self._stages.setdefault(stage, _Stage(stage, now, done))
+        works.latest = (now, done, total, facts)
+        self._works = works
+
+    def frame(self) -> RenderableType:
+        works = self._works
+        panels: list[RenderableType] = []
+        for stage in list(self._stages.values()):
+            if stage is works and isinstance(stage.view, AskView):
+                stage.look(time.monotonic())
+                panels.append(stage.view.panel(self._console.width))
+            else:
+                self._draw_bar(stage)
+        bars = [self._bars.get_renderable()] if self._tasks else []
+        return Group(*bars, *panels)
+
+    def _draw_bar(self, stage: _Stage) -> None:
+        stage.look()
+        _, done, total, _ = stage.latest
+        if stage.name not in self._tasks:
+            self._tasks[stage.name] = self._bars.add_task(stage.name, total=total, words="")
+        self._bars.update(self._tasks[stage.name], completed=done, total=total, words=stage.view.words())
 
 
 def estimate_in_words(facts: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from stillroom.ask.enough import AskUntilRight, IsRight
 from stillroom.ask.prompt import prompt_messages, with_prompt
 from stillroom.ask.settings import AskSettings, TeacherSettings
+from stillroom.ask.standing import Standing
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import BudgetReached, RecipeError, StoreError, TeacherError
@@ -25,7 +26,7 @@ from stillroom.client.price import usd
 from stillroom.client.reply import PARSER_VERSION, ParsedReply, parse_reply, read_reply
 from stillroom.client.request import ChatRequest, RequestSettings, sent_json
 from stillroom.store.files import write_json
-from stillroom.store.journal import Finished, Journal
+from stillroom.store.journal import Finished, Journal, Spent
 from stillroom.store.tables import ATTEMPTS, REPLIES, count_rows, query, read_question_rows, read_questions, write_table
 
 Again = Literal["truncated", "failed", "refused", "empty"]
@@ -65,9 +66,12 @@ def ask(
                     asking.cut_replies(limit)
             elif again is not None:
                 asking.replies_that_are(again)
-        except (BudgetReached, TeacherError):
-            # What came so far can be checked and trained on: perhaps it is enough.
-            write_replies(folder, teacher, settings, journal, clock.monotonic() - started, is_whole=False)
+        except (KeyboardInterrupt, BudgetReached, TeacherError) as stop:
+            if (note := asking.where_it_stands()) is not None:
+                stop.add_note(note)
+            if not isinstance(stop, KeyboardInterrupt):
+                # What came so far can be checked and trained on: perhaps it is enough.
+                write_replies(folder, teacher, settings, journal, clock.monotonic() - started, is_whole=False)
             raise
         return write_replies(folder, teacher, settings, journal, clock.monotonic() - started)
 
@@ -90,6 +94,12 @@ class Asking:
         if settings.stop_after_right is not None and is_right is None:
             raise RecipeError("stop_after_right needs somebody who can tell what is right.", "Hand in is_right.")
         self._is_right = is_right
+        self._standing: Standing | None = None
+
+    def where_it_stands(self) -> str | None:
+        """What is left, failed and spent, in sentences; None where nothing has come yet."""
+        is_limited = self._settings.max_tokens is not None
+        return None if self._standing is None else self._standing.in_words(self._journal, is_limited=is_limited)
 
     def all_questions(self) -> EngineCounts:
         wanted, most = self._settings.stop_after_right, self._settings.most_samples
@@ -115,11 +125,17 @@ class Asking:
 
     def ask(self, to_ask: Iterator[ChatRequest], total: int | None, **options: Any) -> EngineCounts:
         settings = self._settings
+        is_counted = settings.max_calls is not None or settings.max_total_tokens is not None
+        before = self._journal.spent() if is_counted else None
 
         def report(counts: EngineCounts) -> None:
             done = counts.settled + counts.shared + counts.replies
-            self._progress.update("ask", done, total, **facts_of(counts, settings))
+            is_most = settings.stop_after_right is not None
+            self._standing = Standing(done, total, is_most, dict(counts.by_status), dict(counts.failures))
+            self._progress.update("ask", done, total, **facts_of(counts, settings, before))
 
+        if total:  # the first reply may take minutes
+            self._progress.update("ask", 0, total)
         return run_to_end(
             ask_all(
                 to_ask,
@@ -289,15 +305,31 @@ def _reply_row(reply: Reply, question_id: str, sample: int, text: ParsedReply) -
     return row
 
 
-def facts_of(counts: EngineCounts, settings: AskSettings) -> dict[str, object]:
-    """What a person sees while it runs."""
-    facts: dict[str, object] = {"calls": counts.calls, "completion_tokens": counts.completion_tokens}
-    if counts.spent_usd:
-        facts["spent_usd"] = usd(counts.spent_usd)
-    if settings.budget_usd is not None:
-        facts["budget_usd"] = usd(settings.budget_usd)
-    facts["in_flight"] = counts.in_flight
-    facts["pace"] = counts.pace
-    facts |= dict(sorted(counts.failures.items()))
-    facts["latest"] = counts.latest
+def facts_of(counts: EngineCounts, settings: AskSettings, before: Spent | None) -> dict[str, object]:
+    """What a person sees while it runs. Counts are of this pass; `spent_usd` and `*_of_all_runs` of the whole journal.
+
+    `before`: what the journal held when the pass began, where calls or tokens are limited; else None.
+    """
+    facts: dict[str, object] = {
+        "replies": counts.replies,
+        "calls": counts.calls,
+        "completion_tokens": counts.completion_tokens,
+        "in_flight": counts.in_flight,
+        "cost_usd": counts.cost_usd,
+        "spent_usd": counts.spent_usd,
+        "budget_usd": settings.budget_usd,
+        "total_is_most": settings.stop_after_right is not None,
+        "pace": counts.pace,
+        "failures": dict(counts.failures),
+        "latest": counts.latest,
+    }
+    if before is not None:
+        tokens = counts.prompt_tokens + counts.completion_tokens
+        facts |= {
+            "max_calls": settings.max_calls,
+            "calls_of_all_runs": before.calls + counts.calls + counts.in_flight,
+            "max_total_tokens": settings.max_total_tokens,
+            "total_tokens": tokens,
+            "tokens_of_all_runs": before.tokens + tokens,
+        }
     return facts

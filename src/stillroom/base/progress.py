@@ -10,7 +10,8 @@ class Progress(Protocol):
         """`done` of `total` (None where nobody knows yet) rows, calls or steps of `stage` are finished.
 
         Cheap enough to be called for every row; may be called from another thread. `facts` are shown as they are given,
-        in that order (`cost_usd="0.31"`, `loss=0.42`): the latest call's facts replace the earlier ones.
+        in that order (`cost_usd="0.31"`, `loss=0.42`), those of `ask` in words of their own: the latest call's facts
+        replace the earlier ones.
         """
         ...
 

@@ -1,0 +1,45 @@
+"""What a run says of itself when it is interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stillroom.ask.standing import Standing
+from stillroom.base.canonical import digest
+from stillroom.store.journal import Intent, Journal, Outcome
+
+PAGE = (Path(__file__).parents[2] / "docs" / "ask.md").read_text(encoding="utf-8")
+
+
+def fill(journal: Journal, *outcomes: tuple[str, str | None]) -> None:
+    """A call for each status and cost, with 0.02 USD reserved; without a status it stays in flight."""
+    numbers = journal.begin([Intent(digest(position), 1, "0.02", 900) for position in range(len(outcomes))]).result()
+    settled = [
+        Outcome(number, status, None, cost, None)
+        for number, (status, cost) in zip(numbers, outcomes, strict=True)
+        if status
+    ]
+    journal.settle(settled).result()
+
+
+def test_the_page_shows_what_is_said(tmp_path: Path) -> None:
+    standing = Standing(
+        25, 40, {"ok": 18, "failed": 2, "truncated": 1}, {"http_429": 5, "http_400": 2, "connection": 1}
+    )
+    with Journal(tmp_path / "ask.sqlite") as journal:
+        fill(journal, *[("ok", "0.0011")] * 25, *[("retry", "0")] * 7, ("unknown", None))
+        said = standing.in_words(journal, is_limited=True)
+    assert said.splitlines()[0] == "15 of 40 samples are left to ask."
+    assert said in PAGE
+
+
+def test_what_costs_nothing_and_what_was_let_go(tmp_path: Path) -> None:
+    with Journal(tmp_path / "ask.sqlite") as journal:
+        assert Standing(0, 3, True, {}, {}).in_words(journal, is_limited=True) == (
+            "At most 3 of 3 samples are left to ask.\nMade so far: 0 calls."
+        )
+        fill(journal, ("ok", None), ("", None), ("", None))
+        assert Standing(1, None, False, {"truncated": 1}, {}).in_words(journal, is_limited=False) == (
+            "1 sample is done.\n1 sample was cut by the token limit.\nMade so far: 3 calls.\n"
+            "2 of them were let go in flight: they count as unknown from the next start on."
+        )
