@@ -24,7 +24,7 @@ def fill(journal: Journal, *outcomes: tuple[str, str | None]) -> None:
 
 def test_the_page_shows_what_is_said(tmp_path: Path) -> None:
     standing = Standing(
-        25, 40, {"ok": 18, "failed": 2, "truncated": 1}, {"http_429": 5, "http_400": 2, "connection": 1}
+        25, 40, False, {"ok": 18, "failed": 2, "truncated": 1}, {"http_429": 5, "http_400": 2, "connection": 1}
     )
     with Journal(tmp_path / "ask.sqlite") as journal:
         fill(journal, *[("ok", "0.0011")] * 25, *[("retry", "0")] * 7, ("unknown", None))
