@@ -226,6 +226,7 @@ def write_replies(
     write_table(replies, REPLIES, _reply_rows(journal, requests(questions, teacher, settings), may_lack))
     write_table(attempts, ATTEMPTS, map(asdict, journal.attempts()))
     spent = journal.spent()
+    journal.shrink()
     facts = {
         "asked": count_rows(questions),
         "samples": settings.most_samples,
@@ -245,7 +246,11 @@ def _totals(replies: Path, attempts: Path) -> dict[str, Any]:
     """Sums over the two tables. A reply that several questions share has a row for each, and its tokens count once."""
     (counts,) = query(
         """
-        with once as (select distinct on (key) * exclude (reasoning, answer) from replies)
+        with once as (
+            select distinct on (key)
+                prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, price_id, served_model
+            from replies
+        )
         select
             (select count(*) from replies) as replies,
             (select count(*) from replies) - count(*) as shared,

@@ -40,6 +40,7 @@ class Budget:
         self.calls, self.usd, self.tokens = spent.calls, spent.usd, spent.tokens
         self.unknown_calls, self.unknown_usd = spent.unknown_calls, spent.unknown_usd
         self.reserved = Amount(Decimal(0), 0)
+        self._open_calls = 0
         self._excess_usd, self._excess_tokens = Decimal(1), 1.0
 
     def worst(self, most: Amount) -> Amount:
@@ -61,12 +62,19 @@ class Budget:
             return "max_total_tokens"
         return None
 
+    @property
+    def is_reserved(self) -> bool:
+        """Whether a call is open that may turn out to use less than was reserved for it."""
+        return self._open_calls > 0
+
     def reserve(self, worst: Amount) -> None:
         self.calls += 1
+        self._open_calls += 1
         self.reserved = Amount(self.reserved.usd + worst.usd, self.reserved.tokens + worst.tokens)
 
     def settle(self, worst: Amount, used: Amount | None) -> None:
         """`used` None: nobody knows, so that all of the reserved counts as spent."""
+        self._open_calls -= 1
         self.reserved = Amount(self.reserved.usd - worst.usd, self.reserved.tokens - worst.tokens)
         if used is None:
             self.unknown_calls += 1

@@ -12,6 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 from stillroom.base.clock import Clock, SystemClock
 from stillroom.base.errors import BudgetReached, RecipeError, StillroomError, TeacherError
@@ -170,7 +171,7 @@ class _Engine:
             return None
         lacking = self._budget.lacks(worst)
         if lacking is not None:
-            if not self._calls and not self._outbox:
+            if not self._budget.is_reserved and not self._outbox:
                 self._stop = self._budget_reached(lacking)
             return None
         self._budget.reserve(worst)
@@ -197,7 +198,7 @@ class _Engine:
             task = asyncio.create_task(self._call(call, lane))
             self._calls.add(task)
             task.add_done_callback(self._call_ended)
-        self._counts.in_flight = len(self._calls)
+        self._report()
 
     def _intent(self, call: Call) -> Intent:
         reserved_usd = call.worst.usd if self._pricing.price_id is not None else None
@@ -335,7 +336,8 @@ class _Engine:
     async def _let_calls_end(self) -> None:
         if self._calls and self._stop is None:
             self._say(
-                f"Stopping. {len(self._calls)} calls are in flight, and paid for: waiting for them. "
+                f"Stopping. {len(self._calls)} {'call is' if len(self._calls) == 1 else 'calls are'} in flight, "
+                "and paid for: waiting. "
                 "Interrupt again to let them go."
             )
         while self._calls:
@@ -384,6 +386,12 @@ class _Engine:
             f"Raise ask.{limit} to go on; what came is kept.",
         )
 
+    def _pace_in_words(self) -> str:
+        open_lanes = [lane for lane in self._lanes if lane.closed is None]
+        if len(self._lanes) == 1:
+            return "".join(lane.pace.why() for lane in open_lanes)
+        return "; ".join(f"{urlsplit(lane.base_url).netloc}: {lane.pace.why()}" for lane in open_lanes)
+
     def _say(self, sentence: str) -> None:
         if self._announce is not None:
             self._announce(sentence)
@@ -391,5 +399,5 @@ class _Engine:
     def _report(self) -> None:
         if self._on_progress is not None:
             self._counts.in_flight = len(self._calls)
-            self._counts.pace = "; ".join(lane.pace.why() for lane in self._lanes if lane.closed is None)
+            self._counts.pace = self._pace_in_words()
             self._on_progress(self._counts)

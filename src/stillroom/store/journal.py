@@ -37,8 +37,8 @@ _BEST = "coalesce(max(case when status <> 'failed' then seq end), max(seq))"
 """Of several replies with one key the latest counts; one that failed never hides an earlier one that was paid for."""
 _AT_ONCE = 500
 """Keys in one query; SQLite has a limit of its own, far higher."""
-_CACHE_KIB = 64 * 1024
-"""Pages kept in memory: the index of a million replies fits in."""
+_WRITER_CACHE_KIB, _READER_CACHE_KIB = 48 * 1024, 32 * 1024
+"""Pages kept in memory: most of the index of a million replies fits in."""
 
 Value = TypeVar("Value")
 
@@ -103,6 +103,7 @@ class Journal:
             """Calls that were in flight when the last process died."""
             self.id = str(self._fact("id"))
             self._reader = _open_to_read(path)
+            self._reader.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
         except sqlite3.Error as error:
             self._lock.release()
             raise StoreError(f"{path} cannot be used: {error}.", "Move it away to begin anew.") from error
@@ -207,8 +208,15 @@ class Journal:
     def finished(self, keys: Sequence[str]) -> dict[str, Finished]:
         """The reply of each key that has one, without its text."""
         columns = ", ".join(Finished._fields)
-        rows = self._of_keys(f"select key, {columns} from replies where seq in ({{best}})", keys)
-        return {_unpack(key): Finished(*rest) for key, *rest in rows}
+        found: dict[str, Finished] = {}
+        for start in range(0, len(keys), _AT_ONCE):
+            packed = [_pack(key) for key in keys[start : start + _AT_ONCE]]
+            marks = ", ".join("?" * len(packed))
+            for row in self._read(f"select key, {columns} from replies where key in ({marks}) order by seq", *packed):
+                key, finished = _unpack(row[0]), Finished._make(row[1:])
+                if finished.status != "failed" or found.get(key, finished).status == "failed":
+                    found[key] = finished  # the latest, but for one that failed: see _BEST
+        return found
 
     def replies_of(self, keys: Sequence[str]) -> dict[str, Reply]:
         """The reply of each key that has one."""
@@ -232,6 +240,11 @@ class Journal:
             " order by key, number"
         )
         return (Attempt(*(_unpack(key), *rest, self.request_id(number))) for key, *rest, number in rows)
+
+    def shrink(self) -> None:
+        """Give back the memory of the pages that were read: there is something else to do for a while."""
+        for connection in (self._reader, self._writer):
+            connection.execute("pragma shrink_memory")
 
     def open_intents(self) -> int:
         """Calls that are in flight now."""
@@ -346,7 +359,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
-        connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
+        connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
         migrate(connection, str(path))
     except (sqlite3.Error, StoreError):
         connection.close()

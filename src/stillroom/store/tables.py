@@ -253,12 +253,18 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
             yield from batch.to_pylist()
 
 
+_QUERY_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "64MB",  # more goes to the disk: millions of rows are no reason to need a larger machine
+    "threads": 1,
+}
+
+
 def query(sql: str, **paths: Path) -> pa.Table:
     """Run SQL over Parquet files: each keyword is the name of a table, and its value the file.
 
     `query("select status, count(*) from replies group by 1", replies=Path("runs/demo/replies.parquet"))`
     """
-    with duckdb.connect(":memory:") as connection:
+    with duckdb.connect(":memory:", config=_QUERY_SETTINGS) as connection:
         for name, path in paths.items():
             with _open(path):  # the same clear errors as above
                 file_name = str(path).replace("'", "''")
