@@ -24,7 +24,7 @@ _SPOOL_BYTES = 1 << 16
 _STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(
     window_log=15, hash_log=13, compression_level=1, write_content_size=False
 )
-"""A stream of chunks says the same envelope thousands of times: a small window is enough, and 200 of them fit."""
+"""A stream of chunks says the same envelope thousands of times: a small window is enough."""
 _READ_AHEAD_BYTES = 4096
 """Counted in payload; but every small chunk that is read ahead keeps a buffer of 8 KiB alive, in 200 streams at once."""
 _DONE = b"[DONE]"
