@@ -26,7 +26,7 @@ _STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(
 )
 """A stream of chunks says the same envelope thousands of times: a small window is enough."""
 _READ_AHEAD_BYTES = 4096
-"""Counted in payload; but every small chunk that is read ahead keeps a buffer of 8 KiB alive, in 200 streams at once."""
+"""Counted in payload; but every small chunk that is read ahead keeps 8 KiB alive, in 200 streams at once."""
 _DONE = b"[DONE]"
 
 
