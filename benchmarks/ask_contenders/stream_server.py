@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 LONG = b"Long: "
-"""A question that holds this gets a long stream, any other one of six chunks."""
+"""A question that holds this gets a long stream, any other one of six chunks, after `SHORT_S`."""
+SHORT_S = 0.2
+"""Long enough for more calls in flight to be faster: a client that looks for the right number finds that it is many."""
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _LAST = b"0\r\n\r\n"
 
@@ -56,6 +58,7 @@ class StreamServer:
                 if len(self._long) == self._streams:
                     self.all_asked.set()
                 return
+            time.sleep(SHORT_S)
             connection.sendall(_HEAD + b"".join(events(6)) + _LAST)
 
     def _stream(self) -> None:

@@ -26,7 +26,7 @@ def prepare(order: Order) -> Callable[[], int]:
 
 
 def short_questions(order: Order) -> int:
-    return 20 * order.concurrency
+    return 10 * order.concurrency
 
 
 async def ask(order: Order) -> EngineCounts:
