@@ -58,6 +58,8 @@ class ConcurrencyWindow:
         self._probe_at = math.inf
         self._probe: tuple[int, float] | None = None
         """The call that tries a wider window: its order, and when it was sent."""
+        self._filled_by = -1
+        """The order of the last call that filled the window: without such a one, it need not be wider."""
         self._spacing = Spacing()
         self._pause_s = 0.0
         """What the server asks for after a refusal."""
@@ -98,11 +100,12 @@ class ConcurrencyWindow:
         """`order`: calls sent before this one; `level`: those of them that are in flight."""
         if self._is_spaced:
             self._spacing.sent(now, self._interval_s)
+        if level + 1 >= self.limit:
+            self._filled_by = order
         if level >= self.limit:
             self._probe = (order, now)
 
-    def answered(self, now: float, order: int, latency_s: float, *, was_full: bool) -> None:
-        """`was_full`: no further call had room in the window just before."""
+    def answered(self, now: float, order: int, latency_s: float) -> None:
         self._saturation.answered()
         if self.state == "first":
             self.latency_s = latency_s
@@ -110,7 +113,7 @@ class ConcurrencyWindow:
         self.latency_s += 0.1 * (latency_s - self.latency_s)
         if self._probe is not None and self._probe[0] == order:
             self._widen(now)
-        elif self.state == "growing" and was_full:
+        elif self.state == "growing" and order <= self._filled_by:
             is_near = self._found is not None and self._found / _NEAR < self._width < self._found * _NEAR
             self._grow(now, max(_GENTLE, 1 / self._width) if is_near else 1.0)
 

@@ -50,6 +50,8 @@ class LearnedRate:
         self._floor_per_s = 0.0
         self._quiet_s = _FIRST_QUIET_S
         self._quiet_until = -math.inf
+        self.has_grown = False
+        """Since it was measured last."""
         self._is_growing = False
         self._beyond_s = 0.0
         """Time spent growing beyond what is usual."""
@@ -80,28 +82,41 @@ class LearnedRate:
         if not self._is_growing:
             self.per_s = max(0.99 * self.per_s, min(self.per_s, self._floor_per_s))
         elif score >= _SUSPICIOUS:
+            self._usual_per_s = min(self._usual_per_s, self.per_s)
             self._set(now, BELOW * self.per_s)
 
-    def measure(self, now: float, empty: Accepted, amount: int, in_last_minute: int) -> None:
+    def measure(self, now: float, empty: Accepted, amount: int, in_last_minute: int) -> bool:
         """The server has nothing left: what has it given since it last had nothing left?
 
         `amount`: what it had taken, ever, in the unit of the rate; `in_last_minute`: the part of it of the last minute.
+        Returns whether that could be told.
         """
         before, self._empty = self._empty, (empty, amount)
-        self._usual_per_s = in_last_minute / MINUTE_S
         if before is None:
-            return
+            return False
         seconds, calls = empty.at - before[0].at, empty.calls - before[0].calls
+        self._usual_per_s = self._usual(in_last_minute, is_fresh=seconds <= _FRESH_S)
         if seconds > _FRESH_S:
             if self.per_s is not None:
                 self._set(now, _STALE_BELOW * self.per_s)
-        elif calls < _FEWEST_CALLS or seconds < SLACK_S:
+            return False
+        if calls < _FEWEST_CALLS or seconds < SLACK_S:
             self._empty = before
-        else:
-            measured = (amount - before[1]) / seconds
-            if self.per_s is not None:
-                measured = max(min(measured, self.per_s), _LEAST_OF_OLD * self.per_s)
-            self._set(now, BELOW * measured)
+            return False
+        measured = (amount - before[1]) / seconds
+        if self.per_s is not None:
+            measured = max(min(measured, self.per_s), _LEAST_OF_OLD * self.per_s)
+        self._set(now, BELOW * measured)
+        self.has_grown = False
+        return True
+
+    def _usual(self, in_last_minute: int, *, is_fresh: bool) -> float:
+        usual_per_s = in_last_minute / MINUTE_S
+        if self.per_s is None:
+            return usual_per_s
+        usual_per_s = max(usual_per_s, 0.9 * self._usual_per_s if is_fresh else 0.8 * self.per_s)
+        # Where it grew to what was usual, and was refused, that is too much.
+        return min(usual_per_s, self._usual_per_s) if self.has_grown and self._usual_per_s else usual_per_s
 
     def learn_quota(self, now: float, amount: int) -> None:
         """The server took so much within a minute, and then nothing until a while had passed."""
@@ -118,7 +133,7 @@ class LearnedRate:
     def _grow(self, seconds: float) -> None:
         """Fast up to what is usual, slowly there, and faster and faster beyond."""
         assert self.per_s is not None
-        self._is_growing = True
+        self._is_growing = self.has_grown = True
         if self.per_s < _NEAR_BELOW * self._usual_per_s:
             growth = _CATCHES_UP_PER_S
         elif self.per_s < _NEAR_ABOVE * self._usual_per_s:

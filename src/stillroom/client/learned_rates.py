@@ -66,13 +66,18 @@ class LearnedRates:
         self._calls.refused_now_and_then(now, self._score.value)
         self._tokens.refused_now_and_then(now, self._score.value)
 
-    def measure(self, now: float, empty: Accepted) -> None:
+    @property
+    def have_grown(self) -> bool:
+        """Since they were measured last."""
+        return self._calls.has_grown or self._tokens.has_grown
+
+    def measure(self, now: float, empty: Accepted) -> bool:
+        """Returns whether a rate was measured."""
         self.are_learned = True
         calls, tokens = self.in_last_minute(now)
         if self._score.are_large_refused:
-            self._tokens.measure(now, empty, empty.tokens, tokens)
-        else:
-            self._calls.measure(now, empty, empty.calls, calls)
+            return self._tokens.measure(now, empty, empty.tokens, tokens)
+        return self._calls.measure(now, empty, empty.calls, calls)
 
     def learn(self, now: float, calls_per_s: float) -> None:
         """The server takes so many calls; how many more, is not known."""

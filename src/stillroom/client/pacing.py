@@ -35,8 +35,9 @@ Result = Literal["answered", "refused", "failed", "silent"]
 failed: another error of the server. silent: no response, or none in time.
 """
 
-REFUSED_IN_A_ROW, MOST_REFUSED_IN_A_ROW = 3, 20
-"""Refusals of calls sent one after the other, after a cut, that shut the way; a wide window takes up to the most."""
+MOST_REFUSED_IN_A_ROW = 20
+"""Refusals of calls sent one after the other, after a cut, that shut the way at the latest."""
+ACCIDENT = 1e-5
 FAILED_IN_A_ROW = 10
 AGAIN_S = 30.0
 """A window that was lowered, and is refused within so long as often as before, was not what was too large."""
@@ -217,7 +218,6 @@ class PaceController:
             self._told.told(now, sent.at, spent_with_it, (self._calls_sent, self._tokens_sent), headers)
         if tokens_used is not None or result == "refused":
             self._user.correct(sent.at, (tokens_used or 0) - sent.tokens)
-        self._chance.count(is_refused=result == "refused")
         if result == "answered":
             self._failed_in_a_row = 0
             self._window.answered(now, sent.order, now - sent.at)
@@ -263,8 +263,6 @@ class PaceController:
 
     def _learn(self, now: float, sent: Sent, accepted: Accepted, pause_s: float) -> None:
         """From the first refusal after a cut."""
-        if self._chance.explains(now):
-            return
         self._in_a_row = self._in_a_row + 1 if accepted.calls <= self._accepted_before else 1
         self._accepted_before = max(accepted.calls, self._accepted_before)
         is_edge = sent.level > sent.highest_before and not sent.is_by_rate
@@ -275,12 +273,12 @@ class PaceController:
             self._learn_inside(now, sent, accepted)
         # A full window that is a little too wide is refused a few times in a row before it has narrowed.
         narrowing = 0 if sent.is_by_rate else min(MOST_REFUSED_IN_A_ROW, self._window.limit // 10)
-        if self._in_a_row >= max(REFUSED_IN_A_ROW, narrowing) or self._window.state == "first":
+        if self._in_a_row >= max(self._accidents_in_a_row(now) + 1, narrowing) or self._window.state == "first":
             self._close(now, sent, pause_s, accepted)
 
     def _learn_inside(self, now: float, sent: Sent, accepted: Accepted) -> None:
         """From a refusal with no more in flight than calls that were accepted."""
-        self._score.count(accepted, sent.tokens)
+        self._score.count(accepted, sent.tokens, self._chance.expected_share(now))
         is_often = self._score.value >= TOO_MANY
         if sent.is_by_rate:
             self._rates.refused_now_and_then(now)
@@ -288,7 +286,7 @@ class PaceController:
             self._blame_rate(now)
         elif is_often:
             self._window.refused_often(now)
-        elif self._in_a_row > 1:
+        elif self._in_a_row >= self._accidents_in_a_row(now):
             self._window.refused_in_a_row(now, sent.level)
             self._doubt_concurrency(now, sent.level)
         if is_often:
@@ -297,6 +295,11 @@ class PaceController:
             self._lowered_at, self._lowered_to = now, self._window.limit
             self._score.value = 0.0
             self._cut()
+        if not sent.is_by_rate and self._chance.narrowed(
+            now, self._calls_sent, self._calls_refused, self._window.limit
+        ):
+            self._rates.forget()
+            self._window.release(now)
 
     def _doubt_concurrency(self, now: float, level: int) -> None:
         """Refused in a row with so many in flight, which looks like a limit of concurrency."""
@@ -319,12 +322,17 @@ class PaceController:
         self._window.release(now)
 
     def _measure(self, now: float, empty: Accepted) -> None:
-        if self._chance.lowered(now):
+        self._is_bounded = True
+        has_grown = self._rates.have_grown
+        is_measured = self._rates.measure(now, empty)
+        if is_measured and self._chance.measured(now, self._calls_sent, self._calls_refused, has_grown=has_grown):
             self._rates.forget()
             self._window.release(now)
-            return
-        self._is_bounded = True
-        self._rates.measure(now, empty)
+
+    def _accidents_in_a_row(self, now: float) -> int:
+        """So many refusals one after the other, at least 2, are no accident where some are refused by chance."""
+        expected = self._chance.expected_share(now)
+        return 2 if not expected else max(2, math.ceil(math.log(ACCIDENT) / math.log(expected)))
 
     def _cut(self) -> None:
         self._cut_order = self._calls_sent

@@ -44,11 +44,14 @@ class RefusalScore:
             self._refused += 1
             self._log_refused += (math.log(tokens) - self._log_refused) / min(self._refused, _REFUSED_SMOOTHED_OVER)
 
-    def count(self, accepted: Accepted, tokens: int) -> None:
-        """A refusal that tells something. `accepted`: what the server had taken before it."""
+    def count(self, accepted: Accepted, tokens: int, expected_share: float = 0.0) -> None:
+        """A refusal that tells something. `accepted`: what the server had taken before it.
+
+        `expected_share`: of calls that are refused for other reasons than a limit.
+        """
         weight, taken = 1.0, float(accepted.calls - self._accepted.calls)
         if tokens and self.mean_tokens:
             weight, taken = tokens / self.mean_tokens, (accepted.tokens - self._accepted.tokens) / self.mean_tokens
-        self.value = max(0.0, self.value - _FORGIVEN * max(0.0, taken)) + weight
+        self.value = max(0.0, self.value - (_FORGIVEN + 2 * expected_share) * max(0.0, taken)) + weight
         if accepted.calls > self._accepted.calls:
             self._accepted = accepted
