@@ -92,12 +92,13 @@ def replies(
     """The rows for the journal. What several samples of one call used together is divided among them."""
     shares = _shares(result, len(call.job.request.samples))
     settings = call.job.request.settings
+    keys = dict(zip(call.job.request.samples, call.job.request.keys, strict=True))
     rows = []
     for sample, outcome in result.finished:
         usage, cost, counted_by = shares.pop(id(outcome), (Usage(), None, None))
         rows.append(
             Reply(
-                key=settings.key(call.job.request.messages, sample),
+                key=keys[sample],
                 question_id=call.job.request.question_id,
                 sample=sample,
                 teacher=settings.model,

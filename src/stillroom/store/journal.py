@@ -31,7 +31,6 @@ from stillroom.store.migrations import migrate
 
 _REPLY = [field.name for field in fields(Reply)]
 _columns = attrgetter(*_REPLY)
-_PUT_REPLY = f"insert into replies ({', '.join(_REPLY)}, body) values ({', '.join('?' * (len(_REPLY) + 1))})"
 _GET_REPLY = ", ".join(_REPLY[:-1]) + ", coalesce(raw, (select raw from replies as whole where whole.seq = r.body))"
 _BEST = "coalesce(max(case when status <> 'failed' then seq end), max(seq))"
 """Of several replies with one key the latest counts; one that failed never hides an earlier one that was paid for."""
@@ -302,42 +301,43 @@ class Journal:
         together = [self._queued.popleft() for _ in range(len(self._queued))]
         if not together:
             return
-        if len(together) == 1:
-            self._commit(*together[0])
-            return
         try:
-            self._writer.execute("begin immediate")
-            values = [write() for write, _ in together]
-            self._writer.execute("commit")
-        except sqlite3.Error:
-            if self._writer.in_transaction:
-                self._writer.execute("rollback")
-            for each in together:  # so that a write that fails takes no other with it
-                self._commit(*each)
+            values = self._in_one_transaction([write for write, _ in together])
+        except Exception as error:  # noqa: BLE001 - whoever waits for the future is told
+            if len(together) == 1:
+                together[0][1].set_exception(self._not_written(error))
+            for write, future in together if len(together) > 1 else ():
+                self._commit_alone(write, future)  # so that a write that fails takes no other with it
         else:
             for (_, future), value in zip(together, values, strict=True):
                 future.set_result(value)
 
-    def _run(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        self._submit(lambda: self._writer.executemany(sql, rows)).result()
-
-    def _commit(self, write: Callable[[], Value], future: Future[Value]) -> None:
+    def _commit_alone(self, write: Callable[[], Any], future: Future[Any]) -> None:
         try:
-            self._writer.execute("begin immediate")
-            value = write()
-            self._writer.execute("commit")
-        except BaseException as error:
-            if self._writer.in_transaction:
-                self._writer.execute("rollback")
-            future.set_exception(
-                StoreError(f"{self.path} could not be written: {error}.", "Run again: what it holds stays.")
-                if isinstance(error, sqlite3.Error)
-                else error
-            )
-            if not isinstance(error, sqlite3.Error):
-                raise
+            (value,) = self._in_one_transaction([write])
+        except Exception as error:  # noqa: BLE001 - as above
+            future.set_exception(self._not_written(error))
         else:
             future.set_result(value)
+
+    def _in_one_transaction(self, writes: Sequence[Callable[[], Any]]) -> list[Any]:
+        try:
+            self._writer.execute("begin immediate")
+            values = [write() for write in writes]
+            self._writer.execute("commit")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("rollback")
+            raise
+        return values
+
+    def _not_written(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        return StoreError(f"{self.path} could not be written: {error}.", "Run again: what it holds stays.")
+
+    def _run(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        self._submit(lambda: self._writer.executemany(sql, rows)).result()
 
 
 class _SumUsd:
