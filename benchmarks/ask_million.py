@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from stillroom.base.records import Message, Question
 from stillroom.store.tables import query, write_questions
@@ -84,7 +84,8 @@ def measure(folder: Path, base_url: str, questions: int, kills: int) -> None:
         inside = [mb for done, mb in samples if quarter * questions / 4 <= done < (quarter + 1) * questions / 4]
         if inside:
             print(
-                f"resident memory, quarter {quarter + 1}: median {statistics.median(inside):.0f} MB, most {max(inside):.0f} MB"
+                f"resident memory, quarter {quarter + 1}: median {statistics.median(inside):.0f} MB,"
+                f" most {max(inside):.0f} MB"
             )
     print(f"resident memory at its most, writing the tables included: {max(mb for _, mb in samples):.0f} MB")
     for name in ("ask.sqlite", "replies.parquet", "attempts.parquet", "questions.parquet"):

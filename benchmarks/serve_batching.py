@@ -66,7 +66,9 @@ async def tokens_per_second(transport: Transport, requests: int) -> float:
         for i in range(requests)
     ]
     begun = time.perf_counter()
-    answers = await asyncio.gather(*(transport.send(json.dumps(body).encode()) for body in bodies))
+    answers = await asyncio.gather(
+        *(transport.send(json.dumps(body).encode(), f"{place}") for place, body in enumerate(bodies))
+    )
     seconds = time.perf_counter() - begun
     tokens = 0
     for answer in answers:

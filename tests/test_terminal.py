@@ -219,7 +219,7 @@ def test_ctrl_c_waits_for_what_is_paid_and_says_where_it_stands(folder: Path) ->
         terminal.read_until(lambda _: False)
     lines = terminal.screen.lines
     text = "\n".join(lines)
-    assert re.search(r"^Stopping. \d+ calls are in flight, and paid for: waiting for them.", text, re.MULTILINE)
+    assert re.search(r"^Stopping. \d+ calls are in flight, and paid for: waiting\.", text, re.MULTILINE)
     assert [len(starting_with(label, lines)) for label in ("questions", "ask ", "spent ", "question ")] == [1, 1, 1, 1]
     end = lines[lines.index("Stopped. What was finished is kept.") :]
     left = re.fullmatch(r"(\d+) of 400 samples are left to ask\.", end[1])

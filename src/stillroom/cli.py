@@ -55,7 +55,10 @@ Json = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print the resu
 
 def main() -> None:
     """The `stillroom` command."""
-    # As Ctrl-C does, so that both stop in one way, asyncio's included.
+    # As Ctrl-C does, so that both stop in one way, asyncio's included. A script's shell has Ctrl-C ignored in what it
+    # starts in the background: then it is heard again, since SIGTERM would be ignored with it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()

@@ -144,7 +144,10 @@ def test_an_estimate_asks_a_few_and_keeps_their_replies(tmp_path: Path) -> None:
         assert abs(cost["expected"] - 188 * each) < Decimal("0.001")
         assert facts["left"] == 188
         assert 0 < facts["seconds"]["low"] <= facts["seconds"]["high"]
+        assert (facts["spent_usd"], facts["budget_usd"]) == ("0.012036", None)
         assert ask(tmp_path, settings_of(teacher), AskSettings(max_tokens=400))["calls"] == 200
+        finished = estimate(tmp_path, settings_of(teacher), AskSettings(max_tokens=400, budget_usd=Decimal(9)))
+        assert (finished["left"], finished["budget_usd"], teacher.requests) == (0, "9", 200)
 
 
 def test_an_estimate_of_what_costs_nothing(tmp_path: Path) -> None:

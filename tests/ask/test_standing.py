@@ -33,13 +33,14 @@ def test_the_page_shows_what_is_said(tmp_path: Path) -> None:
     assert said in PAGE
 
 
-def test_what_costs_nothing_and_what_was_let_go(tmp_path: Path) -> None:
+def test_what_was_let_go_counts_at_its_worst(tmp_path: Path) -> None:
     with Journal(tmp_path / "ask.sqlite") as journal:
         assert Standing(0, 3, True, {}, {}).in_words(journal, is_limited=True) == (
             "At most 3 of 3 samples are left to ask.\nMade so far: 0 calls."
         )
         fill(journal, ("ok", None), ("", None), ("", None))
         assert Standing(1, None, False, {"truncated": 1}, {}).in_words(journal, is_limited=False) == (
-            "1 sample is done.\n1 sample was cut by the token limit.\nMade so far: 3 calls.\n"
-            "2 of them were let go in flight: they count as unknown from the next start on."
+            "1 sample is done.\n1 sample was cut by the token limit.\n"
+            "Spent so far: 0.04 USD in 3 calls; the outcome of 2 is unknown, which counts as 0.04 USD of it.\n"
+            "2 of the unknown ones were let go in flight just now."
         )

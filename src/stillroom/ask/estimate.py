@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from stillroom.base.records import Reply
 from stillroom.client.price import pricing, usd
 from stillroom.client.request import ChatRequest
 from stillroom.client.usage import Usage
+from stillroom.client.waiting import TAKEN_AT_ONCE
 from stillroom.store.journal import Journal
 from stillroom.store.tables import count_rows
 
@@ -34,7 +37,8 @@ def estimate(
     `low`, `high`, `at_most`} of what is left, null where the teacher costs nothing or says no usage, and `seconds`:
     {`low`, `high`}. low and high are the 5th and the 95th hundredth of 2,000 resamples of the questions; `at_most`:
     every reply as long as the limit. The time's `low` is at full concurrency, or at the rate that the settings allow;
-    `high` at a quarter of it. Raises what `ask` raises.
+    `high` no faster than these few calls went. `spent_usd` and `budget_usd`: so far, and at most. Raises what `ask`
+    raises.
     """
     path = folder / "questions.parquet"
     rows = count_rows(path)
@@ -47,11 +51,15 @@ def estimate(
             if row in chosen:
                 yield request.only(range(asked))
 
+    started = time.monotonic()
     with Journal(folder / "ask.sqlite") as journal:
+        calls_before = journal.spent().calls
         Asking(folder, teacher, settings, journal, progress, lambda *_: False).ask(some(), len(chosen) * asked)
+        took_s, calls = time.monotonic() - started, journal.spent().calls - calls_before
+        spent = journal.spent().usd
         replies = [list(journal.replies_of(request.keys).values()) for request in some()]
+        left = rows - _complete(journal, path, teacher, settings)
     came = [of_question for of_question in replies if of_question]
-    left = rows - len(came)
     each = [reply for of_question in came for reply in of_question]
     samples = [settings.stop_after_right or settings.samples, settings.most_samples]
     latency_s = sorted(reply.latency_us / 1e6 for reply in each)[len(each) // 2] if each else None
@@ -63,8 +71,23 @@ def estimate(
         "truncated": sum(reply.status == "truncated" for reply in each),
         "seconds_per_reply": latency_s,
         "cost_usd": _cost(came, left, samples, teacher, settings),
-        "seconds": _seconds(left * samples[0], left * samples[1], latency_s, settings),
+        "seconds": _seconds(
+            left * samples[0], left * samples[1], latency_s, settings, calls / took_s if calls else None
+        ),
+        "spent_usd": usd(spent),
+        "budget_usd": usd(settings.budget_usd),
     }
+
+
+def _complete(journal: Journal, path: Path, teacher: TeacherSettings, settings: AskSettings) -> int:
+    """Questions that have as many replies as will be asked for at least."""
+    asked = settings.stop_after_right or settings.samples
+    complete = 0
+    all_requests = requests(path, teacher, settings)
+    while block := [request.only(range(asked)) for request in islice(all_requests, TAKEN_AT_ONCE)]:
+        found = journal.finished([key for request in block for key in request.keys])
+        complete += sum(all(key in found for key in request.keys) for request in block)
+    return complete
 
 
 def _cost(
@@ -98,14 +121,17 @@ def _cost(
     }
 
 
-def _seconds(fewest: int, most: int, latency_s: float | None, settings: AskSettings) -> dict[str, float | None]:
+def _seconds(
+    fewest: int, most: int, latency_s: float | None, settings: AskSettings, calls_per_s: float | None
+) -> dict[str, float | None]:
+    """`low`: every place taken, or as many a minute as the settings allow. `high`: no faster than these few went."""
     if latency_s is None:
         return {"low": None, "high": None}
-    slowest_rate = settings.requests_per_minute and settings.requests_per_minute / 60
     fast = settings.concurrency / max(latency_s, 1e-3)
-    rate = min(fast, slowest_rate) if slowest_rate else fast
-    slow = min(fast / 4, slowest_rate) if slowest_rate else fast / 4
-    return {"low": round(fewest / rate + latency_s, 3), "high": round(most / slow + latency_s, 3)}
+    slow = fast / 4 if calls_per_s is None else min(fast, calls_per_s)
+    if settings.requests_per_minute is not None:
+        fast, slow = (min(rate, settings.requests_per_minute / 60) for rate in (fast, slow))
+    return {"low": round(fewest / fast + latency_s, 3), "high": round(most / slow + latency_s, 3)}
 
 
 def _mean(values: Sequence[int | None]) -> float | None:

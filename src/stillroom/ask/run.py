@@ -69,9 +69,8 @@ def ask(
         except (KeyboardInterrupt, BudgetReached, TeacherError) as stop:
             if (note := asking.where_it_stands()) is not None:
                 stop.add_note(note)
-            if not isinstance(stop, KeyboardInterrupt):
-                # What came so far can be checked and trained on: perhaps it is enough.
-                write_replies(folder, teacher, settings, journal, clock.monotonic() - started, is_whole=False)
+            # What came so far can be checked and trained on: perhaps it is enough.
+            write_replies(folder, teacher, settings, journal, clock.monotonic() - started, is_whole=False)
             raise
         return write_replies(folder, teacher, settings, journal, clock.monotonic() - started)
 

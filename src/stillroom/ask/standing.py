@@ -47,7 +47,7 @@ def _samples(number: int, does: str = "", do: str = "") -> str:
 
 
 def _spent(journal: Journal) -> list[str]:
-    spent, open_calls = journal.spent(), journal.open_intents()
+    spent, open_calls = journal.spent(), journal.open_intents()  # these are among the unknown ones
     calls = f"{spent.calls:,} {'call' if spent.calls == 1 else 'calls'}"
     words = f"Spent so far: {usd(spent.usd)} USD in {calls}" if spent.usd else f"Made so far: {calls}"
     if spent.unknown_calls:
@@ -55,5 +55,5 @@ def _spent(journal: Journal) -> list[str]:
         words += f", which counts as {usd(spent.unknown_usd)} USD of it" if spent.unknown_usd else ""
     sentences = [f"{words}."]
     if open_calls:
-        sentences.append(f"{open_calls:,} of them were let go in flight: they count as unknown from the next start on.")
+        sentences.append(f"{open_calls:,} of the unknown ones were let go in flight just now.")
     return sentences

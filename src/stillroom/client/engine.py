@@ -123,6 +123,7 @@ class _Engine:
         if self._stop is None and all(lane.judge_end() for lane in self._lanes):
             self._stop = self._lanes[0].judge_end()
         if self._stop is not None:
+            self._report()
             raise self._stop
         return self._counts
 

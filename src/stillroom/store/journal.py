@@ -80,7 +80,7 @@ class Spent(NamedTuple):
 
     calls: int
     usd: Decimal
-    """Unknown outcomes at what was reserved for them."""
+    """Unknown outcomes at what was reserved for them; a call that is in flight is one."""
     tokens: int
     unknown_calls: int
     unknown_usd: Decimal
@@ -253,10 +253,10 @@ class Journal:
     def spent(self) -> Spent:
         calls, usd, tokens, unknown_calls, unknown_usd = self._read(
             """
-            select count(*), sum_usd(coalesce(cost_usd, iif(status = 'unknown', reserved_usd, null))),
-                coalesce(sum(coalesce(tokens, iif(status = 'unknown', reserved_tokens, 0))), 0),
-                count(*) filter (where status = 'unknown'),
-                sum_usd(iif(status = 'unknown', reserved_usd, null))
+            select count(*), sum_usd(coalesce(cost_usd, iif(status in ('unknown', 'open'), reserved_usd, null))),
+                coalesce(sum(coalesce(tokens, iif(status in ('unknown', 'open'), reserved_tokens, 0))), 0),
+                count(*) filter (where status in ('unknown', 'open')),
+                sum_usd(iif(status in ('unknown', 'open'), reserved_usd, null))
             from attempts
             """
         ).fetchone()
