@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 
-_FEWEST_CALLS = 60
-_MANY = 0.2
+_FEWEST_CALLS, _FEWEST_REFUSED = 30, 2
+_MANY = 0.15
 """A limit that is passed by far refuses more than this; one that is passed by less is kept to at once."""
 _TIMES = 2
-"""So often in a row, a rate was measured and lowered in vain."""
+"""So often in a row, it was in vain to lower the pace."""
 _NARROWER, _WIDER = 0.85, 1.1
 _BELIEVED_S = 300.0
 
 
 class Chance:
-    """Compares the share of calls refused before and after the pace was lowered. `sent`, `refused`: calls, ever."""
+    """Compares the share of calls refused before and after the pace was lowered.
+
+    `sent`: calls, ever; what is counted for a rate are the calls since it was lowered and before it was raised again.
+    """
 
     def __init__(self) -> None:
         self._rate, self._window = _Before(), _Before()
         self._width = 0
-        self._in_vain = 0
         self._expected = 0.0
         self._expected_until = -math.inf
 
@@ -27,42 +29,55 @@ class Chance:
         """Of calls that are refused whatever the pace; 0: not known to be any."""
         return self._expected if now < self._expected_until else 0.0
 
-    def measured(self, now: float, sent: int, refused: int, *, has_grown: bool) -> bool:
-        """A rate was measured and lowered. Returns whether that is in vain.
+    def refused(self, sent: int, *, is_rate_raised: bool) -> None:
+        """A call was refused, the last of so many."""
+        self._window.refused(sent)
+        if not is_rate_raised:
+            self._rate.refused(sent)
 
-        `has_grown`: it was raised since the last time, which then tells nothing.
-        """
-        is_in_vain = self._rate.is_in_vain(sent, refused) and not has_grown
-        self._in_vain = self._in_vain + 1 if is_in_vain else 0
-        return self._in_vain >= _TIMES and self._believe(now, self._rate.share)
+    def lowered(self, now: float, sent: int) -> bool:
+        """The rate is lowered. Returns whether it was in vain that it was lowered before."""
+        self._rate.lower(sent)
+        return self._rate.times_in_vain >= _TIMES and self._believe(now, self._rate)
 
-    def narrowed(self, now: float, sent: int, refused: int, width: int) -> bool:
-        """The window was narrowed to `width`. Returns whether that is in vain."""
+    def narrowed(self, now: float, sent: int, width: int) -> bool:
+        """The window was narrowed to `width`. Returns whether it was in vain that it was narrowed before."""
         if width > _WIDER * self._width:
-            self._window.begin(sent, refused)
+            self._window = _Before(sent)
             self._width = width
         if width > _NARROWER * self._width:
             return False
         self._width = width
-        return self._window.is_in_vain(sent, refused) and self._believe(now, self._window.share)
+        self._window.lower(sent)
+        return self._window.times_in_vain >= _TIMES and self._believe(now, self._window)
 
-    def _believe(self, now: float, share: float) -> bool:
-        self._expected, self._expected_until = share, now + _BELIEVED_S
-        self._in_vain = 0
+    def _believe(self, now: float, before: _Before) -> bool:
+        self._expected, self._expected_until = before.share, now + _BELIEVED_S
+        before.times_in_vain = 0
         return True
 
 
 class _Before:
-    def __init__(self) -> None:
+    """The share of calls refused since the pace was lowered last."""
+
+    def __init__(self, sent: int = 0) -> None:
         self.share = math.inf
-        self._sent = self._refused = 0
+        self.times_in_vain = 0
+        """In a row, as many were refused as before."""
+        self._since = self._until = sent
+        self._refused = 0
 
-    def begin(self, sent: int, refused: int) -> None:
-        self.share, self._sent, self._refused = math.inf, sent, refused
+    def refused(self, sent: int) -> None:
+        if sent > self._since:
+            self._until = sent
+            self._refused += 1
 
-    def is_in_vain(self, sent: int, refused: int) -> bool:
-        """Whether as many are refused as before the last time."""
-        before, calls = self.share, sent - self._sent
-        self.share = (refused - self._refused) / max(1, calls)
-        self._sent, self._refused = sent, refused
-        return calls >= _FEWEST_CALLS and before / 2 <= self.share <= _MANY
+    def lower(self, sent: int) -> None:
+        """It is lowered again: compare, and begin anew."""
+        before, calls, refused = self.share, self._until - self._since, self._refused
+        self.share = refused / max(1, calls)
+        self._since = self._until = sent
+        self._refused = 0
+        enough = calls >= _FEWEST_CALLS and refused >= _FEWEST_REFUSED
+        is_in_vain = enough and before / 2 <= self.share <= _MANY
+        self.times_in_vain = self.times_in_vain + 1 if is_in_vain else 0

@@ -51,7 +51,7 @@ class LearnedRate:
         self._quiet_s = _FIRST_QUIET_S
         self._quiet_until = -math.inf
         self.has_grown = False
-        """Since it was measured last."""
+        """Since it was measured or learned last."""
         self._is_growing = False
         self._beyond_s = 0.0
         """Time spent growing beyond what is usual."""
@@ -89,7 +89,7 @@ class LearnedRate:
         """The server has nothing left: what has it given since it last had nothing left?
 
         `amount`: what it had taken, ever, in the unit of the rate; `in_last_minute`: the part of it of the last minute.
-        Returns whether that could be told.
+        Returns whether the rate was lowered.
         """
         before, self._empty = self._empty, (empty, amount)
         if before is None:
@@ -97,9 +97,11 @@ class LearnedRate:
         seconds, calls = empty.at - before[0].at, empty.calls - before[0].calls
         self._usual_per_s = self._usual(in_last_minute, is_fresh=seconds <= _FRESH_S)
         if seconds > _FRESH_S:
-            if self.per_s is not None:
-                self._set(now, _STALE_BELOW * self.per_s)
-            return False
+            if self.per_s is None:
+                return False
+            self._set(now, _STALE_BELOW * self.per_s)
+            self.has_grown = False
+            return True
         if calls < _FEWEST_CALLS or seconds < SLACK_S:
             self._empty = before
             return False
@@ -129,6 +131,7 @@ class LearnedRate:
     def learn(self, now: float, per_s: float) -> None:
         """The server takes so much; how much more, is not known."""
         self._set(now, BELOW * (per_s if self.per_s is None else min(per_s, self.per_s)))
+        self.has_grown = False
 
     def _grow(self, seconds: float) -> None:
         """Fast up to what is usual, slowly there, and faster and faster beyond."""

@@ -68,11 +68,11 @@ class LearnedRates:
 
     @property
     def have_grown(self) -> bool:
-        """Since they were measured last."""
+        """Since they were measured or learned last."""
         return self._calls.has_grown or self._tokens.has_grown
 
     def measure(self, now: float, empty: Accepted) -> bool:
-        """Returns whether a rate was measured."""
+        """Returns whether a rate was lowered."""
         self.are_learned = True
         calls, tokens = self.in_last_minute(now)
         if self._score.are_large_refused:

@@ -263,6 +263,7 @@ class PaceController:
 
     def _learn(self, now: float, sent: Sent, accepted: Accepted, pause_s: float) -> None:
         """From the first refusal after a cut."""
+        self._chance.refused(sent.order + 1, is_rate_raised=self._rates.have_grown)
         self._in_a_row = self._in_a_row + 1 if accepted.calls <= self._accepted_before else 1
         self._accepted_before = max(accepted.calls, self._accepted_before)
         is_edge = sent.level > sent.highest_before and not sent.is_by_rate
@@ -295,11 +296,8 @@ class PaceController:
             self._lowered_at, self._lowered_to = now, self._window.limit
             self._score.value = 0.0
             self._cut()
-        if not sent.is_by_rate and self._chance.narrowed(
-            now, self._calls_sent, self._calls_refused, self._window.limit
-        ):
-            self._rates.forget()
-            self._window.release(now)
+        if not sent.is_by_rate:
+            self._judge_lowering(now, self._chance.narrowed(now, self._calls_sent, self._window.limit))
 
     def _doubt_concurrency(self, now: float, level: int) -> None:
         """Refused in a row with so many in flight, which looks like a limit of concurrency."""
@@ -320,12 +318,16 @@ class PaceController:
         self._surely_by_rate_until = now + SURE_S
         self._rates.learn(now, self._window.calls_per_s)
         self._window.release(now)
+        self._judge_lowering(now, self._chance.lowered(now, self._calls_sent))
 
     def _measure(self, now: float, empty: Accepted) -> None:
         self._is_bounded = True
-        has_grown = self._rates.have_grown
-        is_measured = self._rates.measure(now, empty)
-        if is_measured and self._chance.measured(now, self._calls_sent, self._calls_refused, has_grown=has_grown):
+        if self._rates.measure(now, empty):
+            self._judge_lowering(now, self._chance.lowered(now, self._calls_sent))
+
+    def _judge_lowering(self, now: float, is_in_vain: bool) -> None:
+        """Where it was in vain to lower the pace, it is given up."""
+        if is_in_vain:
             self._rates.forget()
             self._window.release(now)
 

@@ -34,7 +34,7 @@ class ToldAllowance:
 
     def told(self, now: float, sent_at: float, spent_with_it: int, spent: int, allowance: Allowance) -> None:
         """`spent_with_it`: with the call that brings the news, when that was sent."""
-        if allowance.remaining is None or allowance.reset_s is None or spent_with_it < self._spent_then:
+        if allowance.remaining is None or allowance.reset_s is None or spent_with_it <= self._spent_then:
             return
         self._reset_at = sent_at + allowance.reset_s + _MARGIN_S
         self._longest_reset_s = max(self._longest_reset_s, allowance.reset_s)
