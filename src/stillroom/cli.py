@@ -265,7 +265,7 @@ def _tokens(text: str) -> int:
     """4096, or 4k for it."""
     number = text.strip().lower()
     digits, factor = (number[:-1], 1024) if number.endswith("k") else (number, 1)
-    if not digits.isdecimal() or int(digits) == 0:
+    if not (digits.isdecimal() and len(digits) < 8 and int(digits) > 0):
         raise UsageError(f"--limits: {text!r} is not a number of tokens.", "Write --limits 4k,16k or 4096,16384.")
     return int(digits) * factor
 

@@ -13,7 +13,7 @@ import pytest
 from stillroom.ask.estimate import estimate
 from stillroom.ask.run import ask
 from stillroom.ask.settings import AskSettings, TeacherSettings
-from stillroom.base.errors import BudgetReached
+from stillroom.base.errors import BudgetReached, KeyRefused, RecipeError
 from stillroom.base.records import Message, Question
 from stillroom.store.files import read_json
 from stillroom.store.journal import Journal
@@ -200,3 +200,38 @@ def test_replicas_share_the_work_and_one_may_die(tmp_path: Path) -> None:
         assert min(one.requests, other.requests) > 30
         assert dead.requests <= 20 + 8
     assert any("is left out" in sentence for sentence in said)
+
+
+def test_two_questions_with_one_text_are_asked_as_often_as_one(tmp_path: Path) -> None:
+    message = (Message(role="user", content="2 + 2?"),)
+    write_questions(
+        tmp_path / "questions.parquet",
+        [Question(id=f"q{n}", messages=message, source="test", answer="4", kind="number") for n in range(2)],
+    )
+    with MisbehavingTeacher(lambda _: Answer("4"), delay_s=(0.05, 0.1)) as teacher:
+        ask(tmp_path, settings_of(teacher), AskSettings(stop_after_right=2, max=8), is_right=is_right)
+        assert teacher.requests <= 2
+    assert samples_of(tmp_path) == {"q0": ["4", "4"], "q1": ["4", "4"]}
+
+
+def test_a_streamed_text_may_speak_of_its_own_end(tmp_path: Path) -> None:
+    write(tmp_path, ["how does a stream end?"])
+    with MisbehavingTeacher(lambda _: Answer("it ends with [DONE] and then some more words")) as teacher:
+        ask(tmp_path, settings_of(teacher, stream=True), AskSettings())
+        assert teacher.requests == 1
+    assert samples_of(tmp_path)["how does a stream end?"] == ["it ends with [DONE] and then some more words"]
+
+
+def test_a_call_that_could_never_be_sent_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, ["a"])
+    with MisbehavingTeacher() as teacher, pytest.raises(RecipeError, match="more than tokens_per_minute"):
+        ask(tmp_path, settings_of(teacher), AskSettings(tokens_per_minute=100))
+
+
+def test_what_a_server_says_of_itself_cannot_control_the_terminal(tmp_path: Path) -> None:
+    write(tmp_path, ["a"])
+    evil = f.raw_body(b'{"error": {"message": "\\u001b[2Jgone"}}', 401)
+    with MisbehavingTeacher(always=evil) as teacher, pytest.raises(KeyRefused) as caught:
+        ask(tmp_path, settings_of(teacher), AskSettings())
+    assert "\x1b" not in str(caught.value)
+    assert "gone" in str(caught.value)

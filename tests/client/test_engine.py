@@ -125,7 +125,7 @@ def test_two_questions_with_the_same_messages_share_a_reply(tmp_path: Path) -> N
         (truncated_json(), "unknown"),
         (not_json(), "unknown"),
         (empty_choices(), "retry"),  # with a bill
-        (null_content(), "retry"),
+        (null_content(), "unknown"),
         (error_in_body(), "unknown"),
         (error_in_body(502), "retry"),
         (error_in_body("429"), "retry"),

@@ -262,3 +262,13 @@ def test_a_server_that_ignores_the_limit_teaches_the_budget(tmp_path: Path) -> N
             ask(tmp_path, teacher, budget=BudgetLimits(budget_usd=Decimal("0.5")))
         compare_books(tmp_path, teacher)
         assert Decimal("0.3") < teacher.charged_usd <= Decimal("0.5")
+
+
+def test_replies_far_longer_than_the_limit_make_reservations_no_larger_than_they_are(tmp_path: Path) -> None:
+    with teacher_with([Rule(f.limit_ignored(3000))]) as teacher:
+        counts = ask(tmp_path, teacher, budget=BudgetLimits(budget_usd=Decimal(1000)))
+        assert counts.replies == QUESTIONS
+        compare_books(tmp_path, teacher)
+    with Journal(tmp_path / "ask.sqlite") as journal:
+        most = max(Decimal(attempt.reserved_usd or 0) for attempt in journal.attempts())
+    assert most <= 60 * Decimal("0.001")  # 3,000 tokens cost 0.045

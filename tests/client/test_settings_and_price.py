@@ -86,3 +86,27 @@ def test_extra_fields_that_decide_how_a_reply_is_read_are_refused(name: str) -> 
 def test_no_price_is_no_cost_and_not_zero() -> None:
     found = pricing(Endpoint(model="m", base_url=LOCAL, price="none"))
     assert (found.price_id, found.cost(Usage(1000, 0, 10), 0), found.most(9, 9, 0)) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"extra_body": {"max_tokens": -1}},
+        {"extra_body": {"max_completion_tokens": "8000"}},
+        {"extra_body": {"max_tokens": True}},
+        {"extra_body": {"model": "dearer"}},
+        {"extra_body": {"best_of": 4}},
+        {"replicas": [LOCAL]},
+        {"timeout_s": 1e300},
+        {"price": {"input_per_million": 1e300, "output_per_million": 1}},
+    ],
+    ids=str,
+)
+def test_what_would_make_a_bill_unforeseeable_is_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Endpoint.model_validate({"model": "m", "base_url": LOCAL} | settings)
+
+
+def test_the_worst_case_is_the_dearer_of_cached_and_other_tokens() -> None:
+    price = Price.model_validate({"input_per_million": 1, "output_per_million": 1, "cached_per_million": 50})
+    assert usd(pricing(Endpoint(model="m", base_url=LOCAL, price=price)).most(1000, 0, 0)) == "0.05"

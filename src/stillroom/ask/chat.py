@@ -26,7 +26,8 @@ def conversation(value: Any, column: str, place: Place) -> tuple[tuple[Message, 
     """
     if isinstance(value, str) and value.lstrip().startswith("["):  # as CSV holds it
         try:
-            value = json.loads(value)
+            value = json.loads(value, parse_constant=_refuse_constant)
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # half an emoji is no text
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: {column} is not JSON.", "A conversation is a JSON list of messages.") from error
     if not isinstance(value, list):
@@ -68,3 +69,7 @@ def _joined(parts: list[Any], place: str) -> str:
     if not all(isinstance(text, str) for text in texts):
         raise DataError(f"{place}: content has a part that is not text.", "Only text can be asked.")
     return "\n".join(text for text in texts if text)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

@@ -24,15 +24,15 @@ class AskSettings(TeacherPrompt):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    samples: int = Field(default=1, ge=1)
+    samples: int = Field(default=1, ge=1, le=10_000)
     """Replies to each question. With `stop_after_right`: at most, unless `max` says it."""
     stop_after_right: int | None = Field(default=None, ge=1)
     """Ask on only until so many replies to a question are verified right."""
-    max: int | None = Field(default=None, ge=1)
+    max: int | None = Field(default=None, ge=1, le=10_000)
     """With `stop_after_right`: the most replies to one question."""
     temperature: float | None = Field(default=0.7, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=1024, gt=0)
+    max_tokens: int | None = Field(default=1024, gt=0, le=2**31)
     """The most tokens of one reply, reasoning included. None: the server's own limit."""
     seed: int | None = None
     concurrency: int = Field(default=128, ge=1)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stillroom.store.journal import Spent
 
+_MOST_TOKENS = 2**53
+
 
 class BudgetLimits(BaseModel):
     """The most that all calls of a journal together may use, earlier runs included. None: no limit."""
@@ -45,7 +47,7 @@ class Budget:
 
     def worst(self, most: Amount) -> Amount:
         """What to reserve for a call that should use `most` at most."""
-        return Amount(most.usd * self._excess_usd, round(most.tokens * self._excess_tokens))
+        return Amount(most.usd * self._excess_usd, min(round(most.tokens * self._excess_tokens), _MOST_TOKENS))
 
     def fits(self, worst: Amount) -> bool:
         return self.lacks(worst) is None
@@ -72,8 +74,10 @@ class Budget:
         self._open_calls += 1
         self.reserved = Amount(self.reserved.usd + worst.usd, self.reserved.tokens + worst.tokens)
 
-    def settle(self, worst: Amount, used: Amount | None) -> None:
-        """`used` None: nobody knows, so that all of the reserved counts as spent."""
+    def settle(self, worst: Amount, used: Amount | None, most: Amount) -> None:
+        """`most`: what the call should have used at most; `worst`, what was reserved for it. `used` None: nobody knows,
+        so that all of the reserved counts as spent.
+        """
         self._open_calls -= 1
         self.reserved = Amount(self.reserved.usd - worst.usd, self.reserved.tokens - worst.tokens)
         if used is None:
@@ -82,7 +86,7 @@ class Budget:
             used = worst
         self.usd += used.usd
         self.tokens += used.tokens
-        if used.usd > worst.usd > 0:
-            self._excess_usd *= used.usd / worst.usd
-        if used.tokens > worst.tokens > 0:
-            self._excess_tokens *= used.tokens / worst.tokens
+        if used is not worst and used.usd > most.usd > 0:
+            self._excess_usd = max(self._excess_usd, used.usd / most.usd)
+        if used is not worst and used.tokens > most.tokens > 0:
+            self._excess_tokens = max(self._excess_tokens, used.tokens / most.tokens)

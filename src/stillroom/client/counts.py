@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from stillroom.client.outcome import Result
 from stillroom.client.reply import ParsedReply
+from stillroom.text.one_line import one_line
 
 
 @dataclass(slots=True)
@@ -69,8 +70,9 @@ class Served:
         if outcome.served_model is not None and outcome.served_model not in self._models:
             self._models.add(outcome.served_model)
             if len(self._models) > 1:
-                yield f"The server answers with another model now: {outcome.served_model}."
+                yield f"The server answers with another model now: {one_line(outcome.served_model, 80)}."
         if outcome.fingerprint is not None and outcome.fingerprint not in self._fingerprints:
             self._fingerprints.add(outcome.fingerprint)
             if len(self._fingerprints) == 2:  # with several behind one address they come in turn
-                yield f"The server's fingerprint has changed to {outcome.fingerprint}: its model or settings may have."
+                name = one_line(outcome.fingerprint, 80)
+                yield f"The server's fingerprint has changed to {name}: its model or settings may have."

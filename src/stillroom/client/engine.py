@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
 from stillroom.base.clock import Clock, SystemClock
-from stillroom.base.errors import BudgetReached, RecipeError, StillroomError, TeacherError
+from stillroom.base.errors import BudgetReached, RecipeError, TeacherError
 from stillroom.base.records import Reply
 from stillroom.client.budget import Amount, Budget, BudgetLimits
 from stillroom.client.counts import EngineCounts, Served
@@ -32,6 +33,7 @@ from stillroom.store.journal import Finished, Intent, Journal, Outcome
 __all__ = ["EngineCounts", "FollowUp", "ask_all"]
 
 MOST_IN_A_BLOCK = 256
+LOOK_AGAIN_S = 0.1
 MOST_UNWRITTEN = 1024
 """Outcomes that wait for the disk, before nothing more is sent."""
 
@@ -91,6 +93,7 @@ class _Engine:
         self._journal, self._retries, self._clock = journal, retries, clock
         self._settles, self._only, self._follow_up = settles, only, follow_up
         self._on_progress, self._announce = on_progress, announce
+        self._pace = pace
         self._pricing = pricing(endpoint)
         self._budget = Budget(limits, journal.spent())
         self._lanes = [Lane(endpoint, address, pace, clock) for address in endpoint.addresses]
@@ -135,7 +138,7 @@ class _Engine:
             block = self._choose()
             if block:
                 await self._send(block)
-            elif self._waiting.can_fill and self._has_room():
+            elif self._waiting.is_hungry and self._has_room():
                 await asyncio.sleep(0)  # a block of settled requests was passed over: let others have their turn
                 self._report()
             elif self._is_finished():
@@ -165,7 +168,13 @@ class _Engine:
     def _place(self, job: Job) -> tuple[Call, Lane] | None:
         body = job.request.body()
         sent_at_us, now = self._clock.now_us(), self._clock.monotonic()
-        worst = self._budget.worst(self._most(job.request, body, sent_at_us))
+        most = self._most(job.request, body, sent_at_us)
+        worst = self._budget.worst(most)
+        if not self._pace.can_carry(worst.tokens):
+            raise RecipeError(
+                f"One call can use {worst.tokens:,} tokens, more than tokens_per_minute: it could never go.",
+                "Raise ask.tokens_per_minute, or lower ask.max_tokens.",
+            )
         lane = max(self._lanes, key=lambda lane: lane.room(now, worst.tokens))
         if lane.room(now, worst.tokens) < 1:
             self._next_tokens = worst.tokens
@@ -177,7 +186,7 @@ class _Engine:
             return None
         self._budget.reserve(worst)
         place = lane.pace.sent(now, worst.tokens)
-        return Call(job, body, worst, lane.base_url, sent_at_us, place), lane
+        return Call(job, body, most, worst, lane.base_url, sent_at_us, place), lane
 
     def _most(self, request: ChatRequest, body: bytes, at_us: int) -> Amount:
         prompt, completion = most_tokens(body, request.settings.max_tokens, len(request.samples))
@@ -188,7 +197,7 @@ class _Engine:
                     "A budget needs to know the most that a call can cost, and these have no token limit.",
                     "Set ask.max_tokens.",
                 )
-            return Amount(Decimal(0), 0)
+            completion = 0  # the prompt at least: what an unknown outcome counts as
         return Amount(self._pricing.most(prompt, completion, at_us) or Decimal(0), prompt + completion)
 
     async def _send(self, block: list[tuple[Call, Lane]]) -> None:
@@ -239,7 +248,7 @@ class _Engine:
         now = self._clock.monotonic()
         result = read_result(call, answer, self._pricing, self._retries)
         used = result.used
-        self._budget.settle(call.worst, used)
+        self._budget.settle(call.worst, used, call.most)
         tokens_used = used.tokens if used is not None and result.is_metered else None
         self._learn_n(call, result)
         closes = lane.returned(call.place, now, answer, result.first, tokens_used, given_up=bool(result.finished))
@@ -257,8 +266,7 @@ class _Engine:
     def _outcome(self, call: Call, result: Result, rows: list[Reply]) -> Outcome:
         first = result.first
         priced = self._pricing.price_id is not None
-        counts = priced or self._budget.limits.max_total_tokens is not None
-        unknown = result.used is None and (counts or first.status == "failed")
+        unknown = result.used is None
         failed = first.status == "failed" and (rows or self._stop is not None)
         status = "unknown" if unknown else "failed" if failed else "ok" if rows else "retry"
         known = result.used if result.is_metered else None
@@ -320,7 +328,7 @@ class _Engine:
         self._is_writing = True
         try:
             await asyncio.wrap_future(self._journal.settle([outcome for _, outcome in batch]))
-        except StillroomError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the run, and is raised there
             self._stop = self._stop or error
             return
         finally:
@@ -359,13 +367,24 @@ class _Engine:
         self._counts.requests += len(whole.request.samples)
         self._counts.settled += settled
         self._counts.shared += shared
-        if whole.left == 0:
+        if shared and self._follow_up is not None:
+            self._start_following(self._when_shared_is_there(whole))
+        elif whole.left == 0:
             self._follow(whole)
+
+    async def _when_shared_is_there(self, whole: Whole) -> None:
+        """Another question's call brings replies of this one too: look again once they are on the disk."""
+        while self._waiting.are_active(whole.request.keys) and self._stop is None:
+            await self._clock.sleep(LOOK_AGAIN_S)
+        self._waiting.add(whole.request)
 
     def _follow(self, whole: Whole) -> None:
         if self._follow_up is None or self._stop is not None:
             return
-        task = asyncio.create_task(self._ask_more(whole, self._follow_up))
+        self._start_following(self._ask_more(whole, self._follow_up))
+
+    def _start_following(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._following.add(task)
         task.add_done_callback(self._following.discard)
         task.add_done_callback(self._ended)

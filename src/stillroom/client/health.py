@@ -6,6 +6,7 @@ from stillroom.base.errors import KeyRefused, NoSuchModel, OutOfCredit, TeacherE
 from stillroom.client.reply import ParsedReply
 from stillroom.client.retry import NOT_ANSWERED, is_transient
 from stillroom.client.settings import Endpoint
+from stillroom.text.one_line import one_line
 
 FIRST_CALLS = 3
 """Calls that may go unanswered at the start of a run."""
@@ -74,7 +75,7 @@ class Health:
 
     def _judge_silence(self, outcome: ParsedReply, now: float) -> TeacherError | None:
         self._silent_calls += 1
-        self._last_silence = outcome.message
+        self._last_silence = one_line(outcome.message, 300)
         pause = min(0.5 * 2 ** min(self._silent_calls - PROBE_AFTER, 10), _LONGEST_BETWEEN_PROBES_S)
         self._probe_at = now + pause
         if not self._answered:
@@ -119,4 +120,4 @@ class Health:
 
 
 def _said(outcome: ParsedReply) -> str:
-    return f" It says: {outcome.message}" if outcome.message else ""
+    return f" It says: {one_line(outcome.message, 300)}" if outcome.message else ""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stillroom.base.clock import Clock
 from stillroom.base.errors import TeacherError
 from stillroom.client.health import Health
 from stillroom.client.pacing import PaceController, PaceLimits, Result, Sent
-from stillroom.client.rate_headers import read_rate_headers
+from stillroom.client.rate_headers import NO_RATE_HEADERS, RateHeaders, read_rate_headers
 from stillroom.client.reply import ParsedReply
 from stillroom.client.retry import NOT_ANSWERED, REFUSED
 from stillroom.client.settings import Endpoint
 from stillroom.client.transport import Answered, NotAnswered, Transport
+
+LONGEST_WAIT_S = 3600.0
 
 
 class Lane:
@@ -51,6 +55,8 @@ class Lane:
     ) -> TeacherError | None:
         """Hear of an outcome. Returns what closes this address, if this does."""
         headers = read_rate_headers(answer.headers if isinstance(answer, Answered) else {}, self._clock.now_us())
+        if headers is not NO_RATE_HEADERS:
+            headers = _believable(headers)
         self.pace.returned(now, place, _result(outcome), headers, tokens_used)
         closes = self._health.judge(outcome, now, given_up=given_up)
         self.closed = self.closed or closes
@@ -58,6 +64,16 @@ class Lane:
 
     def judge_end(self) -> TeacherError | None:
         return self._health.judge_end()
+
+
+def _believable(headers: RateHeaders) -> RateHeaders:
+    """A server may ask for a thousand years; after an hour it is asked again."""
+    requests, tokens = (
+        told and replace(told, reset_s=None if told.reset_s is None else min(told.reset_s, LONGEST_WAIT_S))
+        for told in (headers.requests, headers.tokens)
+    )
+    wait_s = headers.retry_after_s
+    return RateHeaders(None if wait_s is None else min(wait_s, LONGEST_WAIT_S), requests, tokens)
 
 
 def _result(outcome: ParsedReply) -> Result:

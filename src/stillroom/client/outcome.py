@@ -24,8 +24,10 @@ class Call:
 
     job: Job
     body: bytes
+    most: Amount
+    """What it should use at most; of the prompt alone where the request has no limit."""
     worst: Amount
-    """Reserved for it; with tokens 0 where the request has no limit."""
+    """Reserved for it."""
     base_url: str
     sent_at_us: int
     place: Sent

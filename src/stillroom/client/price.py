@@ -32,7 +32,10 @@ class Pricing:
 
     def most(self, prompt_tokens: int, completion_tokens: int, at_us: int) -> Decimal | None:
         """USD of a call that uses all it may. None where it costs nothing."""
-        return self._cost and self._cost(prompt_tokens, 0, completion_tokens, at_us)
+        if self._cost is None:
+            return None
+        # A cached token that costs more than another is odd, and has been seen in recipes.
+        return max(self._cost(prompt_tokens, cached, completion_tokens, at_us) for cached in (0, prompt_tokens))
 
 
 def usd(amount: Decimal | None) -> str | None:

@@ -125,7 +125,7 @@ def _read_reset(value: str, now_us: int) -> float | None:
     text = value.strip()
     parts = _PART.findall(text)
     if parts and "".join(amount + unit for amount, unit in parts) == text:
-        seconds = math.fsum(float(amount) * _UNITS_S[unit] for amount, unit in parts)
+        seconds = sum(float(amount) * _UNITS_S[unit] for amount, unit in parts)
         return seconds if math.isfinite(seconds) else None
     try:
         return _seconds_until(datetime.fromisoformat(text), now_us)

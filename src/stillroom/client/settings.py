@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_MOST_TOKENS, _LONGEST_S, _HIGHEST_USD = 2**31, 7 * 86400, 10**9
 _OURS = {
+    "model": "write teacher.model",
+    "best_of": "write ask.samples",
     "messages": "the questions say it",
     "n": "write ask.samples",
     "stream": "write teacher.stream",
@@ -22,11 +26,11 @@ class Price(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input_per_million: Decimal = Field(ge=0)
-    output_per_million: Decimal = Field(ge=0)
-    cached_per_million: Decimal | None = Field(default=None, ge=0)
+    input_per_million: Decimal = Field(ge=0, le=_HIGHEST_USD)
+    output_per_million: Decimal = Field(ge=0, le=_HIGHEST_USD)
+    cached_per_million: Decimal | None = Field(default=None, ge=0, le=_HIGHEST_USD)
     """Prompt tokens that the provider read from its cache; None: they cost what input costs."""
-    per_call: Decimal = Field(default=Decimal(0), ge=0)
+    per_call: Decimal = Field(default=Decimal(0), ge=0, le=_HIGHEST_USD)
     """USD for each call that is answered, beside its tokens."""
 
 
@@ -46,11 +50,11 @@ class Endpoint(BaseModel):
     """Sent along as it is, over stillroom's own fields; a null takes a field out."""
     price: Literal["none"] | Price | None = None
     """None: from the price list, and an error where that does not know the model; `none`: it costs nothing."""
-    timeout_s: float = Field(default=600, gt=0)
+    timeout_s: float = Field(default=600, gt=0, le=_LONGEST_S)
     """Seconds for one whole call: a model that reasons may send nothing for minutes. Not used where `stream` is."""
     stream: bool = False
     """Have the reply sent as it is written: for long reasoning, which a time-out for the whole call would cut."""
-    idle_timeout_s: float = Field(default=300, gt=0)
+    idle_timeout_s: float = Field(default=300, gt=0, le=_LONGEST_S)
     """With `stream`: seconds without a byte after which a call counts as lost."""
 
     @property
@@ -62,12 +66,23 @@ class Endpoint(BaseModel):
     def _plain_addresses(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_plain_address(value) for value in values)
 
+    @model_validator(mode="after")
+    def _each_address_once(self) -> Self:
+        if len(set(self.addresses)) < len(self.addresses):
+            raise ValueError("replicas name an address twice: its limits would count twice")
+        return self
+
     @field_validator("extra_body")
     @classmethod
     def _leaves_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, remedy in _OURS.items():
             if name in value:
                 raise ValueError(f"{name} does not belong here: {remedy}")
+        for name in _LIMITS:
+            limit = value.get(name)
+            is_count = isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit <= _MOST_TOKENS
+            if limit is not None and not is_count:
+                raise ValueError(f"{name} must be a number of tokens, or null for no such field")
         return value
 
     @field_validator("base_url")
@@ -90,7 +105,7 @@ class Sampling(BaseModel):
 
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, gt=0)
+    max_tokens: int | None = Field(default=None, gt=0, le=_MOST_TOKENS)
     """The most tokens of one reply, reasoning included."""
     seed: int | None = None
     """Sample n of a question is asked with seed + n, so that samples differ on a server that honours seeds."""

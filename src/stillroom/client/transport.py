@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +20,9 @@ from stillroom.base.errors import RecipeError
 from stillroom.client.settings import Endpoint
 
 CONNECT_TIMEOUT_S = 30
+_SHORTEST_SECRET = 12
+"""Shorter keys are stand-ins for local servers, such as `none` and `test`, and words of replies."""
+_LARGEST_STREAM = 1 << 28
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SPOOL_BYTES = 1 << 16
 _STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(
@@ -27,7 +31,7 @@ _STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(
 """A stream of chunks says the same envelope thousands of times: a small window is enough."""
 _READ_AHEAD_BYTES = 4096
 """Counted in payload; but every small chunk that is read ahead keeps 8 KiB alive, in 200 streams at once."""
-_DONE = b"[DONE]"
+_DONE, _TAIL_BYTES = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*$"), 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Transport:
         base_url = base_url or endpoint.base_url
         self._url = f"{base_url}/chat/completions"
         self._key = _read_key(endpoint.api_key_env)
-        self._streams = endpoint.stream
+        self._streams, self._idle_s = endpoint.stream, endpoint.idle_timeout_s
         builder = (
             ClientBuilder()
             .connect_timeout(timedelta(seconds=CONNECT_TIMEOUT_S))
@@ -113,9 +117,14 @@ class Transport:
             async with request.streamed_read_buffer_limit(_READ_AHEAD_BYTES).build_streamed() as response:
                 status, headers = response.status, response.headers
                 reader = response.body_reader
+                clock, received = asyncio.get_running_loop().time, 0
+                last_data = clock()
                 while (chunk := await reader.read_chunk()) is not None:
-                    spool.write(bytes(chunk))
-                    if spool.is_done:  # some servers leave the connection open after it
+                    spool.write(data := bytes(chunk))
+                    received += len(data)
+                    last_data = clock() if b"data:" in data or b"{" in data else last_data
+                    # Some servers leave the connection open after the end, or send comments for ever.
+                    if spool.is_done or clock() - last_data > self._idle_s or received > _LARGEST_STREAM:
                         break
         except PyreqwestError as error:
             if headers is None or spool.is_empty:
@@ -126,7 +135,7 @@ class Transport:
     def _without_key(self, body: bytes) -> bytes:
         """Bodies are kept, and errors quoted; some servers repeat the key they were given."""
         key = self._key.encode() if self._key else b""
-        return body.replace(key, b"[key]") if key and key in body else body
+        return body.replace(key, b"[key]") if len(key) >= _SHORTEST_SECRET and key in body else body
 
 
 class _Spool:
@@ -137,6 +146,7 @@ class _Spool:
         self._compressed: list[bytes] = []
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+        self._tail = b""
         self.is_empty = True
         self.is_done = False
 
@@ -144,7 +154,8 @@ class _Spool:
         self.is_empty = False
         self._waiting.append(chunk)
         self._waiting_bytes += len(chunk)
-        self.is_done = _DONE in chunk[-16:]
+        self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
+        self.is_done = _DONE.search(self._tail) is not None
         if self._waiting_bytes >= _SPOOL_BYTES:
             self._compressed.append(self._compressor.compress(b"".join(self._waiting)))
             self._waiting.clear()

@@ -69,6 +69,15 @@ class Waiting:
         return bool(self._more) or not self._exhausted
 
     @property
+    def is_hungry(self) -> bool:
+        """Requests were passed over, and there may be one behind them that must be asked."""
+        return self.can_fill and not self._fresh
+
+    def are_active(self, keys: Iterable[str]) -> bool:
+        """Whether a reply to one of them is on its way."""
+        return not self._active.isdisjoint(keys)
+
+    @property
     def next_due(self) -> float | None:
         return self._put_off[0][0] if self._put_off else None
 

@@ -105,7 +105,9 @@ class Journal:
             self._reader.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
         except sqlite3.Error as error:
             self._lock.release()
-            raise StoreError(f"{path} cannot be used: {error}.", "Move it away to begin anew.") from error
+            is_locked = "locked" in str(error)
+            remedy = "Close the program that has it open." if is_locked else "Move it away to begin anew."
+            raise StoreError(f"{path} cannot be used: {error}.", remedy) from error
         except StoreError:
             self._lock.release()
             raise
@@ -388,7 +390,14 @@ def _unpack(key: bytes) -> str:
 
 
 def _reply(row: Sequence[Any]) -> Reply:
-    values = [_unpack(row[0]), *row[1:-1], zstandard.decompress(row[-1])]
+    try:
+        raw = zstandard.decompress(row[-1])
+    except (zstandard.ZstdError, TypeError) as error:
+        raise StoreError(
+            f"The journal is damaged: the reply to question {row[1]}, sample {row[2]}, cannot be read.",
+            "Take the file from a backup, or delete this row of replies to have it asked again.",
+        ) from error
+    values = [_unpack(row[0]), *row[1:-1], raw]
     return Reply(*values)
 
 

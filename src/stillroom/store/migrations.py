@@ -86,7 +86,7 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
     Raises StoreError for a journal that a newer version wrote.
     """
     (version,) = connection.execute("pragma user_version").fetchone()
-    if version > len(MIGRATIONS):
+    if not 0 <= version <= len(MIGRATIONS):
         raise StoreError(
             f"{name} has schema version {version}; this stillroom reads up to {len(MIGRATIONS)}.",
             "Install the stillroom that wrote it.",
