@@ -42,8 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     seeds = parser.parse_args().seeds
-    print(f"{'':58}{'of the limit':>18}{'refused':>18}{'before':>9}")
-    print(f"{'':58}{'least':>9}{'median':>9}{'most':>9}{'median':>9}{'most':>9}")
+    print(f"{'':68}{'of the limit':>18}{'refused':>18}{'before':>9}")
+    print(f"{'':68}{'least':>9}{'median':>9}{'most':>9}{'median':>9}{'most':>9}")
     print("100 in flight")
     in_flight(seeds)
     print("600 a minute")
@@ -132,22 +132,27 @@ def changes(seeds: int) -> None:
             latency = LATENCIES[delay]
             name = f"{share:.0%} refused by chance, replies {delay}"
             show(name, seeds, chance(share), latency, (1 - share) * 100 / mean_s(latency), 120, 480, cap=100)
+    for share in (0.02, 0.05):
+        name = f"{share:.0%} refused by chance, limit of 100 in flight, replies 3.75-6.25 s"
+        show(name, seeds, beside_a_limit(share), around(5.0), (1 - share) * 20, 120, 480)
+
+
+def beside_a_limit(share: float) -> Callable[[int], Limit]:
+    return lambda seed: SometimesRefuses(InFlightLimit(100), share, random.Random(seed))
 
 
 def tokens(seeds: int) -> None:
+    limits: dict[str, Callable[[int], Limit]] = {
+        "bucket of 10,000": lambda _: TokenBucket(100_000, 10_000, by_tokens=True),
+        "bucket of 100,000": lambda _: TokenBucket(100_000, 100_000, by_tokens=True),
+        "bucket of 10,000, headers": lambda _: TokenBucket(100_000, 10_000, by_tokens=True, says_headers=True),
+        "bucket of 100,000, headers": lambda _: TokenBucket(100_000, 100_000, by_tokens=True, says_headers=True),
+        "bucket of 10,000, refused calls count": lambda _: TokenBucket(100_000, 10_000, True, counts_refused=True),
+    }
     for delay in ("50 ms", "3.75-6.25 s"):
-        for name, told in (("", False), (", headers", True)):
-            for burst in (10_000, 100_000):
-                show(
-                    f"bucket of {burst:,}{name}, replies {delay}",
-                    seeds,
-                    lambda _, burst=burst, told=told: TokenBucket(100_000, burst, by_tokens=True, says_headers=told),  # type: ignore[misc]
-                    LATENCIES[delay],
-                    100_000 / 60,
-                    120,
-                    1800,
-                    by_tokens=True,
-                )
+        for name, limit in limits.items():
+            latency, allowed = LATENCIES[delay], 100_000 / 60
+            show(f"{name}, replies {delay}", seeds, limit, latency, allowed, 120, 1800, by_tokens=True)
 
 
 def show(
@@ -174,7 +179,7 @@ def show(
         refused.append(books.refused_share(begin_s, last_s))
         before.append(books.refused_share(0, begin_s))
     print(
-        f"  {name:56}{min(shares):9.1%}{statistics.median(shares):9.1%}"
+        f"  {name:66}{min(shares):9.1%}{statistics.median(shares):9.1%}"
         f"{max(refused):9.2%}{statistics.median(refused):9.2%}{max(before):9.1%}",
         flush=True,
     )
