@@ -9,7 +9,8 @@ so that an hour is tested in milliseconds.
   call that tries whether it is open. So does `Retry-After`.
 - Opened again with no fewer in flight than were refused, time has healed it: that is a limit of rate
   (`learned_rate.py`), of tokens where the refused calls were the large ones.
-- Refusals that are too many, though not in a row, lower what held the calls back: the window or the rate.
+- Refusals that are too many, though not in a row, lower what held the calls back: the window or the rate. Where as many
+  calls are refused afterwards, that is given up: they come by chance (`chance.py`).
 """
 
 from __future__ import annotations
@@ -38,14 +39,15 @@ failed: another error of the server. silent: no response, or none in time.
 MOST_REFUSED_IN_A_ROW = 20
 """Refusals of calls sent one after the other, after a cut, that shut the way at the latest."""
 ACCIDENT = 1e-5
+"""What happens by chance with this probability is taken to have a cause."""
 FAILED_IN_A_ROW = 10
+"""Failures one after the other that shut the way."""
 AGAIN_S = 30.0
 """A window that was lowered, and is refused within so long as often as before, was not what was too large."""
 SURE_S = 300.0
 """How long it is taken for sure that the server limits a rate."""
 SLOW_REPLY_S, SLOW_REPLIES = 1.0, 100.0
 """A slow reply takes so long, and so many times as long as a refusal."""
-_LEAST_CALLS_PER_S, _LEAST_TOKENS_PER_S = 1 / 600, 10.0
 
 
 @dataclass(frozen=True, slots=True)
