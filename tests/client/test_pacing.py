@@ -315,3 +315,15 @@ def test_the_users_limits_are_never_passed_and_it_is_never_stuck(
                 entry[1] = used or 0
             pace.returned(now, call, result, draw.choice(told), used)
         assert pace.why()
+
+
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_a_told_limit_below_the_worst_case_of_a_call_lets_one_go_at_each_reset(limit: int) -> None:
+    pace, now, went = PaceController(PaceLimits(concurrency=8), 0.0), 0.0, 0
+    told = RateHeaders(None, None, Allowance(limit=limit, remaining=min(limit, 900), reset_s=1.0))
+    while now < 60:
+        if pace.room(now, 1500) > 0:
+            pace.returned(now + 0.1, pace.sent(now, 1500), "answered", told, 40)
+            went += 1
+        now += 0.1
+    assert went >= 20

@@ -32,7 +32,9 @@ class Lane:
         if self.closed is not None:
             return 0
         if self._health.is_silent:
-            return int(self.pace.in_flight == 0 and now >= self._health.probe_at)
+            if self.pace.in_flight or now < self._health.probe_at:
+                return 0
+            return min(1, self.pace.room(now, tokens))
         return self.pace.room(now, tokens)
 
     def opens_at(self, now: float, tokens: int = 0) -> float | None:
@@ -40,7 +42,10 @@ class Lane:
         if self.closed is not None:
             return None
         if self._health.is_silent:
-            return self._health.probe_at if self.pace.in_flight == 0 else None
+            if self.pace.in_flight:
+                return None
+            by_pace = self.pace.opens_at(now, tokens)
+            return None if by_pace is None else max(self._health.probe_at, by_pace)
         return self.pace.opens_at(now, tokens)
 
     def returned(

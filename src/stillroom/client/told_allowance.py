@@ -46,7 +46,7 @@ class ToldAllowance:
             self._spacing.bring_forward(now + (self._reset_at - now) / left)
 
     def room(self, now: float, cost: int, spent: int) -> int:
-        self._reset(now, spent)
+        self._reset(now, cost, spent)
         if now >= self._reset_at:
             return 1 << 30
         left = self._left(spent)
@@ -90,10 +90,12 @@ class ToldAllowance:
             return None
         return (self._reset_at - now) * cost / left
 
-    def _reset(self, now: float, spent: int) -> None:
-        """Until there is news, calls after the reset find what the limit allows, and no more."""
+    def _reset(self, now: float, cost: int, spent: int) -> None:
+        """Until there is news, calls after the reset find what the limit allows, and no more; but one call, at least,
+        whose `cost` is the most that it may be and seldom is.
+        """
         if now >= self._reset_at and self._limit is not None:
-            self._left_then, self._spent_then = self._limit, spent
+            self._left_then, self._spent_then = max(self._limit, cost), spent
             self._reset_at = now + self._longest_reset_s
 
 
