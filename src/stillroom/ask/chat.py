@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from stillroom.ask.columns import nearest
 from stillroom.ask.distinct import Place
+from stillroom.ask.json_file import refuse_constant
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message
 
@@ -26,7 +27,7 @@ def conversation(value: Any, column: str, place: Place) -> tuple[tuple[Message, 
     """
     if isinstance(value, str) and value.lstrip().startswith("["):  # as CSV holds it
         try:
-            value = json.loads(value, parse_constant=_refuse_constant)
+            value = json.loads(value, parse_constant=refuse_constant)
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # half an emoji is no text
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: {column} is not JSON.", "A conversation is a JSON list of messages.") from error
@@ -69,7 +70,3 @@ def _joined(parts: list[Any], place: str) -> str:
     if not all(isinstance(text, str) for text in texts):
         raise DataError(f"{place}: content has a part that is not text.", "Only text can be asked.")
     return "\n".join(text for text in texts if text)
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

@@ -147,8 +147,8 @@ def _number(written: str) -> JsonNumber:
     return number
 
 
-def _refuse_constant(name: str) -> float:
+def refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=refuse_constant)
