@@ -49,9 +49,6 @@ class Budget:
         """What to reserve for a call that should use `most` at most."""
         return Amount(most.usd * self._excess_usd, min(round(most.tokens * self._excess_tokens), _MOST_TOKENS))
 
-    def fits(self, worst: Amount) -> bool:
-        return self.lacks(worst) is None
-
     def lacks(self, worst: Amount) -> str | None:
         """The limit that one more call could pass, by its name in the recipe."""
         limits = self.limits

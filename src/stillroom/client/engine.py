@@ -33,9 +33,10 @@ from stillroom.store.journal import Finished, Intent, Journal, Outcome
 __all__ = ["EngineCounts", "FollowUp", "ask_all"]
 
 MOST_IN_A_BLOCK = 256
-LOOK_AGAIN_S = 0.1
 MOST_UNWRITTEN = 1024
 """Outcomes that wait for the disk, before nothing more is sent."""
+LOOK_AGAIN_S = 0.1
+"""Between looks for a reply that another question's call will bring."""
 
 FollowUp = Callable[[ChatRequest, list[Reply]], Awaitable[ChatRequest | None]]
 
