@@ -138,6 +138,21 @@ REJECTED = _schema(
         ("answer", _text),
     ],
 )
+OVERLAP = _schema(
+    "overlap",
+    [
+        ("question_id", _text),
+        ("other_id", _text),
+        # The examination's file; null where the other one is a question of the run.
+        ("other_source", _text),
+        ("rule", _text),
+        ("score", _number),
+        ("action", _text),
+        ("opinion", _text),
+        ("question", _text),
+        ("other", _text),
+    ],
+)
 EXAM_ANSWERS = _schema(
     "exam_answer",
     [

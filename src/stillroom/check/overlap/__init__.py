@@ -1,0 +1,1 @@
+"""Questions that repeat each other, and questions that an examination holds too."""
