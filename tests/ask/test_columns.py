@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from stillroom.ask.columns import JsonNumber
 from stillroom.ask.source_settings import FileSource, HuggingFaceSource
 from stillroom.ask.sources import read_questions
 from stillroom.ask.template import Template
 from stillroom.base.errors import DataError
 from stillroom.base.records import Question
+from stillroom.text.columns import JsonNumber
 
 
 def read(folder: Path, *rows: dict[str, Any] | str, **settings: Any) -> list[Question]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from stillroom.ask.columns import nearest
 from stillroom.ask.files import FORMATS, format_of
 from stillroom.base.errors import DataError
+from stillroom.text.columns import nearest
 
 _FRONT_MATTER = re.compile(r"\A\ufeff?---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
 _SHARD = re.compile(r"(?:^|/)(\w+)-\d{5}-of-\d{5}\b[^/]*$")

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
-from stillroom.ask.columns import nearest
 from stillroom.ask.csv_file import csv_rows
 from stillroom.ask.distinct import Place
 from stillroom.ask.json_file import json_rows, jsonl_rows
@@ -16,6 +15,7 @@ from stillroom.ask.source_settings import FileSource
 from stillroom.ask.text_lines import COMPRESSIONS, unreadable
 from stillroom.base.errors import DataError
 from stillroom.base.records import Question
+from stillroom.text.columns import nearest
 
 
 class _Reader(Protocol):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stillroom.ask.columns import JsonNumber
 from stillroom.ask.distinct import Place
 from stillroom.ask.text_lines import LONGEST_LINE, opened, text_lines, unreadable
 from stillroom.base.errors import DataError
+from stillroom.text.columns import JsonNumber, refuse_constant
 
 FORMAT = "docs/formats.md shows what a row looks like."
 _CHUNK = 2**16
@@ -145,10 +145,6 @@ def _number(written: str) -> JsonNumber:
     if math.isinf(number):
         raise ValueError(f"{written} is too large a number")
     return number
-
-
-def refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_float=_number, parse_constant=refuse_constant)

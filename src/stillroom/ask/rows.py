@@ -11,14 +11,14 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from stillroom.ask.chat import conversation
-from stillroom.ask.columns import as_text, text_in, value_of
 from stillroom.ask.distinct import Place
 from stillroom.ask.json_file import FORMAT
 from stillroom.ask.source_settings import RowSource
 from stillroom.ask.template import Template
 from stillroom.base.errors import DataError
 from stillroom.base.records import Kind, Message, Question, question_id
+from stillroom.text.columns import as_text, text_in, value_of
+from stillroom.text.conversation import conversation
 from stillroom.text.naming import PLACE
 
 _CONVERSATIONS = ("messages", "conversations")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from string import Formatter
 
-from stillroom.ask.columns import Row, text_in
 from stillroom.base.errors import DataError
+from stillroom.text.columns import Row, text_in
 
 
 class Template:

@@ -7,20 +7,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stillroom.ask.columns import nearest
-from stillroom.ask.distinct import Place
-from stillroom.ask.json_file import refuse_constant
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message
+from stillroom.text.columns import nearest, refuse_constant
 
 _ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant",
     "assistant": "assistant", "model": "assistant", "system": "system", "tool": "tool", "observation": "tool",
 }  # fmt: skip
 """ShareGPT's names for who speaks."""
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+"""The names under which an assistant's reasoning stands beside its answer."""
 
 
-def conversation(value: Any, column: str, place: Place) -> tuple[tuple[Message, ...], list[Message]]:
+def conversation(value: Any, column: str, place: object) -> tuple[tuple[Message, ...], list[Message]]:
     """The messages up to the user's last turn, and those after it: a reply that somebody else once gave.
 
     Raises DataError for what is no conversation, or one in which the user says nothing.
@@ -42,12 +42,14 @@ def _message(turn: Any, place: str) -> Message:
     if not isinstance(turn, dict):
         raise DataError(f"{place} is not a message.", "A message is an object with role and content.")
     fields = {key: item for key, item in turn.items() if item is not None}
+    thoughts = [fields.pop(name) for name in _REASONING if name in fields]
     if "from" in fields and "role" not in fields:
         fields = {"role": _role(fields["from"], place), "content": fields.get("value")}
     elif fields.get("role") == "assistant" and "tool_calls" in fields:
         fields.setdefault("content", "")
     if isinstance(fields.get("content"), list):
         fields["content"] = _joined(fields["content"], place)
+    fields["reasoning"] = next((thought for thought in thoughts if thought != ""), None)
     try:
         return Message.model_validate(fields)
     except ValidationError as error:

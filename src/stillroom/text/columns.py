@@ -24,6 +24,11 @@ class JsonNumber(float):
         return number
 
 
+def refuse_constant(name: str) -> float:
+    """For `json.loads(..., parse_constant=...)`: NaN and Infinity are no JSON. Raises ValueError."""
+    raise ValueError(f"{name} is not JSON")
+
+
 def value_of(row: Row, column: str, place: object) -> Any:
     """The value in `column`. Raises DataError, with the nearest column's name, where the row has no such column."""
     if column not in row:
