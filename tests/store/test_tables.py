@@ -151,3 +151,15 @@ def test_errors_name_file_and_column_and_row(tmp_path: Path) -> None:
     write_table(tmp_path / "bad.parquet", QUESTIONS, [row])
     with pytest.raises(StoreError, match=r"bad\.parquet, row 0: kind"):
         list(read_questions(tmp_path / "bad.parquet"))
+
+
+def test_traces_of_version_1_are_read_without_what_came_later(tmp_path: Path) -> None:
+    path = tmp_path / "traces.parquet"
+    write_traces(path, [Trace(question_id="q", messages=BARE.messages, source="s", family="sums", judged_by="verifier")])
+    table = pq.read_table(path).drop_columns(["family", "kind", "expected", "judged_by"])
+    pq.write_table(table.replace_schema_metadata({"stillroom.schema_version": "1"}), path)
+    (trace,) = read_traces(path)
+    assert (trace.question_id, trace.family, trace.judged_by) == ("q", None, None)
+    pq.write_table(table.drop_columns(["source"]), path)
+    with pytest.raises(StoreError, match="no column source"):
+        list(read_traces(path))

@@ -21,6 +21,7 @@ Kind = Literal["math", "number", "exact", "choice", "code", "json", "task", "non
 Status = Literal["ok", "truncated", "refused", "empty", "failed"]
 ReasoningForm = Literal["full", "summary", "hidden", "none"]
 Verdict = Literal["right", "wrong", "unsure", "unverifiable"]
+JudgedBy = Literal["verifier", "agreement", "judge"]
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -136,6 +137,12 @@ class Trace(BaseModel):
     receipt: str | None = None
     source: str
     licence: str | None = None
+    family: str | None = None
+    kind: Kind | None = None
+    expected: str | None = None
+    """The question's reference answer."""
+    judged_by: JudgedBy | None = None
+    """Who came to the verdict; None where nobody did (`unverifiable`)."""
 
 
 def question_id(messages: Sequence[Message]) -> str:

@@ -23,22 +23,6 @@ from stillroom.check.settings import CheckSettings
 from stillroom.text.think import CLOSE, OPEN
 from stillroom.verify import Judgement
 
-REASONS = (
-    "failed",
-    "refused",
-    "empty",
-    "truncated",
-    "no_reasoning",
-    "summary_reasoning",
-    "broken_think_block",
-    "empty_answer",
-    "wrong",
-    "unsure",
-    "unverifiable",
-    "duplicate",
-    "not_selected",
-)
-
 
 @dataclass(slots=True)
 class Decision:

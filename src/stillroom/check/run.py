@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from stillroom.base.progress import Progress, Silent
-from stillroom.base.records import Message, Question, Trace
-from stillroom.check.decide import REASONS, Decision, after_judging, before_judging
+from stillroom.base.records import JudgedBy, Message, Question, Trace
+from stillroom.check.decide import Decision, after_judging, before_judging
+from stillroom.check.reasons import REASONS
 from stillroom.check.rows import Asked, Row, asked_questions
 from stillroom.check.settings import CheckSettings
 from stillroom.store.files import write_json
-from stillroom.store.tables import REJECTED, count_rows, write_table, write_traces
+from stillroom.store.tables import REJECTED, count_rows, message_row, write_table, write_traces
 from stillroom.verify import verify_many
 
 QUESTIONS_AT_ONCE = 64
@@ -133,6 +134,10 @@ def _trace(question: Question, decision: Decision, pass_rate: float | None) -> T
         receipt=reply["receipt"],
         source=question.source,
         licence=question.licence,
+        family=question.family,
+        kind=question.kind,
+        expected=question.answer,
+        judged_by=_judged_by(decision),
     )
 
 
@@ -150,4 +155,17 @@ def _rejected_row(question: Question, decision: Decision) -> Row:
         "family": question.family,
         "reasoning": decision.reply["reasoning"],
         "answer": decision.reply["answer"],
+        "messages": [message_row(message) for message in question.messages],
+        "kind": question.kind,
+        "source": question.source,
+        "licence": question.licence,
+        "teacher": decision.reply["teacher"],
+        "tokens": decision.reply["completion_tokens"],
+        "receipt": decision.reply["receipt"],
+        "judged_by": _judged_by(decision),
     }
+
+
+def _judged_by(decision: Decision) -> JudgedBy | None:
+    judged = decision.judgement is not None and decision.judgement.verdict != "unverifiable"
+    return "verifier" if judged else None

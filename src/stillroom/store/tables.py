@@ -23,7 +23,8 @@ from stillroom.base.records import Message, Question, Trace, messages_bytes
 from stillroom.store.files import replacing
 
 SCHEMA_VERSION = 2
-"""The newest that is read. Version 2: questions hold their messages as canonical JSON."""
+"""The newest that is read. Version 2: questions hold their messages as canonical JSON; traces and rejected rows say of
+their question what a reader without the other tables needs, and who judged the answer."""
 ROWS_PER_GROUP = 2048
 """Rows held in memory while writing: some 20 MB of long replies."""
 
@@ -120,8 +121,15 @@ TRACES = _schema(
         ("receipt", _text),
         ("source", _text),
         ("licence", _text),
+        # Since version 2; null in what is read of version 1.
+        ("family", _text),
+        ("kind", _text),
+        ("expected", _text),
+        ("judged_by", _text),
     ],
+    version=2,
 )
+_TRACES_OF_VERSION_1 = TRACES.names[:-4]
 REJECTED = _schema(
     "rejected",
     [
@@ -136,7 +144,17 @@ REJECTED = _schema(
         ("family", _text),
         ("reasoning", _text),
         ("answer", _text),
+        # Since version 2. `messages` are the question's alone: what was replied stands in the two columns above.
+        ("messages", _messages),
+        ("kind", _text),
+        ("source", _text),
+        ("licence", _text),
+        ("teacher", _text),
+        ("tokens", _integer),
+        ("receipt", _text),
+        ("judged_by", _text),
     ],
+    version=2,
 )
 OVERLAP = _schema(
     "overlap",
@@ -215,7 +233,7 @@ def question_row(question: Question) -> dict[str, Any]:
 
 def trace_row(trace: Trace) -> dict[str, Any]:
     row = trace.model_dump(exclude={"messages"})
-    row["messages"] = [_message_row(message) for message in trace.messages]
+    row["messages"] = [message_row(message) for message in trace.messages]
     return row
 
 
@@ -247,7 +265,9 @@ def read_question_rows(path: Path) -> Iterator[tuple[str, str]]:
 
 def read_traces(path: Path) -> Iterator[Trace]:
     """Raises StoreError for a file or a row that is not what it should be."""
-    for number, row in enumerate(read_rows(path, TRACES.names)):
+    with _open(path) as file:
+        known = [name for name in TRACES.names if name in file.schema_arrow.names or name in _TRACES_OF_VERSION_1]
+    for number, row in enumerate(read_rows(path, known)):
         yield _record(Trace, row, path, number)
 
 
@@ -314,7 +334,8 @@ def _need_columns(file: pq.ParquetFile, path: Path, columns: Sequence[str]) -> N
         raise StoreError(f"{path} has no column {', '.join(missing)}.", "docs/formats.md names the columns.")
 
 
-def _message_row(message: Message) -> dict[str, Any]:
+def message_row(message: Message) -> dict[str, Any]:
+    """A message as the tables hold it, nested."""
     row = message.model_dump()
     row["tool_calls"] = None if message.tool_calls is None else json.dumps(message.tool_calls, ensure_ascii=False)
     return row
