@@ -14,6 +14,7 @@ from stillroom.ask.estimate import estimate
 from stillroom.ask.run import ask
 from stillroom.ask.settings import AskSettings, TeacherSettings
 from stillroom.base.errors import BudgetReached, KeyRefused, RecipeError
+from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Question
 from stillroom.store.files import read_json
 from stillroom.store.journal import Journal
@@ -235,3 +236,62 @@ def test_what_a_server_says_of_itself_cannot_control_the_terminal(tmp_path: Path
         ask(tmp_path, settings_of(teacher), AskSettings())
     assert "\x1b" not in str(caught.value)
     assert "gone" in str(caught.value)
+
+
+class Heard(Silent):
+    """What a person would have been shown."""
+
+    def __init__(self) -> None:
+        self.updates: list[tuple[int, int | None, dict[str, Any]]] = []
+
+    def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:  # noqa: ARG002
+        self.updates.append((done, total, facts))
+
+    @property
+    def done(self) -> list[int]:
+        return [done for done, _, _ in self.updates]
+
+
+TWICE = [*(f"q{number}" for number in range(20)), "q3"]
+"""Questions, of which two have the same text."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "total"), [({"samples": 2}, 42), ({"stop_after_right": 1, "max": 2}, 42)], ids=["samples", "until"]
+)
+def test_a_run_that_goes_on_begins_with_what_is_done(tmp_path: Path, settings: dict[str, Any], total: int) -> None:
+    questions = [
+        Question(id=str(row), messages=(Message(role="user", content=text),), source="test", answer="4", kind="number")
+        for row, text in enumerate(TWICE)
+    ]
+    write_questions(tmp_path / "questions.parquet", questions)
+    with MisbehavingTeacher(lambda _: Answer("4", completion_tokens=1)) as teacher:
+        fewer = AskSettings(**settings, max_calls=9, concurrency=2, temperature=1)
+        first, second, third = Heard(), Heard(), Heard()
+        with pytest.raises(BudgetReached) as stopped:
+            ask(tmp_path, settings_of(teacher), fewer, first, is_right=is_right)
+        assert first.updates[0] == (0, total, {**first.updates[0][2], "replies": 0})
+        so_far = first.done[-1]
+        assert f"{total - so_far} of {total} samples are left to ask." in str(stopped.value.__notes__)
+
+        ask(tmp_path, settings_of(teacher), fewer.model_copy(update={"max_calls": None}), second, is_right=is_right)
+        begins, of, facts = second.updates[0]
+        assert of == total
+        assert so_far <= begins <= so_far + 2  # the two questions that share a reply are both done by now
+        assert (facts["replies"], facts["cost_usd"]) == (0, 0)  # what was there is no speed
+        assert facts["spent_usd"] > 0
+        assert second.done == sorted(second.done)
+
+        facts = ask(tmp_path, settings_of(teacher), fewer, third, is_right=is_right)
+        assert set(third.done) == {second.done[-1]} == {facts["replies"]}
+        assert teacher.requests == 20
+
+
+def test_an_estimate_that_is_made_again_begins_with_what_is_done(tmp_path: Path) -> None:
+    write(tmp_path, [f"q{number}" for number in range(30)])
+    with MisbehavingTeacher() as teacher:
+        estimate(tmp_path, settings_of(teacher), AskSettings())
+        heard = Heard()
+        estimate(tmp_path, settings_of(teacher), AskSettings(), heard)
+        assert set(heard.done) == {12}
+        assert teacher.requests == 12

@@ -54,7 +54,8 @@ def estimate(
     started = time.monotonic()
     with Journal(folder / "ask.sqlite") as journal:
         calls_before = journal.spent().calls
-        Asking(folder, teacher, settings, journal, progress, lambda *_: False).ask(some(), len(chosen) * asked)
+        asking = Asking(folder, teacher, settings, journal, progress, lambda *_: False)
+        asking.ask(some(), len(chosen) * asked, before=asking.earlier(some()).samples)
         took_s, calls = time.monotonic() - started, journal.spent().calls - calls_before
         spent = journal.spent().usd
         replies = [list(journal.replies_of(request.keys).values()) for request in some()]

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from stillroom.ask.earlier import Earlier
 from stillroom.ask.enough import AskUntilRight, IsRight
 from stillroom.ask.prompt import prompt_messages, with_prompt
 from stillroom.ask.settings import AskSettings, TeacherSettings
@@ -93,6 +94,8 @@ class Asking:
         if settings.stop_after_right is not None and is_right is None:
             raise RecipeError("stop_after_right needs somebody who can tell what is right.", "Hand in is_right.")
         self._is_right = is_right
+        self._spent_before = journal.spent()
+        """By earlier runs."""
         self._standing: Standing | None = None
 
     def where_it_stands(self) -> str | None:
@@ -101,12 +104,27 @@ class Asking:
         return None if self._standing is None else self._standing.in_words(self._journal, is_limited=is_limited)
 
     def all_questions(self) -> EngineCounts:
-        wanted, most = self._settings.stop_after_right, self._settings.most_samples
-        if wanted is None or self._is_right is None:
-            return self.ask(requests(self._questions, self._teacher, self._settings), self._rows * most)
-        enough = AskUntilRight(wanted, most, self._is_right)
-        first = _with_questions(self._questions, self._teacher, self._settings, wanted)
-        return self.ask(first, self._rows * most, follow_up=enough)
+        questions, teacher, settings = self._questions, self._teacher, self._settings
+        wanted, most = settings.stop_after_right, settings.most_samples
+        total = self._rows * most
+        earlier = self.earlier(requests(questions, teacher, settings))
+        if wanted is not None and self._is_right is not None:  # those that are whole have to be judged, too
+            enough = AskUntilRight(wanted, most, self._is_right)
+            first = _with_questions(questions, teacher, settings, wanted)
+            return self.ask(first, total, before=earlier.samples, follow_up=enough)
+        passed_over = earlier.samples_of_whole
+        lacking = requests(questions, teacher, settings, without=earlier)
+        counts = self.ask(lacking, total, before=earlier.samples, passed_over=passed_over)
+        counts.requests += passed_over
+        counts.settled += passed_over
+        return counts
+
+    def earlier(self, asked: Iterator[ChatRequest]) -> Earlier:
+        """What earlier runs settled of what will be asked."""
+        earlier = Earlier(self._journal, self._teacher.addresses)
+        if self._spent_before.calls:  # a run that begins has nothing to look up, and a million digests to make
+            earlier.look(asked)
+        return earlier
 
     def cut_replies(self, limit: int) -> None:
         """Ask those again that a smaller limit cut."""
@@ -122,19 +140,25 @@ class Asking:
         chosen = _have_replies(self._journal, requests(self._questions, self._teacher, self._settings, limit), only)
         self.ask(chosen, None, only=only)
 
-    def ask(self, to_ask: Iterator[ChatRequest], total: int | None, **options: Any) -> EngineCounts:
+    def ask(
+        self, to_ask: Iterator[ChatRequest], total: int | None, before: int = 0, passed_over: int = 0, **options: Any
+    ) -> EngineCounts:
+        """One pass. `before`: samples that earlier runs settled, of which `passed_over` are not in `to_ask`."""
         settings = self._settings
         is_counted = settings.max_calls is not None or settings.max_total_tokens is not None
-        before = self._journal.spent() if is_counted else None
+        spent_before = self._journal.spent() if is_counted else None
+        is_most = settings.stop_after_right is not None
 
         def report(counts: EngineCounts) -> None:
-            done = counts.settled + counts.shared + counts.replies
-            is_most = settings.stop_after_right is not None
+            # The engine meets what is settled on its way, long after it is known; and a little that was settled since.
+            done = max(before, passed_over + counts.settled) + counts.shared + counts.replies
             self._standing = Standing(done, total, is_most, dict(counts.by_status), dict(counts.failures))
-            self._progress.update("ask", done, total, **facts_of(counts, settings, before))
+            self._progress.update("ask", done, total, **facts_of(counts, settings, spent_before))
 
         if total:  # the first reply may take minutes
-            self._progress.update("ask", 0, total)
+            self._standing = Standing(before, total, is_most, {}, {})
+            counts = EngineCounts(spent_usd=self._spent_before.usd)
+            self._progress.update("ask", before, total, **facts_of(counts, settings, spent_before))
         return run_to_end(
             ask_all(
                 to_ask,
@@ -156,13 +180,21 @@ class Asking:
 
 
 def requests(
-    questions: Path, teacher: TeacherSettings, settings: AskSettings, limit: int | None = None
+    questions: Path,
+    teacher: TeacherSettings,
+    settings: AskSettings,
+    limit: int | None = None,
+    without: Earlier | None = None,
 ) -> Iterator[ChatRequest]:
-    """A request for each question, with every sample that could be asked. `limit`: tokens, in place of the recipe's."""
+    """A request for each question, with every sample that could be asked. `limit`: tokens, in place of the recipe's.
+
+    `without`: what has looked at these requests before; those that were whole are left out.
+    """
     shared = RequestSettings(teacher, settings.sampling(), limit)
     samples = tuple(range(settings.most_samples))
     before = prompt_messages(settings, Path())
-    for question_id, stored in read_question_rows(questions):
+    rows = read_question_rows(questions)
+    for question_id, stored in rows if without is None else without.lacking(rows):
         messages = sent_json(stored)
         if before:
             messages = canonical_bytes(with_prompt(before, json.loads(messages)))
