@@ -399,6 +399,57 @@ def test_a_file_that_is_not_there(recipe: Callable[..., Path]) -> None:
     stopped(stillroom("run", path, "--set", "train.student=./none"), 1, "There is no model at", "none")
 
 
+@pytest.mark.parametrize("command", [["run"], ["ask"], ["ask", "--estimate"]])
+@pytest.mark.parametrize(
+    ("override", "exit_code", "words"),
+    [
+        ("teacher.api_key_env=NO_SUCH_KEY", 2, "NO_SUCH_KEY"),
+        ("teacher.price=null", 2, "The price of teacher"),
+        ("teacher.replicas=[http://a b/v1]", 2, "address"),
+        ("ask.system={path: none.txt}", 1, "none.txt"),
+        ("ask.examples={path: questions.jsonl}", 1, "An example has question"),
+        ("questions.0.path=none.jsonl", 1, "none.jsonl"),
+        ("questions.0.template='{no_such}'", 1, "no_such"),
+        ("questions=[{from: reasoning-gym, task: leg_cuonting, count: 2}]", 2, "Did you mean leg_counting"),
+        ("questions=[{from: file, path: questions.jsonl}, {from: file, path: bad.jsonl}]", 1, "bad.jsonl line 2"),
+    ],
+)
+def test_what_fails_at_its_start_leaves_no_run(
+    recipe: Callable[..., Path], command: list[str], override: str, exit_code: int, words: str
+) -> None:
+    Path("bad.jsonl").write_text('{"question": "a"}\n{"question": ""}\n')
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        stopped(stillroom(*command, path, "--set", override), exit_code, words)
+        assert not Path("runs/sums").exists()
+        assert stillroom("ask", path).exit_code == 0
+        kept = Path("runs/sums/recipe.yaml").read_bytes()
+        if override.startswith("questions"):  # what is there already stays as it was
+            stopped(stillroom(*command, path, "--set", override), exit_code, words)
+            assert json.loads(Path("runs/sums/ask.json").read_text())["replies"] == 12
+            assert Path("runs/sums/recipe.yaml").read_bytes() == kept
+        assert teacher.requests == 12
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["train.student=./none", "exam.questions.0.path=none.jsonl", "exam.questions.0.path=bad.jsonl"],
+)
+def test_a_run_whose_later_stages_cannot_begin_leaves_nothing(recipe: Callable[..., Path], override: str) -> None:
+    Path("bad.jsonl").write_text("{}\n")
+    stopped(
+        stillroom("run", recipe("http://127.0.0.1:1/v1"), "--set", override), 1, "none" if "none" in override else "bad"
+    )
+    assert not Path("runs/sums").exists()
+
+
+def test_a_model_that_is_not_there_leaves_no_run(recipe: Callable[..., Path]) -> None:
+    path = recipe("http://127.0.0.1:1/v1")
+    local = ["--set", "teacher.base_url=''", "--set", "teacher.serve=./none"]
+    stopped(stillroom("ask", path, *local), 1, "There is no model folder")
+    assert not Path("runs/sums").exists()
+
+
 def test_a_stage_before_its_time(recipe: Callable[..., Path]) -> None:
     with MisbehavingTeacher(adds) as teacher:
         path = recipe(teacher.base_url)

@@ -10,7 +10,7 @@ A stage whose settings and input files are unchanged is skipped, so that an inte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from stillroom import __version__
 from stillroom.ask.distinct import Distinct, Place
 from stillroom.ask.estimate import estimate as estimate_stage
+from stillroom.ask.first_look import refuse_what_cannot_be_asked
 from stillroom.ask.run import LONGER_LIMITS, Again
 from stillroom.ask.run import ask as ask_stage
 from stillroom.ask.settings import TeacherSettings
@@ -55,11 +56,12 @@ _HOW_FAST = {
 def run(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
     """Ask, check, train, examine and report: whatever the recipe has. Returns what `summary.json` holds."""
     recipe = _recipe(recipe)
-    folder = _folder(recipe, runs, begins=True)
     # What can go wrong later is looked at before the first call is paid for.
-    _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
     if recipe.train:
         _student(recipe.train)
+    exam_sources = recipe.exam.questions if recipe.exam else ()
+    folder = _begin(recipe, runs, [*recipe.questions, *exam_sources])
+    _gather_questions(recipe, folder, progress)
     if recipe.exam:
         _paper(recipe, folder, progress)
     ask(recipe, runs=runs, progress=progress)
@@ -84,8 +86,8 @@ def ask(
     `again`: ask those questions again whose reply has this status, `truncated` ones with `longer_limits` in turn.
     """
     recipe = _recipe(recipe)
-    folder = _folder(recipe, runs, begins=True)
-    _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
+    folder = _begin(recipe, runs, recipe.questions)
+    _gather_questions(recipe, folder, progress)
     local = _teacher_folder(recipe)
 
     def work() -> bool:
@@ -118,8 +120,8 @@ def ask(
 def estimate(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
     """Ask a few of the questions, and say what the others will cost and take. The replies are kept."""
     recipe = _recipe(recipe)
-    folder = _folder(recipe, runs, begins=True)
-    _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
+    folder = _begin(recipe, runs, recipe.questions)
+    _gather_questions(recipe, folder, progress)
     local = _teacher_folder(recipe)
     with _serving(recipe, {TEACHER: local} if local else {}) as served:
         return estimate_stage(folder, _teacher(recipe, served), recipe.ask, progress)
@@ -185,13 +187,14 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
 def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
     """Ask all takers the same held-out questions. Returns what `exam.json` holds."""
     recipe = _recipe(recipe)
-    folder = _folder(recipe, runs, begins=True)
     if recipe.exam is None:
         raise UsageError(f"The recipe {recipe.name} has no exam section.", "Add exam: {questions: [...]} to it.")
+    folder = _begin(recipe, runs, recipe.exam.questions)
     from stillroom.exam.run import exam as exam_stage  # statistics: half of what the whole pipeline weighs
 
     settings = recipe.exam
     paper = _paper(recipe, folder, progress)
+    _keep_recipe(recipe, folder)
     local = _local_takers(recipe, folder)
 
     def work() -> bool:
@@ -266,13 +269,33 @@ def _recipe(recipe: Recipe | str | Path) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
 
 
-def _folder(recipe: Recipe, runs: Path, *, begins: bool = False) -> Path:
-    """The run's folder, with the resolved recipe in it. Only a stage that can come first makes one."""
+def _begin(recipe: Recipe, runs: Path, sources: Sequence[Source]) -> Path:
+    """The folder of a run that may be new: then nothing is made before what it needs was looked at."""
     folder = runs / recipe.name
-    if not begins and not folder.is_dir():
-        raise StoreError(f"There is no run {folder} yet.", "Run stillroom ask with this recipe first.")
-    write_atomically(folder / "recipe.yaml", recipe.to_yaml())
+    if folder.is_dir():
+        return folder
+    local = _teacher_folder(recipe)
+    if local is None:
+        refuse_what_cannot_be_asked(_teacher(recipe, {}), recipe.ask)
+    else:
+        _refuse_no_model(local)
+    for source in sources:
+        for _first in islice(_questions(source), 1):
+            pass
     return folder
+
+
+def _folder(recipe: Recipe, runs: Path) -> Path:
+    """The folder of a run that has begun, with the resolved recipe in it."""
+    folder = runs / recipe.name
+    if not folder.is_dir():
+        raise StoreError(f"There is no run {folder} yet.", "Run stillroom ask with this recipe first.")
+    _keep_recipe(recipe, folder)
+    return folder
+
+
+def _keep_recipe(recipe: Recipe, folder: Path) -> None:
+    write_atomically(folder / "recipe.yaml", recipe.to_yaml())
 
 
 def _need(folder: Path, file: str, stage: str) -> None:
@@ -288,6 +311,11 @@ def _stage(
         progress.update(stage, 0, 0, skipped="nothing has changed")
     else:
         run_stage(folder, stage, inputs, work)
+
+
+def _gather_questions(recipe: Recipe, folder: Path, progress: Progress) -> None:
+    _gather(folder / "questions.parquet", "questions", recipe.questions, folder, progress)
+    _keep_recipe(recipe, folder)
 
 
 def _gather(path: Path, stage: str, sources: Sequence[Source], folder: Path, progress: Progress) -> None:
@@ -307,7 +335,12 @@ def _gather(path: Path, stage: str, sources: Sequence[Source], folder: Path, pro
         "sources": digest([source.model_dump(mode="json", by_alias=True) for source in sources]),
         **{str(file): _source_digest(file) for file in files},
     }
-    _stage(folder, stage, inputs, [str(path.relative_to(folder))], work, SILENT)
+    try:
+        _stage(folder, stage, inputs, [str(path.relative_to(folder))], work, SILENT)
+    finally:
+        with suppress(OSError):  # a folder that was made for questions which could not be read is empty
+            path.parent.rmdir()
+            folder.rmdir()
 
 
 def _source_digest(path: Path) -> str | None:
@@ -376,10 +409,13 @@ def _local_takers(recipe: Recipe, folder: Path) -> dict[str, Path]:
 
 def served_name(name: str, folder: Path) -> str:
     """The name a local model is served under: with its digest, so that no journal takes other weights for it."""
-    weights = file_digest(folder)
-    if weights is None:
+    _refuse_no_model(folder)
+    return f"{name}@{str(file_digest(folder)).removeprefix('sha256:')[:8]}"
+
+
+def _refuse_no_model(folder: Path) -> None:
+    if not folder.exists():
         raise ModelError(f"There is no model folder {folder}.", "Name a folder with config.json and safetensors.")
-    return f"{name}@{weights.removeprefix('sha256:')[:8]}"
 
 
 @contextmanager

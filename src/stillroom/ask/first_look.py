@@ -1,0 +1,20 @@
+"""What would stop a run at its first call, found before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stillroom.ask.prompt import prompt_messages
+from stillroom.ask.settings import AskSettings, TeacherSettings
+from stillroom.client.price import pricing
+from stillroom.client.transport import Transport
+
+
+def refuse_what_cannot_be_asked(teacher: TeacherSettings, settings: AskSettings) -> None:
+    """Raises RecipeError for a price that nobody knows, a key that is not set or an address that is none, and DataError
+    for a file of the teacher's prompt that cannot be read.
+    """
+    pricing(teacher)
+    for address in teacher.addresses:
+        Transport(teacher, address)
+    prompt_messages(settings, Path())
