@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import uvloop
+
 Result = TypeVar("Result")
 
 
@@ -19,8 +21,13 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return _run(work)
     return _run_in_thread(work)
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def _run_in_thread(work: Coroutine[Any, Any, Result]) -> Result:
@@ -33,7 +40,7 @@ def _run_in_thread(work: Coroutine[Any, Any, Result]) -> Result:
         return await work
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="stillroom") as thread:
-        future = thread.submit(asyncio.run, cancellable())
+        future = thread.submit(_run, cancellable())
         try:
             return future.result()
         except KeyboardInterrupt:
