@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stillroom.base.canonical import canonical_bytes, digest_bytes
 
-Kind = Literal["math", "number", "exact", "choice", "code", "json", "task", "none"]
+Kind = Literal["math", "number", "exact", "choice", "code", "json", "task", "instructions", "none"]
 Status = Literal["ok", "truncated", "refused", "empty", "failed"]
 ReasoningForm = Literal["full", "summary", "hidden", "none"]
 Verdict = Literal["right", "wrong", "unsure", "unverifiable"]

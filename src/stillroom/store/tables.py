@@ -175,7 +175,9 @@ EXAM_ANSWERS = _schema(
     "exam_answer",
     [
         ("taker", _text),
+        ("set", _text),
         ("question_id", _text),
+        ("sample", _integer),
         ("family", _text),
         ("question", _text),
         ("expected", _text),
@@ -184,9 +186,13 @@ EXAM_ANSWERS = _schema(
         ("verdict", _text),
         ("reason", _text),
         ("extracted", _text),
+        ("cut_verdict", _text),
         ("status", _text),
         ("completion_tokens", _integer),
+        ("latency_us", _integer),
+        ("cost_usd", _text),
     ],
+    version=2,
 )
 
 
