@@ -160,19 +160,30 @@ def test_how_to_ask_again_what_failed_and_what_was_cut(recipe: Callable[..., Pat
         again = f"stillroom ask {path} --set ask.max_tokens=20 --reask"
         assert asked.exit_code == 0
         assert f"1 sample failed. To ask again: {again} failed\n" in asked.stdout
-        cut = "1 sample cut by the token limit. To ask with a larger one: "
+        cut = "1 sample was cut by the token limit. To ask with a larger one: "
         assert f"{cut}{again} truncated\n" in asked.stdout
         json.loads(stillroom("ask", path, *limited, "--json").stdout)
         # The limits that were tried without success are not proposed again.
         asked = stillroom("ask", path, *limited, "--reask", "truncated", "--limits", "30")
         assert f"{cut}{again} truncated --limits 60\n" in asked.stdout
         asked = stillroom("ask", path, *limited, "--reask", "truncated", "--limits", "60")
-        assert "cut by" not in asked.stdout
+        assert " cut by" not in asked.stdout
         assert "1 sample failed." in asked.stdout
         asked = stillroom("ask", path, *limited, "--reask", "failed")
         assert "failed." in asked.stdout  # the second fault
         asked = stillroom("ask", path, *limited, "--reask", "failed")
         assert "To ask" not in asked.stdout
+
+
+def test_what_a_stage_did_is_said_in_sentences(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        stages = {command: stillroom(command, path).stdout for command in ("ask", "check", "report")}
+    assert "12 questions: 12 replies, all of them whole." in stages["ask"]
+    assert "All of it lies in runs/sums/." in stages["ask"]
+    assert "12 replies were judged: 11 kept, 1 rejected (wrong 1)." in stages["check"]
+    for said in stages.values():
+        assert not re.search(r"[a-z]_[a-z]", said), said  # the keys of a file
 
 
 def test_what_the_models_own_limit_cut_is_not_asked_again(recipe: Callable[..., Path]) -> None:
@@ -181,7 +192,7 @@ def test_what_the_models_own_limit_cut_is_not_asked_again(recipe: Callable[..., 
 
     with MisbehavingTeacher(answer) as teacher:
         asked = stillroom("ask", recipe(teacher.base_url), "--set", "ask.max_tokens=null")
-    assert "12 samples cut by the token limit. It is the model's own.\n" in asked.stdout
+    assert "12 samples were cut by the token limit. It is the model's own.\n" in asked.stdout
 
 
 def test_a_stage_in_two_lines(recipe: Callable[..., Path], tmp_path: Path) -> None:
@@ -444,9 +455,9 @@ def test_a_run_whose_later_stages_cannot_begin_leaves_nothing(recipe: Callable[.
 
 
 def test_a_model_that_is_not_there_leaves_no_run(recipe: Callable[..., Path]) -> None:
-    path = recipe("http://127.0.0.1:1/v1")
-    local = ["--set", "teacher.base_url=''", "--set", "teacher.serve=./none"]
-    stopped(stillroom("ask", path, *local), 1, "There is no model folder")
+    path = recipe("http://nowhere/v1")
+    path.write_text(path.read_text().replace('base_url: "http://nowhere/v1"', "serve: ./none"))
+    stopped(stillroom("ask", path), 1, "There is no model folder")
     assert not Path("runs/sums").exists()
 
 

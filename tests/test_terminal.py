@@ -198,12 +198,12 @@ def test_the_panel_on_a_terminal_that_is_resized(folder: Path) -> None:
         assert re.match(r"ask       ━*─+ \d+ of 40", starting_with("ask ", panel)[0])
         assert "in flight: " in starting_with("pace ", panel)[0]
         terminal.resize(48)
-        terminal.read_until(has("Asked"))
+        terminal.read_until(has("40 questions: 40 replies"))
         assert terminal.process.wait(PATIENCE_S) == 0
         terminal.read_until(lambda _: False)
     lines = terminal.screen.lines
     assert not terminal.screen.colours
-    panel = lines[: lines.index("Asked")]
+    panel = lines[: lines.index(starting_with("40 questions: ", lines)[0])]
     asked = panel.index(starting_with("ask ", panel)[-1])
     assert panel[asked] == "ask       ━━━━━━━━━━━━ 40 of 40"
     assert all(len(line) <= 48 for line in panel[asked:])

@@ -27,8 +27,10 @@ from rich.text import Text
 from stillroom import __version__
 from stillroom.base.errors import StillroomError, Stopped, UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.display import estimate_in_words, live_progress
+from stillroom.display import live_progress
 from stillroom.recipe import load_recipe
+from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
+from stillroom.text.counted import counted
 
 P = ParamSpec("P")
 
@@ -137,15 +139,9 @@ def _print_json(result: Any) -> None:
     sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
-def _print_facts(title: str, facts: dict[str, Any]) -> None:
-    """A stage's own figures, one a line, without its long lists."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {number}" for name, number in value.items() if not isinstance(number, dict))
-        if value not in (None, "", []) and not isinstance(value, list):
-            table.add_row(Text(key), Text(str(value)))
-    Console().print(table)
+def _print_result(*lines: str) -> None:
+    """Sentences, in which a server's name for its model may stand: it cannot write on the terminal."""
+    sys.stdout.writelines(_visible(line) + "\n" for line in lines)
 
 
 def _version(asked: bool) -> None:
@@ -234,13 +230,13 @@ def ask(
     if as_json:
         _print_json(facts)
     elif estimate:
-        sys.stdout.write(estimate_in_words(facts) + "\n")
+        _print_result(estimate_in_words(facts))
     else:
-        _print_facts("Asked", facts)
         tried = [loaded.ask.max_tokens or 0, *(steps if reask == "truncated" else [])]
         beyond = 2 * max(tried) if max(tried) >= max(steps) else None
         again = ["stillroom", "ask", str(recipe), *(word for value in override or [] for word in ("--set", value))]
-        sys.stdout.writelines(_to_ask_again(facts["by_status"], again, beyond, is_limited=bool(loaded.ask.max_tokens)))
+        to_do = _to_ask_again(facts["by_status"], again, beyond, is_limited=bool(loaded.ask.max_tokens))
+        _print_result(asked_in_words(facts), f"All of it lies in {pipeline.RUNS / loaded.name}/.", *to_do)
 
 
 def _to_ask_again(
@@ -250,15 +246,12 @@ def _to_ask_again(
     up. Without a limit of ours (`is_limited`), it is the model's own that cut, and no other helps.
     """
     if failed := by_status.get("failed"):
-        yield f"{_samples(failed)} failed. To ask again: {shlex.join([*command, '--reask', 'failed'])}\n"
+        yield f"{counted(failed, 'sample')} failed. To ask again: {shlex.join([*command, '--reask', 'failed'])}"
     if truncated := by_status.get("truncated"):
         words = [*command, "--reask", "truncated", *(["--limits", str(beyond)] if beyond else [])]
         remedy = f"To ask with a larger one: {shlex.join(words)}" if is_limited else "It is the model's own."
-        yield f"{_samples(truncated)} cut by the token limit. {remedy}\n"
-
-
-def _samples(number: int) -> str:
-    return "1 sample" if number == 1 else f"{number:,} samples"
+        cut = counted(truncated, "sample was", "samples were")
+        yield f"{cut} cut by the token limit. {remedy}"
 
 
 def _tokens(text: str) -> int:
@@ -279,7 +272,7 @@ def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 
     with live_progress() as progress:
         facts = pipeline.check(loaded, progress=progress)
-    _print_json(facts) if as_json else _print_facts("Checked", facts)
+    _print_json(facts) if as_json else _print_result(checked_in_words(facts))
 
 
 @command("train", "stillroom train recipe.yaml --set train.epochs=5")
@@ -294,8 +287,7 @@ def train(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     if as_json:
         _print_json(trained)
     else:
-        for method, facts in trained.items():
-            _print_facts(f"Trained ({method})", facts)
+        _print_result(*(trained_in_words(method, facts) for method, facts in trained.items()))
 
 
 @command("exam", "stillroom exam recipe.yaml --set 'exam.compare=[teacher, student]'")

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -190,32 +189,3 @@ class Screen:
         if stage.name not in self._tasks:
             self._tasks[stage.name] = self._bars.add_task(stage.name, total=total, words="")
         self._bars.update(self._tasks[stage.name], completed=done, total=total, words=stage.view.words())
-
-
-def estimate_in_words(facts: Mapping[str, Any]) -> str:
-    """What `pipeline.estimate` found, for a person."""
-    fewest, most = facts["samples"]
-    times = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    spent = f" {facts['spent_usd']} USD are spent." if facts["cost_usd"] is not None else ""
-    lines = [
-        f"{facts['asked']} questions were asked; their replies are kept.{spent} {facts['left']:,} are left,"
-        f" {times} {'sample' if times == '1' else 'samples'} each."
-    ]
-    if not facts["left"]:
-        return lines[0]
-    cost, seconds = facts["cost_usd"], facts["seconds"]
-    if cost is not None:
-        lines.append(f"They will cost about {cost['expected']} USD ({cost['low']} to {cost['high']}).")
-        if cost["at_most"] is not None:
-            lines.append(f"Were every reply as long as max_tokens: {cost['at_most']} USD.")
-        if facts["budget_usd"] is not None:
-            free = Decimal(facts["budget_usd"]) - Decimal(facts["spent_usd"])
-            fits = "which is enough" if Decimal(cost["high"]) <= free else "which may not be enough: the run would stop"
-            lines.append(f"The budget leaves {free.normalize():f} USD, {fits}.")
-    if seconds["low"] is not None:
-        low, high = (clock(seconds[end] + 1) for end in ("low", "high"))
-        lines.append(f"They will take {low} to {high}, if the teacher keeps up.")
-    if facts["completion_tokens"] is not None:
-        cut = f"; {facts['truncated']} were cut by the limit" if facts["truncated"] else ""
-        lines.append(f"A reply has {facts['completion_tokens']:,.0f} tokens on average{cut}.")
-    return "\n".join(lines)

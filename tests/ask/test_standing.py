@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from stillroom.ask.standing import Standing
 from stillroom.base.canonical import digest
 from stillroom.store.journal import Intent, Journal, Outcome
@@ -44,3 +46,22 @@ def test_what_was_let_go_counts_at_its_worst(tmp_path: Path) -> None:
             "Spent so far: 0.04 USD in 3 calls; the outcome of 2 is unknown, which counts as 0.04 USD of it.\n"
             "2 of the unknown ones were let go in flight just now."
         )
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "is_most", "said"),
+    [
+        (1, 1, False, "Nothing is left to ask."),
+        (0, 1, False, "1 of 1 sample is left to ask."),
+        (11, 12, False, "1 of 12 samples is left to ask."),
+        (10, 12, True, "At most 2 of 12 samples are left to ask."),
+        (12, 12, True, "Nothing is left to ask."),
+        (2000, None, False, "2,000 samples are done."),
+    ],
+)
+def test_one_is_and_two_are(tmp_path: Path, done: int, total: int | None, is_most: bool, said: str) -> None:
+    with Journal(tmp_path / "ask.sqlite") as journal:
+        fill(journal, ("", None))
+        words = Standing(done, total, is_most, {}, {}).in_words(journal, is_limited=True)
+    assert words.splitlines()[0] == said
+    assert words.splitlines()[-1] == "1 of the unknown ones was let go in flight just now."

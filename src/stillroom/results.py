@@ -1,0 +1,142 @@
+"""What a stage did, in sentences for a person. `--json` prints the same figures as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from stillroom.ask_panel import clock
+from stillroom.text.counted import counted, listed
+
+_REPLIES = {
+    "ok": ("is whole", "are whole"),
+    "truncated": ("was cut by the token limit", "were cut by the token limit"),
+    "refused": ("was refused", "were refused"),
+    "empty": ("is empty", "are empty"),
+    "failed": ("failed", "failed"),
+}
+"""What is said of so many replies of each status."""
+
+
+def asked_in_words(facts: Mapping[str, Any]) -> str:
+    """What `pipeline.ask` returned."""
+    return "\n".join([_replies(facts), *_tokens(facts), _calls(facts), *_who_answered(facts)])
+
+
+def _replies(facts: Mapping[str, Any]) -> str:
+    replies, samples = facts["replies"], facts["samples"]
+    up_to = "" if replies == facts["asked"] * samples else "up to "
+    each = "" if samples == 1 else f", {up_to}{samples:,} samples each"
+    words = f"{counted(facts['asked'], 'question')}{each}: {counted(replies, 'reply', 'replies')}"
+    by_status: dict[str, int] = facts["by_status"]
+    if by_status.keys() <= {"ok"}:
+        words += ", all of them whole." if replies > 1 else "."
+    else:
+        known = {status: _REPLIES.get(status, (status, status)) for status in {**_REPLIES, **by_status}}
+        parts = [counted(by_status[status], *said) for status, said in known.items() if by_status.get(status)]
+        words += f", of which {listed(parts)}."
+    if facts["shared"]:
+        words += f" {counted(facts['shared'], 'reply serves', 'replies serve')} a second question with the same text."
+    return words
+
+
+def _tokens(facts: Mapping[str, Any]) -> Iterator[str]:
+    prompt, completion = facts["prompt_tokens"], facts["completion_tokens"]
+    if prompt is None or completion is None:
+        return
+    of_them = [
+        f"{facts[key]:,} of the {part} were {what}"
+        for key, part, what in (
+            ("cached_tokens", "prompt", "read from a cache"),
+            ("reasoning_tokens", "completion", "reasoning"),
+        )
+        if facts[key]
+    ]
+    more = f"; {listed(of_them)}" if of_them else ""
+    yield f"They took {counted(prompt, 'prompt token')} and {counted(completion, 'completion token')}{more}."
+
+
+def _calls(facts: Mapping[str, Any]) -> str:
+    """Of all runs of this folder: what they came to, and what nobody knows."""
+    words = f"{counted(facts['calls'], 'call was', 'calls were')} made, earlier runs included"
+    if facts["cost_usd"] is not None:
+        words += f", for {facts['cost_usd']} USD"
+        price = "the recipe" if facts["price_id"].startswith("recipe:") else facts["price_id"]
+        words += f" (by the price of {price})"
+    unknown = facts["unknown_calls"]
+    if unknown:
+        words += f"; the outcome of {unknown:,} is unknown"
+        reserved = Decimal(facts["unknown_usd"] or 0)
+        words += f", which counts as {facts['unknown_usd']} USD more: {facts['spent_usd']} in all" if reserved else ""
+    return f"{words}."
+
+
+def _who_answered(facts: Mapping[str, Any]) -> Iterator[str]:
+    names = [name for name in facts["served_models"] if name != facts["teacher"]]
+    if names:
+        yield f"The server named its model {listed(names)}; {facts['teacher']} was asked."
+
+
+def checked_in_words(facts: Mapping[str, Any]) -> str:
+    """What `pipeline.check` returned."""
+    rejected: dict[str, int] = facts["rejected"]
+    total = sum(rejected.values())
+    words = f"{counted(facts['rows'], 'reply was', 'replies were')} judged: {facts['kept']:,} kept, {total:,} rejected"
+    ordered = sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
+    reasons = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in ordered)
+    return f"{words} ({reasons})." if reasons else f"{words}."
+
+
+def trained_in_words(method: str, facts: Mapping[str, Any]) -> str:
+    """What `pipeline.train` returned for one method."""
+    what = {"sft": "the reasoning and the answers", "answers_only": "the answers alone"}.get(method, method)
+    lines = [
+        f"{facts['student']} ({facts['parameters']:,} parameters) was trained on {what} of"
+        f" {counted(facts['traces'], 'trace')}: {counted(facts['steps'], 'step')} in"
+        f" {counted(facts['epochs'], 'epoch')}, {clock(facts['seconds'])}."
+    ]
+    skipped: dict[str, int] = facts["skipped"]
+    if skipped:
+        reasons = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in skipped.items())
+        lines.append(f"{counted(sum(skipped.values()), 'trace was', 'traces were')} left out ({reasons}).")
+    return "\n".join(lines)
+
+
+def estimate_in_words(facts: Mapping[str, Any]) -> str:
+    """What `pipeline.estimate` returned."""
+    fewest, most = facts["samples"]
+    times = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    spent = f" {facts['spent_usd']} USD are spent." if facts["cost_usd"] is not None else ""
+    asked = counted(facts["asked"], "question was", "questions were")
+    left = counted(facts["left"], "is", "are") if facts["left"] else "None is"
+    lines = [
+        f"{asked} asked, and the replies are kept.{spent} {left} left"
+        + (f", {times} {'sample' if times == '1' else 'samples'} each." if facts["left"] else ".")
+    ]
+    if facts["left"]:
+        lines += [*_cost_of_the_rest(facts), *_time_of_the_rest(facts)]
+    if facts["left"] and facts["completion_tokens"] is not None:
+        cut = f"; {counted(facts['truncated'], 'was', 'were')} cut by the limit" if facts["truncated"] else ""
+        lines.append(f"A reply has {facts['completion_tokens']:,.0f} tokens on average{cut}.")
+    return "\n".join(lines)
+
+
+def _cost_of_the_rest(facts: Mapping[str, Any]) -> Iterator[str]:
+    cost = facts["cost_usd"]
+    if cost is None:
+        return
+    yield f"The rest will cost about {cost['expected']} USD ({cost['low']} to {cost['high']})."
+    if cost["at_most"] is not None:
+        yield f"Were every reply as long as max_tokens: {cost['at_most']} USD."
+    if facts["budget_usd"] is not None:
+        free = Decimal(facts["budget_usd"]) - Decimal(facts["spent_usd"])
+        fits = "which is enough" if Decimal(cost["high"]) <= free else "which may not be enough: the run would stop"
+        yield f"The budget leaves {free.normalize():f} USD, {fits}."
+
+
+def _time_of_the_rest(facts: Mapping[str, Any]) -> Iterator[str]:
+    seconds = facts["seconds"]
+    if seconds["low"] is not None:
+        low, high = (clock(seconds[end] + 1) for end in ("low", "high"))
+        yield f"It will take {low} to {high}, if the teacher keeps up."
