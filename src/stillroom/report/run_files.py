@@ -174,17 +174,18 @@ def read_run(folder: Path) -> RunFiles:
         folder=folder,
         name=(recipe.name if recipe else None) or folder.resolve().name,
         recipe=recipe,
-        asked=_read_if_there(folder / "ask.json", Asked),
-        checked=_read_if_there(folder / "check.json", Checked),
+        asked=read_stage_file(folder / "ask.json", Asked),
+        checked=read_stage_file(folder / "check.json", Checked),
         trained=trained,
-        examined=_read_if_there(folder / "exam.json", Examined),
+        examined=read_stage_file(folder / "exam.json", Examined),
     )
 
 
 File = TypeVar("File", bound=StageFile)
 
 
-def _read_if_there(path: Path, model: type[File]) -> File | None:
+def read_stage_file(path: Path, model: type[File]) -> File | None:
+    """The figures of a stage; None where it has not run. Raises StoreError for a file that is damaged."""
     return _read(path, model) if path.exists() else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,32 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A new, empty folder beside `path` to fill. On leaving it is synced and takes the place of `path`, whole.
+
+    An exception inside leaves `path` as it was. What an earlier process left half done is cleared away. One process
+    at a time. Raises StoreError where the folder cannot be written.
+    """
+    temporary, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
+    try:
+        _remove(temporary)
+        _remove(old)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for each in (*temporary.rglob("*"), temporary):
+            sync(each)
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+        sync(path.parent)
+        _remove(old)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -77,6 +104,13 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _not_written(path: Path, error: OSError) -> StoreError:

@@ -1,0 +1,156 @@
+"""The card of a data set: README.md, in the form of the Hugging Face hub.
+
+Names come from files and models, and nobody vouches for them. In the text each stands in a code span, which no Markdown
+and no HTML gets out of; the head is written by a YAML writer.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from stillroom import __version__
+from stillroom.check.card_facts import Facts
+from stillroom.report import words
+from stillroom.report.run_files import Asked
+from stillroom.store.files import write_atomically
+from stillroom.text.one_line import one_line
+
+KINDS = {
+    "math": "compared with the known answer by math-verify, in both orders",
+    "number": "compared with the known number, exactly",
+    "exact": "compared with the known answer as text, whatever its case and spaces",
+    "choice": "the letter that the answer settles on, compared with the known one",
+    "json": "read as JSON, and compared with the known answer or its schema",
+    "code": "run against the question's tests",
+    "task": "scored by the reasoning-gym task that made the question",
+    "none": "no known answer",
+}
+"""How the answers to each kind of question are judged."""
+
+LONGEST_NAME = 120
+"""Characters of a name that the card shows."""
+_INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa")
+"""Ends of names that mean something within one network only."""
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_LARGER = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
+
+
+def write_card(path: Path, facts: Facts) -> None:
+    write_atomically(path, render_card(facts))
+
+
+def render_card(facts: Facts) -> str:
+    served = facts.asked.served_models if facts.asked else ()
+    text = (
+        _environment()
+        .get_template("card.md.j2")
+        .render(
+            facts=facts,
+            origin=facts.origin,
+            host=_host(facts),
+            served=served if served != (facts.origin.model,) else (),
+        )
+    )
+    head = yaml.safe_dump(card_head(facts), sort_keys=False, allow_unicode=True)
+    return f"---\n{head}---\n\n{text}"
+
+
+def card_head(facts: Facts) -> dict[str, Any]:
+    """What the hub reads: the keys that are known, and no others."""
+    licence = facts.licence
+    files = [
+        {"split": split, "path": f"data/{split}-*.parquet"} for split in ("train", "held_out") if split in facts.rows
+    ]
+    return {
+        "pretty_name": facts.origin.name,
+        **({"language": [facts.origin.language]} if facts.origin.language else {}),
+        "license": licence.identifier,
+        **({"license_name": licence.name} if licence.name else {}),
+        "size_categories": [_size(facts.kept)],
+        "task_categories": ["text-generation"],
+        "tags": ["distillation", "synthetic", "stillroom"],
+        **({"configs": [{"config_name": "default", "data_files": files}]} if files else {}),
+    }
+
+
+def _size(rows: int) -> str:
+    return next((name for below, name in (*_SIZES, *_LARGER) if rows < below), "n>1B")
+
+
+def _host(facts: Facts) -> str | None:
+    """Where the teacher was asked, unless that is an address within somebody's own network."""
+    host = (facts.origin.host or "").lower()
+    try:
+        return host if ipaddress.ip_address(host.strip("[]")).is_global else None
+    except ValueError:
+        return host if "." in host and not host.endswith(_INNER) else None
+
+
+def code(text: object) -> Markup:
+    """The text as one line in a code span, where nothing of it means anything; `|` is told from a table's."""
+    line = one_line(words.visible(str(text)), LONGEST_NAME)
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
+    return Markup(f"{fence}{pad}{line or ' '}{pad}{fence}")
+
+
+def cell(text: object) -> Markup:
+    """The same for a cell of a table, where a bar would end it."""
+    return Markup(code(text).replace("|", "\\|"))
+
+
+def said(text: str) -> Markup:
+    """A sentence or a figure of ours."""
+    return Markup(text)
+
+
+def _setting(value: float | None) -> Markup:
+    return Markup("left to the server") if value is None else Markup(value)
+
+
+def _cost(asked: Asked) -> Markup:
+    """In dollars as the ledger has it: never rounded."""
+    if asked.cost_usd is not None:
+        return Markup(f"cost {Decimal(asked.cost_usd):f} USD")
+    return Markup("cost nothing, as the recipe says" if asked.price_id is None else "cost not known")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(lambda name: resources.files("stillroom.check").joinpath(name).read_text("utf-8")),
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "code": code,
+        "cell": cell,
+        "said": said,
+        "percent": lambda share: Markup(words.percent(share)),
+        "count": lambda number: Markup(words.count(number)),
+        "setting": _setting,
+        "cost": _cost,
+        "counted": lambda number, one, many: Markup(words.counted(number, one, many)),
+    }
+    environment.globals |= {"KINDS": KINDS, "VERSION": Markup(__version__)}
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Text reaches the card through one of the filters above, or not at all."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        raise TypeError(f"{value!r} would stand in the card as it is")
+    return value
