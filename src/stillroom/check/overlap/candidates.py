@@ -1,0 +1,116 @@
+"""Which of the examinations' questions a question is compared with: those that it shares words or runs of words with."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sparse
+from numpy.typing import NDArray
+
+from stillroom.check.overlap.weights import Weigh
+from stillroom.text.flat import Codes, Flat, Positions, distinct, ngrams
+
+RUN = 5
+"""Words of the runs by which copied parts are found."""
+_TELLING_RUN = 10.0
+"""What the words of such a run weigh at least together, in nats. Stock phrases weigh less."""
+_RUNS = 2
+"""Runs that a question has in common with one that it is compared with."""
+_MOST_HOLDERS = 64
+"""A run that more examined questions hold is a stock phrase, whatever it weighs."""
+_ALIKE = 0.2
+"""Share of all words of both, by weight, that a question has in common with one that it is compared with."""
+_LONGEST_START = 5
+_NOBODY = np.empty((0, 2), np.int64)
+
+
+class Holders:
+    """Which examined question holds a hash, for many hashes at once."""
+
+    def __init__(self, hashes: Codes, owners: Positions) -> None:
+        order = np.argsort(hashes, kind="stable")
+        self._owners = owners[order]
+        self._hashes, self._starts = np.unique(hashes[order], return_index=True)
+        self._counts = np.diff(np.append(self._starts, len(order)))
+
+    def pairs(self, texts: Flat) -> Positions:
+        """(text, examined question) for each value that both hold: shape (pairs, 2), with repetitions."""
+        if not len(self._hashes) or not len(texts.values):
+            return _NOBODY
+        at = np.searchsorted(self._hashes, texts.values)
+        at[at == len(self._hashes)] = 0
+        met = self._hashes[at] == texts.values
+        at, owners = at[met], texts.owners()[met]
+        counts = self._counts[at]
+        starts = np.concatenate(([0], np.cumsum(counts)))
+        places = np.repeat(self._starts[at] - starts[:-1], counts) + np.arange(starts[-1])
+        return np.stack([np.repeat(owners, counts), self._owners[places]], axis=1)
+
+
+class SharedRuns:
+    """Finds copied parts. `words` are those of all examined questions."""
+
+    def __init__(self, words: Flat, weigh: Weigh) -> None:
+        runs = ngrams(words, RUN)
+        weight = np.concatenate(([0.0], np.cumsum(weigh(words.values))))
+        # Run number j of a text begins at its word number j.
+        begins = runs.owners() * (RUN - 1) + np.arange(len(runs.values))
+        begins += words.starts[runs.owners()] - runs.starts[runs.owners()] - runs.owners() * (RUN - 1)
+        telling = weight[begins + RUN] - weight[begins] >= _TELLING_RUN
+        runs = distinct(runs.where(telling))
+        _, group, count = np.unique(runs.values, return_inverse=True, return_counts=True)
+        runs = runs.where(count[group] <= _MOST_HOLDERS)
+        self._holders = Holders(runs.values, runs.owners())
+
+    def meeting(self, words: Flat) -> Positions:
+        pairs, count = np.unique(self._holders.pairs(distinct(ngrams(words, RUN))), axis=0, return_counts=True)
+        return pairs[count >= _RUNS]
+
+
+class SharedWords:
+    """Finds rewordings: what has many words in common, whatever their order."""
+
+    def __init__(self, words: Flat, weigh: Weigh) -> None:
+        """`words`: of each examined question those that count; none of a question that is not to be found here."""
+        bags = distinct(words)
+        self._weigh = weigh
+        self._vocabulary, columns = np.unique(bags.values, return_inverse=True)
+        shape = (len(bags), len(self._vocabulary))
+        held = sparse.csr_array((np.ones(len(columns)), columns, bags.starts), shape=shape)
+        self._held = sparse.csr_array(held.T)
+        self._totals = np.bincount(bags.owners(), weigh(bags.values), len(bags))
+
+    def alike(self, words: Flat) -> Positions:
+        if not len(self._vocabulary):
+            return _NOBODY
+        bags = distinct(words)
+        weight = self._weigh(bags.values)
+        totals = np.bincount(bags.owners(), weight, len(bags))
+        columns = np.searchsorted(self._vocabulary, bags.values)
+        columns[columns == len(self._vocabulary)] = 0
+        known = self._vocabulary[columns] == bags.values
+        rows = sparse.csr_array(
+            (weight[known], columns[known], bags.where(known).starts), shape=(len(bags), len(self._vocabulary))
+        )
+        shared = sparse.coo_array(rows @ self._held)
+        text, examined = shared.coords
+        alike = shared.data >= _ALIKE * (totals[text] + self._totals[examined] - shared.data)
+        return np.stack([text[alike], examined[alike]], axis=1).astype(np.int64)
+
+
+class WholeInside:
+    """Finds short questions that stand in a text from beginning to end, by how they begin."""
+
+    def __init__(self, tokens: Flat, wanted: NDArray[np.bool_]) -> None:
+        self._holders: dict[int, Holders] = {}
+        lengths = np.minimum(np.diff(tokens.starts), _LONGEST_START)
+        for length in range(1, _LONGEST_START + 1):
+            rows = np.flatnonzero(wanted & (lengths == length))
+            if len(rows):
+                starts = ngrams(tokens, length)
+                self._holders[length] = Holders(starts.values[starts.starts[rows]], rows)
+
+    def meeting(self, tokens: Flat) -> Positions:
+        found = [_NOBODY]
+        for length, holders in self._holders.items():
+            found.append(holders.pairs(distinct(ngrams(tokens, length))))
+        return np.concatenate(found)

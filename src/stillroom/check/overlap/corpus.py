@@ -1,0 +1,147 @@
+"""The questions as codes: words on disk, some 100 bytes for each question in memory, however long the questions are."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillroom.base.errors import DataError
+from stillroom.base.progress import Progress
+from stillroom.check.overlap.texts import Text, hash64
+from stillroom.check.overlap.weights import Counts
+from stillroom.text.codes import NUMBER, ONE, SORT, Codebook
+from stillroom.text.flat import Codes, Flat, Positions, flat, mixed
+from stillroom.text.words import tokens
+
+BATCH = 4096
+"""Questions that are looked at together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Texts on disk, as codes."""
+
+    values: NDArray[np.uint32]
+    starts: Positions
+    ends: Positions
+
+    def texts(self, rows: Positions) -> Flat:
+        """Those of `rows`, in this order."""
+        lengths = self.ends[rows] - self.starts[rows]
+        starts = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        places = np.repeat(self.starts[rows] - starts[:-1], lengths) + np.arange(starts[-1])
+        return Flat(self.values[places].astype(np.uint64), starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Questions in the order of their ids."""
+
+    ids: list[str]
+    words: Spooled
+    """The codes of each question's tokens."""
+    same: Codes
+    """Equal for questions that say the same, whatever their case, white space and typography."""
+    parameters: Codes
+    """Equal for generated tasks with the same parameters; 0 for questions that were not generated."""
+    families: Codes
+    """Of generated tasks; 0 for others."""
+    numbers: Codes
+    """Equal for questions with the same numbers and the same system message."""
+    counts: Counts
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_corpus(texts: Iterable[Text], spool: Path, progress: Progress, total: int) -> Corpus:
+    """Go once through `texts`, in whatever order; `spool` is the file where their codes are kept meanwhile.
+
+    Raises DataError for an id that stands twice.
+    """
+    writer = _Writer(spool)
+    for text in texts:
+        writer.add(text)
+        if not len(writer.ids) % BATCH:
+            progress.update("overlap", len(writer.ids), total)
+    return writer.finish()
+
+
+class _Writer:
+    def __init__(self, spool: Path) -> None:
+        self.ids: list[str] = []
+        self.counts = Counts()
+        self._codebook = Codebook()
+        self._spool = spool
+        self._file = spool.open("wb")
+        self._batch: list[NDArray[np.uint32]] = []
+        self._lengths = array("q")
+        self._same, self._parameters, self._families, self._systems = (array("Q") for _ in range(4))
+        self._numbers: list[Codes] = []
+
+    def add(self, text: Text) -> None:
+        found = tokens(text.text)
+        said = " ".join(found).casefold() or text.text.strip()
+        self.ids.append(text.id)
+        self._same.append(hash64(f"{said}\0{text.system}"))
+        self._systems.append(hash64(text.system))
+        self._parameters.append(text.parameters)
+        self._families.append(text.family)
+        self._lengths.append(len(found))
+        self._batch.append(self._codebook.codes(found))
+        if len(self._batch) == BATCH:
+            self._write_batch()
+
+    def finish(self) -> Corpus:
+        self._write_batch()
+        self._file.close()
+        order = sorted(range(len(self.ids)), key=self.ids.__getitem__)
+        ids = [self.ids[row] for row in order]
+        for before, after in zip(ids, ids[1:], strict=False):
+            if before == after:
+                raise DataError(f"The id {before!r} stands twice among the questions.", "Give each question its own.")
+        at = np.array(order, np.int64)
+        numbers = np.concatenate(self._numbers) if self._numbers else np.empty(0, np.uint64)
+        numbers = mixed(numbers + _array(self._systems))
+        return Corpus(
+            ids=ids,
+            words=self._words(at),
+            same=_array(self._same)[at],
+            parameters=_array(self._parameters)[at],
+            families=_array(self._families)[at],
+            numbers=numbers[at],
+            counts=self.counts,
+        )
+
+    def _write_batch(self) -> None:
+        if not self._batch:
+            return
+        batch = flat(self._batch)
+        self.counts.add(batch)
+        self._numbers.append(numbers_keys(batch))
+        batch.values.astype(np.uint32).tofile(self._file)
+        self._batch = []
+
+    def _words(self, order: Positions) -> Spooled:
+        ends = np.cumsum(np.frombuffer(self._lengths, np.int64))
+        starts = np.concatenate(([0], ends[:-1])).astype(np.int64)
+        # A file without a byte cannot be mapped.
+        values = np.memmap(self._spool, np.uint32, "r") if len(ends) and ends[-1] else np.empty(0, np.uint32)
+        return Spooled(values, starts[order], ends[order])
+
+
+def numbers_keys(texts: Flat) -> Codes:
+    """For each text, a hash of its numbers, whatever their order; the number 1 is left out."""
+    is_number = ((texts.values & np.uint64(SORT)) == NUMBER) & (texts.values != ONE)
+    found = texts.where(is_number)
+    sums = np.concatenate(([np.uint64(0)], np.cumsum(mixed(found.values), dtype=np.uint64)))
+    return np.asarray(sums[found.starts[1:]] - sums[found.starts[:-1]], np.uint64)
+
+
+def _array(values: array[int]) -> Codes:
+    return np.frombuffer(values, np.uint64)

@@ -1,0 +1,138 @@
+"""Questions that say the same as another one, or nearly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillroom.base.progress import Progress
+from stillroom.check.overlap.corpus import BATCH, Corpus
+from stillroom.check.overlap.hits import Rule
+from stillroom.check.overlap.weights import weights
+from stillroom.text.codes import SORT, SYMBOL
+from stillroom.text.flat import Codes, Flat, Positions, distinct, mixed, ngrams
+from stillroom.text.minhash import BANDS, band_keys
+
+SHINGLE = 3
+"""Words of a run: two texts are compared by the sets of their runs."""
+FEWEST_WORDS = 8
+"""In a question of fewer words, one other word makes it another question: it is compared by its whole text alone."""
+_NEIGHBOURS = 4
+_PAIRS_AT_ONCE = 1 << 16
+_PAIR_SHIFT = np.uint64(48)
+_HASH_SHIFT = np.uint64(16)
+
+
+class Pair(NamedTuple):
+    """A question and an earlier one (by id) that stays. Positions in the corpus."""
+
+    question: int
+    other: int
+    rule: Rule
+    score: float
+
+
+def same(keys: Codes, rule: Rule, stays: NDArray[np.bool_]) -> Iterator[Pair]:
+    """Each question whose key (not 0) an earlier one has, paired with the first that has it.
+
+    `stays` is changed: false for the questions that are found.
+    """
+    rows = np.flatnonzero((keys != 0) & stays)
+    ordered = rows[np.argsort(keys[rows], kind="stable")]
+    is_first = np.ones(len(ordered), np.bool_)
+    is_first[1:] = keys[ordered[1:]] != keys[ordered[:-1]]
+    firsts = ordered[np.maximum.accumulate(np.where(is_first, np.arange(len(ordered)), 0))]
+    for question, other in zip(ordered[~is_first].tolist(), firsts[~is_first].tolist(), strict=True):
+        stays[question] = False
+        yield Pair(question, other, rule, 1.0)
+
+
+def near(
+    corpus: Corpus, stays: NDArray[np.bool_], at_least: float, overruled: frozenset[int], progress: Progress
+) -> Iterator[Pair]:
+    """Each question of `stays` that is nearly the same as an earlier one which is kept: `overruled`, or not paired.
+
+    Nearly the same: the share of runs of `SHINGLE` words that both have, and the share of words weighed by how rare they
+    are, are `at_least` so much of what either has; and the numbers are the same. The score is the smaller of the shares.
+    """
+    rows = np.flatnonzero(stays)
+    pairs = _alike(corpus, rows, progress)
+    paired: set[int] = set()
+    for earlier, later, score in _compared(corpus, pairs, at_least):
+        if later not in paired and (earlier not in paired or earlier in overruled):
+            paired.add(later)
+            yield Pair(later, earlier, "near_duplicate", score)
+
+
+def _alike(corpus: Corpus, rows: Positions, progress: Progress) -> Positions:
+    """Pairs (earlier, later) whose signatures meet in a band: shape (pairs, 2), sorted by the later one."""
+    keys = np.empty((len(rows), BANDS), np.uint64)
+    long_enough = np.zeros(len(rows), np.bool_)
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        words = plain_words(corpus.words.texts(some))
+        long_enough[start : start + BATCH] = np.diff(words.starts) >= FEWEST_WORDS
+        keys[start : start + BATCH] = band_keys(distinct(ngrams(words, SHINGLE)))
+        progress.update("overlap: near duplicates", start, len(rows))
+    rows, keys = rows[long_enough], keys[long_enough]
+    found = np.empty(0, np.uint64)
+    for band in range(BANDS):
+        found = np.union1d(found, _meeting(mixed(keys[:, band] + corpus.numbers[rows])))
+    later, earlier = (found >> np.uint64(32)).astype(np.int64), (found & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    pairs = np.stack([rows[earlier], rows[later]], axis=1)
+    # Tasks of one family are compared by their parameters, and by nothing else.
+    families = corpus.families[pairs]
+    return pairs[(families[:, 0] != families[:, 1]) | (families[:, 0] == 0)]
+
+
+def _meeting(keys: Codes) -> Codes:
+    """Pairs of places with the same key, as `later << 32 | earlier`: each with the ones just before, and the first."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    is_first = np.ones(len(order), np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    firsts = order[np.maximum.accumulate(np.where(is_first, np.arange(len(order)), 0))]
+    found = [_packed(order[~is_first], firsts[~is_first])]
+    for step in range(1, _NEIGHBOURS + 1):
+        meets = ordered[step:] == ordered[:-step]
+        found.append(_packed(order[step:][meets], order[: len(order) - step][meets]))
+    return np.unique(np.concatenate(found))
+
+
+def _packed(later: Positions, earlier: Positions) -> Codes:
+    return (later.astype(np.uint64) << np.uint64(32)) | earlier.astype(np.uint64)
+
+
+def _compared(corpus: Corpus, pairs: Positions, at_least: float) -> Iterator[tuple[int, int, float]]:
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        some = pairs[start : start + _PAIRS_AT_ONCE]
+        left, right = (plain_words(corpus.words.texts(some[:, side])) for side in (0, 1))
+        scores = np.minimum(
+            _shared(distinct(ngrams(left, SHINGLE)), distinct(ngrams(right, SHINGLE))),
+            _shared(distinct(left), distinct(right), corpus),
+        )
+        near = (scores >= at_least) & (corpus.numbers[some[:, 0]] == corpus.numbers[some[:, 1]])
+        yield from zip(some[near, 0].tolist(), some[near, 1].tolist(), scores[near].tolist(), strict=True)
+
+
+def _shared(left: Flat, right: Flat, weighed_by: Corpus | None = None) -> NDArray[np.float64]:
+    """For each pair of sets, how much of their union is in both; by weight where there is a corpus that gives it."""
+    owners = np.concatenate([left.owners(), right.owners()])
+    values = np.concatenate([left.values, right.values])
+    # One sort finds what both sets of a pair have: the pair's number above, 48 bits of the hash below.
+    keys = (owners.astype(np.uint64) << _PAIR_SHIFT) | (mixed(values) >> _HASH_SHIFT)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    in_both = np.flatnonzero(ordered[1:] == ordered[:-1])
+    weight = np.ones(len(values)) if weighed_by is None else weights(values, weighed_by.counts)
+    total = np.bincount(owners, weight, len(left))
+    both = np.bincount(owners[order[in_both]], weight[order[in_both]], len(left))
+    return both / np.maximum(total - both, 1e-9)
+
+
+def plain_words(texts: Flat) -> Flat:
+    """Without the symbols."""
+    return texts.where((texts.values & np.uint64(SORT)) != SYMBOL)

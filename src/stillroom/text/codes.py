@@ -1,0 +1,55 @@
+"""Each token as a number: what it is compared by in the upper 28 bits, what sort of token it is in the lower 4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillroom.text.function_words import FUNCTION_WORDS
+from stillroom.text.skeleton import number
+from stillroom.text.stem import stem
+
+NUMBER, SYMBOL, FUNCTION = 1, 2, 4
+"""A number; a sign that is no word; a word that says little by itself."""
+SORT = 0xF
+"""The bits that hold the sort."""
+_SORT_BITS = 4
+_MOST_REMEMBERED = 300_000
+
+
+class Codebook(dict[str, int]):
+    """Gives each token its code, and remembers those of the tokens that were seen lately.
+
+    Words with the same stem have the same code, and so have `3`, `3.0` and `three`.
+    """
+
+    def __missing__(self, token: str) -> int:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        code = self[token] = _code(token)
+        return code
+
+    def codes(self, tokens: Sequence[str]) -> NDArray[np.uint32]:
+        return np.fromiter(map(self.__getitem__, tokens), np.uint32, len(tokens))
+
+
+def _code(token: str) -> int:
+    value = number(token)
+    if value is not None:
+        return _packed(value, NUMBER)
+    if not token[0].isalnum():
+        return _packed(token, SYMBOL)
+    word = token.casefold()
+    return _packed(word, FUNCTION) if word in FUNCTION_WORDS else _packed(stem(word), 0)
+
+
+def _packed(text: str, sort: int) -> int:
+    hashed = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little")
+    return (hashed >> _SORT_BITS << _SORT_BITS) | sort
+
+
+ONE = _packed("1", NUMBER)
+"""The code of the number 1, which is often left out or written out."""

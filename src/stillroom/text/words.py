@@ -1,0 +1,39 @@
+"""A text as the words that it is compared by: case, white space and typography make no difference."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_INVISIBLE = dict.fromkeys(
+    [0xAD, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
+)
+_APOSTROPHES = dict.fromkeys(map(ord, "'’‘ʼ`´′"))
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
+_SAME_CHARACTERS = _INVISIBLE | _APOSTROPHES | _DASHES
+# Scripts that put no spaces between words: every character counts as a word.
+_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_TOKEN = re.compile(
+    rf"\d+(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W\d_])+"
+    # An exclamation mark after a number or a bracket is a factorial; elsewhere it ends a sentence, which is no matter.
+    r"|(?<=[\d)])!|[^\w\s.,;:!?\"“”„«»…]|_"
+)
+
+
+def tokens(text: str) -> list[str]:
+    """Words, numbers and symbols, in their order, with their case.
+
+    Left out are white space, invisible characters, apostrophes and the punctuation of sentences. Numbers come without
+    separators of thousands. Two texts that differ in nothing but case, white space, quotation marks, kinds of dashes
+    and sentence punctuation have the same tokens, apart from case.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return [
+        token.replace(",", "") if token[0].isdigit() else token
+        for token in _TOKEN.findall(text.translate(_SAME_CHARACTERS))
+    ]
+
+
+def is_word(token: str) -> bool:
+    return token[0].isalnum()
