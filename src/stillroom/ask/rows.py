@@ -11,9 +11,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from stillroom.ask.choices import lettered
 from stillroom.ask.distinct import Place
 from stillroom.ask.json_file import FORMAT
-from stillroom.ask.source_settings import RowSource
+from stillroom.ask.source_settings import CHOICES, ChoiceColumns, RowSource
 from stillroom.ask.template import Template
 from stillroom.base.errors import DataError
 from stillroom.base.records import Kind, Message, Question, question_id
@@ -60,9 +61,12 @@ def _question(
     column, messages, reply = _messages(place, row, settings, template)
     if not messages or not messages[-1].content.strip():
         raise DataError(f"{place} is a question without text.", "The user's last message must say something.")
-    answer_column, id_column = settings.answer or "answer", settings.id or "id"
-    answer, kind = _answer(place, row, settings)
-    taken = {column, answer_column, id_column, *_OWN}
+    if settings.choices is None:
+        answer, kind = _answer(place, row, settings)
+    else:
+        messages, answer = _with_choices(place, row, settings.choices, messages, template)
+        kind = "choice"
+    taken = {column, settings.answer or "answer", settings.id or "id", settings.family, *_OWN}
     meta = {PLACE: str(place), **{key: value for key, value in row.items() if key not in taken}}
     if reply:
         meta["reply"] = "\n\n".join(message.content for message in reply)
@@ -75,7 +79,7 @@ def _question(
             source=row.get("source") or origin.source,
             licence=row.get("licence") or settings.licence or origin.licence,
             split=row.get("split") or origin.split,
-            family=row.get("family"),
+            family=row.get("family") if settings.family is None else text_in(row, settings.family, place),
             meta=meta | _meta(place, row),
         )
     except ValidationError as error:
@@ -89,7 +93,9 @@ def _messages(
 ) -> tuple[str | None, tuple[Message, ...], list[Message]]:
     """The column that was asked from, the question, and the reply that stands after it in a conversation."""
     if template is not None:
-        return None, (Message(role="user", content=template.fill(row, place)),), []
+        # The choices' order follows from the rest of the question: they are put in afterwards.
+        filled = template.fill(row if settings.choices is None else {**row, CHOICES: ""}, place)
+        return None, (Message(role="user", content=filled),), []
     column = settings.question or settings.messages or _text_column(place, row)
     value = value_of(row, column, place)
     if column == settings.messages or column in _CONVERSATIONS or isinstance(value, list):
@@ -97,6 +103,23 @@ def _messages(
     if value is not None and not isinstance(value, str):
         raise DataError(f"{place}: {column} must be text.", FORMAT)
     return column, (Message(role="user", content=value or ""),), []
+
+
+def _with_choices(
+    place: Place,
+    row: dict[str, Any],
+    columns: ChoiceColumns,
+    messages: tuple[Message, ...],
+    template: Template | None,
+) -> tuple[tuple[Message, ...], str]:
+    """The question with its choices, and the letter of the right one."""
+    last = messages[-1].content
+    choices = lettered(row, columns, last, place)
+    if template is None:
+        text = f"{last.rstrip()}\n\n{choices.lines}"
+    else:
+        text = template.fill({**row, CHOICES: choices.lines}, place)
+    return (*messages[:-1], Message(role="user", content=text)), choices.right
 
 
 def _text_column(place: Place, row: dict[str, Any]) -> str:

@@ -18,6 +18,20 @@ def _template(text: str | None) -> str | None:
     return text
 
 
+CHOICES = "choices"
+"""What stands for the choices in a template, in braces."""
+
+
+class ChoiceColumns(BaseModel):
+    """The columns of a multiple-choice question's choices, which are put in an order that the seed decides."""
+
+    model_config = _CONFIG
+
+    right: str
+    wrong: tuple[str, ...] = Field(min_length=1, max_length=25)
+    seed: int = Field(default=0, ge=0)
+
+
 class RowSource(BaseModel):
     """What sources of rows have in common: which column holds what. Columns that are not named are kept in `meta`."""
 
@@ -31,8 +45,12 @@ class RowSource(BaseModel):
     """The question's text, with columns in braces: `Solve {problem}`."""
     answer: str | None = None
     """The column with the reference; None: `answer`, where there is one."""
+    choices: ChoiceColumns | None = None
+    """Instead of `answer`: the columns with the choices. They follow the question, or stand at `{choices}`."""
     id: str | None = None
     """The column with the question's id; None: `id`, where there is one."""
+    family: str | None = None
+    """The column with the question's family, by which results are told apart; None: `family`, where there is one."""
     kind: Kind | None = None
     """For rows that name none; None: `number` for answers in GSM8K's form, `exact` for other answers, else `none`."""
     licence: str | None = None
@@ -46,6 +64,16 @@ class RowSource(BaseModel):
     def _one_text(self) -> Self:
         if sum(text is not None for text in (self.question, self.messages, self.template)) > 1:
             raise ValueError("give one of question, messages and template")
+        return self
+
+    @model_validator(mode="after")
+    def _choices_stand_somewhere(self) -> Self:
+        if self.choices is None:
+            return self
+        if self.answer is not None or self.messages is not None or self.kind not in (None, "choice"):
+            raise ValueError("choices say which answer is right: leave out answer, messages and any other kind")
+        if self.template is not None and CHOICES not in Template(self.template).columns:
+            raise ValueError("the template must hold {choices}")
         return self
 
 
