@@ -27,7 +27,7 @@ ORIGIN = Origin(
     max_tokens=4096,
     seed=None,
     has_system_prompt=True,
-    examples=2,
+    has_examples=True,
     held_out=0.05,
     language="en",
 )
@@ -147,7 +147,7 @@ def test_the_text_says_what_happened() -> None:
         "which its server called oracle-1-2026",
         "at api.example.com, from 2026-11-25 to 2026-11-26",
         "Up to 4 replies to a question; temperature 0.7, top-p left to the server, at most 4,096 tokens",
-        "a system prompt and 2 worked examples, which the rows do not hold",
+        "a system prompt and worked examples, which the rows do not hold",
         "1,200 prompt tokens, 34,567 completion tokens (30,000 of them reasoning), cost 0.1234 USD",
         "2.9\N{NO-BREAK SPACE}% are unsure",
         "8.3\N{NO-BREAK SPACE}% were cut by the token limit",

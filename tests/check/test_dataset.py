@@ -35,7 +35,7 @@ ORIGIN = Origin(
     max_tokens=4096,
     seed=None,
     has_system_prompt=False,
-    examples=0,
+    has_examples=False,
     held_out=0.05,
     language=None,
 )

@@ -27,8 +27,8 @@ class Origin:
     seed: int | None
     has_system_prompt: bool
     """Whether the teacher read a system prompt that the rows do not hold."""
-    examples: int
-    """Worked examples that the teacher read, and the rows do not hold."""
+    has_examples: bool
+    """The same of worked examples."""
     held_out: float
     """The share of the questions that was to be held out."""
     language: str | None
