@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from stillroom.base.records import Question
 from stillroom.verify.choice import verify_choice
 from stillroom.verify.exact import verify_exact
+from stillroom.verify.instructions import verify_instructions
 from stillroom.verify.judgement import Judgement
 from stillroom.verify.math import verify_math
 from stillroom.verify.number import verify_number
@@ -31,6 +32,8 @@ def verify(question: Question, answer: str) -> Judgement:
         return Judgement("unverifiable", f"kind {question.kind} has no verifier")
     if question.kind == "task":
         return verify_task(question.meta, answer, shared("task"))
+    if question.kind == "instructions":
+        return verify_instructions(question.meta, question.messages[-1].content, answer)
     if question.answer is None:
         return Judgement("unverifiable", "the question has no reference answer")
     if not answer.strip():
