@@ -14,6 +14,7 @@ REASONS: dict[str, str] = {
     "broken_think_block": "The think block does not open and close once, or think tags stand inside the text.",
     "answer_in_reasoning": "The answer stands inside the reasoning, and nothing follows it.",
     "empty_answer": "Nothing follows the reasoning.",
+    "refused_in_words": "The answer reads like a refusal.",
     "too_long": "The reply is longer than check.max_tokens; it is left out whole, never cut.",
     "repetition": "The text goes round in a loop.",
     "mixed_scripts": "Words in another script stand in the middle of the text.",
@@ -39,5 +40,5 @@ REASONS: dict[str, str] = {
 
 SELECTED_AWAY = ("too_easy", "too_hard", "not_selected", "long_share", "source_share", "mix_weight")
 """Reasons that are no fault of the row: the recipe did not want so many like it."""
-MAY_BE_WRONG = ("refused", "answer_in_reasoning", "repetition", "mixed_scripts", "wrong_language")
+MAY_BE_WRONG = ("refused_in_words", "answer_in_reasoning", "repetition", "mixed_scripts", "wrong_language")
 """Found by a rule of thumb in the text: worth a look before they are believed."""

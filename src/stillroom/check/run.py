@@ -1,171 +1,181 @@
-"""The stage: questions.parquet and replies.parquet in; traces.parquet, rejected.parquet and check.json out."""
+"""The stage: questions.parquet and replies.parquet in; traces.parquet, rejected.parquet and check.json out.
+
+The order of work, of which a row's reason is the first that fits: filters, overlap of questions, verifiers, agreement,
+judge, duplicates, selection within a question, selection among all.
+"""
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any
 
 from stillroom.base.progress import Progress, Silent
-from stillroom.base.records import JudgedBy, Message, Question, Trace
-from stillroom.check.decide import Decision, after_judging, before_judging
-from stillroom.check.reasons import REASONS
-from stillroom.check.rows import Asked, Row, asked_questions
+from stillroom.base.records import Question
+from stillroom.check.counts import Counts, Tally
+from stillroom.check.decide import Decision, pass_rate, reject_by_verdict, reject_duplicates
+from stillroom.check.elsewhere import Elsewhere, ReadRows, read_elsewhere
+from stillroom.check.filters import Filters, TokenCount
+from stillroom.check.held_out import HeldOut
+from stillroom.check.judging import Decided, judged, verified
+from stillroom.check.overlap.find import find_overlap
+from stillroom.check.overlap.hits import LeftOut
+from stillroom.check.pass_rates import read_pass_rates
+from stillroom.check.rows import Tables, sorted_tables
+from stillroom.check.selection import OWN, Lots, select_of_question
 from stillroom.check.settings import CheckSettings
+from stillroom.check.writing import Spool
 from stillroom.store.files import write_json
-from stillroom.store.tables import REJECTED, count_rows, message_row, write_table, write_traces
-from stillroom.verify import verify_many
+from stillroom.store.tables import count_rows, query
 
-QUESTIONS_AT_ONCE = 64
-"""How many questions' replies are in memory, and are verified side by side."""
-NO_FAMILY = "no family"
 _SILENT = Silent()
 
-_T = TypeVar("_T")
 
-
-def check(folder: Path, settings: CheckSettings, progress: Progress = _SILENT) -> dict[str, Any]:
+def check(
+    folder: Path,
+    settings: CheckSettings,
+    progress: Progress = _SILENT,
+    *,
+    examinations: Sequence[Path] = (),
+    read_rows: ReadRows | None = None,
+    count_tokens: TokenCount | None = None,
+) -> dict[str, Any]:
     """Check the replies of the run in `folder` and write what is kept, what is not and why. Returns check.json.
 
-    Every reply is in exactly one of traces.parquet and rejected.parquet. Raises StoreError and DataError for tables
-    that cannot be read or do not belong together.
+    Every reply, and every row of the files of `settings.mix`, is in exactly one of traces.parquet, held_out.parquet and
+    rejected.parquet. `examinations`: questions that nobody should be trained on. `read_rows` opens the files of the
+    settings; it may be None where these name none. `count_tokens` is the student's tokenizer. Raises StoreError and
+    DataError for tables and files that cannot be read or do not belong together, and what asking the judge raises.
     """
-    started = time.monotonic()
-    counts = _Counts(count_rows(folder / "replies.parquet"), progress)
-    # Both tables come out of one pass: the rejected rows wait on disk while the traces are written.
-    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as spool:
-        write_traces(folder / "traces.parquet", _traces(folder, settings, counts, spool))
-        spool.seek(0)
-        write_table(folder / "rejected.parquet", REJECTED, map(json.loads, spool))
-    report = counts.report() | {"seconds": round(time.monotonic() - started, 3)}
-    assert report["rows"] == report["kept"] + sum(report["rejected"].values())
-    assert report["rows"] == counts.expected_rows
-    write_json(folder / "check.json", report)
-    return report
+    return _Check(folder, settings, progress, read_rows, count_tokens).run(examinations)
 
 
-class _Counts:
-    def __init__(self, expected_rows: int, progress: Progress) -> None:
-        self.expected_rows = expected_rows
-        self.progress = progress
-        self.rows = 0
-        self.kept = 0
-        self.rejected: Counter[str] = Counter()
-        self.verdicts: Counter[str] = Counter()
-        self.families: dict[str, Counter[str]] = {}
+class _Check:
+    """One run of the stage: what is known so far."""
 
-    def add(self, question: Question, decision: Decision) -> None:
-        family = self.families.setdefault(question.family or NO_FAMILY, Counter())
-        self.rows += 1
-        family["rows"] += 1
-        if decision.judgement is not None:
-            self.verdicts[decision.judgement.verdict] += 1
-        if decision.reason is None:
-            self.kept += 1
-            family["kept"] += 1
-        else:
-            self.rejected[decision.reason] += 1
-        self.progress.update("check", self.rows, self.expected_rows, kept=self.kept)
+    def __init__(
+        self,
+        folder: Path,
+        settings: CheckSettings,
+        progress: Progress,
+        read_rows: ReadRows | None,
+        count_tokens: TokenCount | None,
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._progress = progress
+        self._read_rows = read_rows
+        self._filters = Filters(settings, count_tokens)
+        self._counts = Counts()
+        self._lots = Lots(settings.seed)
+        self._judge: dict[str, Any] = {}
+        self._unknown_difficulty = 0
+        """Questions that `pass_rate` says nothing about."""
 
-    def report(self) -> dict[str, Any]:
-        return {
-            "rows": self.rows,
-            "kept": self.kept,
-            "rejected": {reason: self.rejected[reason] for reason in REASONS if self.rejected[reason]},
-            "verdicts": {name: self.verdicts[name] for name in ("right", "wrong", "unsure", "unverifiable")},
-            "families": {
-                family: {"rows": counts["rows"], "kept": counts["kept"]}
-                for family, counts in sorted(self.families.items())
-            },
+    def run(self, examinations: Sequence[Path]) -> dict[str, Any]:
+        started = time.monotonic()
+        settings, folder = self._settings, self._folder
+        with ExitStack() as stack:
+            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=".check-")))
+            elsewhere = self._elsewhere(temporary)
+            tables = stack.enter_context(sorted_tables(folder, elsewhere.tables if elsewhere else None))
+            overlap = find_overlap(
+                tables.questions, examinations, settings.overlap, folder / "overlap.parquet", self._progress
+            )
+            spool = stack.enter_context(Spool(temporary, self._counts))
+            self._decide(tables, overlap.left_out, spool)
+            for row in elsewhere.unreadable_rows() if elsewhere else ():
+                spool.add_unreadable(row)
+            left_out = self._lots.left_out(settings)
+            spool.finish(folder, left_out, self._held_out())
+        report = self._report(left_out) | {
+            "overlap": overlap.report(),
+            "seconds": round(time.monotonic() - started, 3),
         }
+        write_json(folder / "check.json", report)
+        return report
 
+    def _elsewhere(self, temporary: Path) -> Elsewhere | None:
+        if not self._settings.mix:
+            return None
+        own = self._folder / "questions.parquet"
+        return read_elsewhere(temporary, own, self._settings.mix, self._opened())
 
-def _traces(folder: Path, settings: CheckSettings, counts: _Counts, spool: IO[str]) -> Iterator[Trace]:
-    asked = asked_questions(folder / "questions.parquet", folder / "replies.parquet")
-    for question, decisions, pass_rate in _decided(asked, settings):
-        for decision in decisions:
-            counts.add(question, decision)
-            if decision.reason is None:
-                yield _trace(question, decision, pass_rate)
-            else:
-                spool.write(json.dumps(_rejected_row(question, decision)) + "\n")
+    def _opened(self) -> ReadRows:
+        assert self._read_rows is not None, "the settings name files, and nobody said how to read them"
+        return self._read_rows
 
-
-def _decided(
-    asked: Iterable[Asked], settings: CheckSettings
-) -> Iterator[tuple[Question, list[Decision], float | None]]:
-    for some in _batches(asked, QUESTIONS_AT_ONCE):
-        decided = [(one.question, before_judging(one, settings)) for one in some]
-        waiting = [(question, each) for question, decisions in decided for each in decisions if each.reason is None]
-        judgements = verify_many([(question, decision.reply["answer"]) for question, decision in waiting])
-        for (_, decision), judgement in zip(waiting, judgements, strict=True):
-            decision.judgement = judgement
+    def _decide(self, tables: Tables, left_out: Mapping[str, LeftOut], spool: Spool) -> None:
+        settings = self._settings
+        expected = count_rows(tables.rows)
+        rates = read_pass_rates(Path(settings.pass_rates), self._opened()) if settings.pass_rates else {}
+        decided = verified(self._fit(tables, left_out), settings.agreement)
+        if settings.judge is not None:
+            decided = judged(decided, settings.judge, self._folder, self._progress, self._judge)
+        done = 0
         for question, decisions in decided:
-            pass_rate = after_judging(question, decisions, settings)
-            yield question, decisions, pass_rate
+            reject_by_verdict(question, decisions, settings)
+            reject_duplicates(decisions)
+            rate = pass_rate(decisions)
+            self._select(question.id, decisions, rates, rate)
+            for decision in decisions:
+                self._add(spool, question, decision, rate)
+            done += len(decisions)
+            self._progress.update("check", done, expected, kept=len(self._lots))
 
+    def _fit(self, tables: Tables, left_out: Mapping[str, LeftOut]) -> Iterator[Decided]:
+        for asked in tables:
+            decisions = [Decision(reply) for reply in asked.replies]
+            overlap = left_out.get(asked.question.id)
+            for decision, found in zip(decisions, self._filters.unfit(asked.question, asked.replies), strict=True):
+                if found is not None:
+                    decision.reject(*found)
+                elif overlap is not None:
+                    decision.reject(overlap.reason, overlap.detail)
+            yield asked.question, decisions
 
-def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+    def _select(
+        self, question_id: str, decisions: Sequence[Decision], rates: Mapping[str, float], rate: float | None
+    ) -> None:
+        given = next((each.reply["pass_rate"] for each in decisions if each.reply["pass_rate"] is not None), None)
+        difficulty = rates.get(question_id) if self._settings.pass_rates else rate if rate is not None else given
+        if self._settings.pass_rate is not None and difficulty is None:
+            self._unknown_difficulty += 1
+        select_of_question(decisions, self._settings, difficulty)
 
+    def _add(self, spool: Spool, question: Question, decision: Decision, rate: float | None) -> None:
+        reply = decision.reply
+        if decision.reason is None:
+            origin = OWN if reply["mix"] is None else int(reply["mix"])
+            is_long = (
+                self._settings.long_share is not None and self._filters.tokens(reply)[0] >= self._settings.long_from
+            )
+            self._lots.add(f"{question.id} {reply['key']}", question.source, origin, is_long=is_long)
+        spool.add(question, decision, reply["pass_rate"] if decision.is_from_elsewhere else rate)
 
-def _trace(question: Question, decision: Decision, pass_rate: float | None) -> Trace:
-    """The question's own messages, then the teacher's reply, which alone is trained on."""
-    reply = decision.reply
-    assert decision.judgement is not None
-    prompt = [message.model_copy(update={"train": False}) for message in question.messages]
-    reasoning = (reply["reasoning"] or "").strip() or None
-    said = Message(role="assistant", content=reply["answer"].strip(), reasoning=reasoning, train=True)
-    return Trace(
-        question_id=question.id,
-        messages=(*prompt, said),
-        verdict=decision.judgement.verdict,
-        pass_rate=pass_rate,
-        tokens=reply["completion_tokens"],
-        teacher=reply["teacher"],
-        reply_key=reply["key"],
-        receipt=reply["receipt"],
-        source=question.source,
-        licence=question.licence,
-        family=question.family,
-        kind=question.kind,
-        expected=question.answer,
-        judged_by=_judged_by(decision),
-    )
+    def _held_out(self) -> HeldOut | None:
+        settings = self._settings
+        if not settings.held_out:
+            return None
+        sql = "select question_id, other_id from overlap where other_source is null"
+        pairs = query(sql, overlap=self._folder / "overlap.parquet").to_pylist()
+        return HeldOut(settings.held_out, settings.seed, ((pair["question_id"], pair["other_id"]) for pair in pairs))
 
-
-def _rejected_row(question: Question, decision: Decision) -> Row:
-    judgement = decision.judgement
-    return {
-        "question_id": question.id,
-        "sample": decision.reply["sample"],
-        "reply_key": decision.reply["key"],
-        "reason": decision.reason,
-        "detail": decision.detail,
-        "verdict": judgement.verdict if judgement else None,
-        "extracted": judgement.extracted if judgement else None,
-        "expected": question.answer,
-        "family": question.family,
-        "reasoning": decision.reply["reasoning"],
-        "answer": decision.reply["answer"],
-        "messages": [message_row(message) for message in question.messages],
-        "kind": question.kind,
-        "source": question.source,
-        "licence": question.licence,
-        "teacher": decision.reply["teacher"],
-        "tokens": decision.reply["completion_tokens"],
-        "receipt": decision.reply["receipt"],
-        "judged_by": _judged_by(decision),
-    }
-
-
-def _judged_by(decision: Decision) -> JudgedBy | None:
-    judged = decision.judgement is not None and decision.judgement.verdict != "unverifiable"
-    return "verifier" if judged else None
+    def _report(self, left_out: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
+        settings, report = self._settings, self._counts.report()
+        assert report["rows"] == report["kept"] + sum(report["rejected"].values())
+        if settings.judge is not None:
+            report["judge"] = self._judge
+        if settings.pass_rate is not None:
+            report["unknown_difficulty"] = self._unknown_difficulty
+        if settings.long_share is not None:
+            report["long_share"] = {"wanted": settings.long_share, "kept": self._lots.share_of_long(left_out)}
+        if settings.mix:
+            report["mix"] = [
+                {"path": source.path, "weight": source.weight} | self._counts.files.get(number, Tally()).report()
+                for number, source in enumerate(settings.mix)
+            ]
+        return report

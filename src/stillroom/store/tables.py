@@ -9,7 +9,8 @@ and of other tools, may hold them nested, too. `meta` and `tool_calls`, whose sh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from stillroom.store.files import replacing
 SCHEMA_VERSION = 2
 """The newest that is read. Version 2: questions hold their messages as canonical JSON; traces and rejected rows say of
 their question what a reader without the other tables needs, and who judged the answer."""
-ROWS_PER_GROUP = 2048
+ROWS_PER_GROUP = 16384
 """Rows held in memory while writing: some 20 MB of long replies."""
 
 _Record = TypeVar("_Record", Question, Trace)
@@ -206,20 +207,37 @@ def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
     Returns the number of rows. A row must have exactly the schema's columns: ValueError otherwise, and the old file
     stays. Raises StoreError where the file cannot be written.
     """
-    count, names = 0, set(schema.names)
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        group: list[Mapping[str, Any]] = []
+    count = 0
+    with table_writer(path, schema) as write:
         for row in rows:
-            if row.keys() != names:
-                raise ValueError(f"{path.name}: row {count} has columns {sorted(row)}, not {sorted(names)}")
-            group.append(row)
+            write(row)
             count += 1
-            if len(group) == ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_pylist(group, schema=schema))
-                group = []
+    return count
+
+
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """The same for rows that come one by one: yields what writes a row. An exception inside leaves the old file."""
+    count, names = 0, set(schema.names)
+    group: list[Mapping[str, Any]] = []
+
+    def flush() -> None:
         if group:
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
-    return count
+            group.clear()
+
+    def write(row: Mapping[str, Any]) -> None:
+        nonlocal count
+        if row.keys() != names:
+            raise ValueError(f"{path.name}: row {count} has columns {sorted(row)}, not {sorted(names)}")
+        group.append(row)
+        count += 1
+        if len(group) == ROWS_PER_GROUP:
+            flush()
+
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        yield write
+        flush()
 
 
 def write_questions(path: Path, questions: Iterable[Question]) -> int:
