@@ -99,6 +99,11 @@ class CheckSettings(BaseModel):
             raise ValueError("pass_rates is read for pass_rate; give both, or none")
         return self
 
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether how many tokens a reply has makes a difference."""
+        return self.max_tokens is not None or self.long_share is not None
+
     def files(self) -> list[str]:
         """The files that the check reads, besides the run's own."""
         rates = [] if self.pass_rates is None else [self.pass_rates]
