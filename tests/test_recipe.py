@@ -204,8 +204,8 @@ def test_an_override_that_cannot_be_is_refused(tmp_path: Path, override: str, me
         ("samples: 4", "samples: 0", "ask.samples (line 10): should be greater than or equal to 1, got 0."),
         ("temperature: 0.7", "temperature: hot", 'ask.temperature (line 10): should be a number, got "hot".'),
         ("keep: shortest_right", "keep: shortest_rihgt", "did you mean shortest_right?"),
-        ("from: file", "from: flie", 'got "flie"; did you mean file?'),
-        ("from: file", "from: zzz", "questions.0.from (line 7): should be one of 'classroom', 'file', "),
+        ("from: file", "from: flie", 'questions.0.from (line 7): there is no "flie"; did you mean file?'),
+        ("from: file", "from: zzz", 'questions.0.from (line 7): there is no "zzz"; there are classroom, file, '),
         ("from: file, ", "", "questions.0 (line 7): from is missing."),
         ("split: train", "split: test", "questions.2.split (line 9): should be 'train' or 'exam', got \"test\"."),
         ("  model: some-model\n", "", "teacher.model: is missing."),
@@ -243,8 +243,8 @@ def test_a_source_that_there_is_not_is_one_problem_and_not_two(tmp_path: Path) -
     path = write(tmp_path, GOOD)
     with pytest.raises(RecipeError) as caught:
         load_recipe(path, ["questions=[{from: reasoning_gym, task: leg_counting, count: 20}]"])
-    assert caught.value.what.startswith(f"{path}: questions.0.from: should be one of 'classroom', 'file', ")
-    assert caught.value.what.endswith('got "reasoning_gym"; did you mean reasoning-gym?')
+    said = 'questions.0.from: there is no "reasoning_gym"; did you mean reasoning-gym?'
+    assert caught.value.what == f"{path}: {said}"
     assert "at least one entry" not in caught.value.what
 
 

@@ -22,7 +22,7 @@ from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError, UsageError
 from stillroom.check.settings import CheckSettings
 from stillroom.exam.settings import ExamSettings
-from stillroom.text.plain_yaml import Document, YamlError, read_yaml, write_yaml
+from stillroom.text.plain_yaml import Document, YamlError, read_yaml, read_yaml_file, write_yaml
 from stillroom.text.problems import describe
 from stillroom.train.settings import TrainSettings
 
@@ -146,7 +146,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def _read(path: Path) -> Document:
     try:
-        return read_yaml(path.read_text(encoding="utf-8"))
+        return read_yaml_file(path, RecipeError)
     except FileNotFoundError as error:
         raise RecipeError(f"There is no recipe {path}.", "Check the path, or begin from a file in recipes/.") from error
     except IsADirectoryError as error:
@@ -155,11 +155,6 @@ def _read(path: Path) -> Document:
         raise RecipeError(f"{path} is a folder, not a recipe.", remedy) from error
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror}.", "Name a YAML file that you may read.") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error
-    except YamlError as error:
-        place = f", line {error.line}, column {error.column}" if error.line else ""
-        raise RecipeError(f"{path}{place}: {error.problem}.", "Mend the YAML there.") from error
 
 
 def _override(data: dict[str, Any], lines: dict[tuple[str | int, ...], int], override: str) -> None:
@@ -208,6 +203,14 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
     _resolve(teacher, "serve", folder)
     for part in ("system", "examples"):  # text in the recipe, or a file
         _resolve(ask.get(part) if isinstance(ask, dict) else None, "path", folder)
+    check = data.get("check")
+    _resolve(check, "pass_rates", folder)
+    for source in _listed(check, "mix"):
+        _resolve(source, "path", folder)
+    overlap = check.get("overlap") if isinstance(check, dict) else None
+    against = _listed(overlap, "against")
+    for position in range(len(against)):
+        _resolve_at(against, position, folder)
     # A student may also be a name of the model hub, `owner/name`: it is a path only where something lies there.
     student = train.get("student") if isinstance(train, dict) else None
     if isinstance(student, str) and student != CLASSROOM:
@@ -216,6 +219,18 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
             _resolve(train, "student", folder)
 
 
+def _listed(section: Any, key: str) -> list[Any]:
+    """The list below `key`, if there is one."""
+    listed = section.get(key) if isinstance(section, dict) else None
+    return listed if isinstance(listed, list) else []
+
+
 def _resolve(section: Any, key: str, folder: Path) -> None:
-    if isinstance(section, dict) and isinstance(section.get(key), str):
-        section[key] = os.path.normpath(folder / os.path.expanduser(section[key]))  # noqa: PTH111 - `~nobody` is a name
+    if isinstance(section, dict) and key in section:
+        _resolve_at(section, key, folder)
+
+
+def _resolve_at(container: Any, key: str | int, folder: Path) -> None:
+    if isinstance(container[key], str):
+        path = os.path.expanduser(container[key])  # noqa: PTH111 - `~nobody` is a name
+        container[key] = os.path.normpath(folder / path)

@@ -153,7 +153,7 @@ def test_conversations_of_openai_as_other_tools_write_them(tmp_path: Path) -> No
         ({"role": "user"}, r"line 1: messages must be a list"),
         ("[{", r"line 1: messages is not JSON"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], r"messages\[0\]: content has a part that is not text"),
-        ([{"role": "user", "content": "a", "weight": 1}], r"messages\[0\]: weight: Extra inputs"),
+        ([{"role": "user", "content": "a", "weight": 1}], r"messages\[0\]: weight: is no key here"),
     ],
 )
 def test_a_conversation_that_is_wrong(tmp_path: Path, messages: Any, what: str) -> None:

@@ -91,7 +91,7 @@ GOOD = {"question": "fine"}
         ({"question": "a", "prompt": "b"}, "line 2 has question and prompt"),
         ({"messages": []}, "line 2 is a question without text"),
         ({"messages": "a"}, "line 2: messages must be a list"),
-        ({"messages": [{"role": "user"}]}, r"line 2: messages\[0\]: content: Field required"),
+        ({"messages": [{"role": "user"}]}, r"line 2: messages\[0\]: content: is missing"),
         ({"messages": [{"role": "boss", "content": "a"}]}, r"line 2: messages\[0\]: role"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "line 2 is a question without text"),
         ({"question": "a", "kind": "numbr"}, "line 2: there is no kind 'numbr'"),

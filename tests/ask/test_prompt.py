@@ -63,7 +63,7 @@ def test_both_may_lie_in_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b'{"question": "a"}', r"shown\.jsonl line 1: answer: Field required"),
+        (b'{"question": "a"}', r"shown\.jsonl line 1: answer: is missing"),
         (b'{"question": "a", "answer": " "}', r"line 1: answer: .*an example needs a question and an answer"),
         (b'{"question": "a", "answer": "b", "why": "c"}', r"line 1: why"),
         (b"question", r"line 1 is not JSON"),

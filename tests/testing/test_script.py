@@ -97,7 +97,12 @@ def test_every_fault_can_be_named(tmp_path: Path, name: str) -> None:
     ("text", "words"),
     [
         ("delays: {}", "delays (line 1): there is no such key; did you mean delay?"),
-        ("faults: [{fault: rate_limitd}]", 'got "rate_limitd"; did you mean rate_limited?'),
+        (
+            "faults: [{fault: rate_limitd}]",
+            'faults.0.fault (line 1): there is no "rate_limitd"; did you mean rate_limited?',
+        ),
+        ("faults: [{fault: RateLimited}]", "did you mean rate_limited?"),
+        ("faults: [{fault: zzz}]", 'faults.0.fault (line 1): there is no "zzz".'),
         (
             "faults:\n  - {fault: slow, second: 1}",
             "faults.0.second (line 2): there is no such key; did you mean seconds?",
@@ -122,6 +127,14 @@ def test_every_fault_can_be_named(tmp_path: Path, name: str) -> None:
 )
 def test_what_is_refused(tmp_path: Path, text: str, words: str) -> None:
     assert words in problem(tmp_path, text)
+
+
+def test_a_wrong_fault_is_told_where_the_list_stands_and_not_the_list(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_script(write(tmp_path, "faults: [{fault: rest}]"))
+    assert str(caught.value).endswith(
+        'there is no "rest"; did you mean reset? The keys and the faults are listed in docs/testing.md.'
+    )
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from stillroom.ask.json_file import jsonl_rows
 from stillroom.ask.text_lines import text_lines
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message
+from stillroom.base.validation import first_problem
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid")
 
@@ -100,11 +101,8 @@ def _read_examples(path: Path) -> tuple[Example, ...]:
         try:
             found.append(Example.model_validate(row))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise DataError(
-                f"{place}: {where}: {first['msg']}.", "An example has question, answer and, if you like, reasoning."
-            ) from error
+            remedy = "An example has question, answer and, if you like, reasoning."
+            raise DataError(f"{place}: {first_problem(error)}.", remedy) from error
     if not found:
         raise DataError(f"{path} holds no examples.", "Write one on each line, as JSON.")
     return tuple(found)

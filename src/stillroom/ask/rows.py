@@ -18,6 +18,7 @@ from stillroom.ask.source_settings import CHOICES, ChoiceColumns, RowSource
 from stillroom.ask.template import Template
 from stillroom.base.errors import DataError
 from stillroom.base.records import Kind, Message, Question, question_id
+from stillroom.base.validation import first_problem
 from stillroom.text.columns import as_text, text_in, value_of
 from stillroom.text.conversation import conversation
 from stillroom.text.naming import PLACE
@@ -83,9 +84,7 @@ def _question(
             meta=meta | _meta(place, row),
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{place}: {where}: {first['msg']}.", FORMAT) from error
+        raise DataError(f"{place}: {first_problem(error)}.", FORMAT) from error
 
 
 def _messages(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,7 @@ from stillroom.ask.source_settings import ReasoningGymSource
 from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError
 from stillroom.base.records import Message, Question, question_id
+from stillroom.text.columns import nearest
 
 
 def make_questions(source: ReasoningGymSource) -> Iterator[tuple[Place, Question]]:
@@ -47,11 +47,7 @@ def make_questions(source: ReasoningGymSource) -> Iterator[tuple[Place, Question
 
 def _dataset(source: ReasoningGymSource) -> Any:
     if source.task not in DATASETS:
-        near = difflib.get_close_matches(source.task, DATASETS, n=3, cutoff=0.4)
-        raise RecipeError(
-            f"reasoning-gym has no task {source.task!r}.",
-            f"Did you mean {' or '.join(near)}?" if near else "Its documentation lists the tasks.",
-        )
+        raise RecipeError(f"reasoning-gym has no task {source.task!r}.", nearest(source.task, DATASETS, "tasks"))
     parameters = source.config | {"size": source.count, "seed": _spread(source.seed)}
     try:
         return reasoning_gym.create_dataset(source.task, **parameters)

@@ -18,7 +18,7 @@ from stillroom.testing.ledger import Price
 from stillroom.testing.limits import Limits
 from stillroom.testing.rules import Rule, RuleBook
 from stillroom.testing.teacher import MisbehavingTeacher
-from stillroom.text.plain_yaml import Document, YamlError, read_yaml
+from stillroom.text.plain_yaml import Document, read_yaml_file
 from stillroom.text.problems import describe
 
 
@@ -153,14 +153,9 @@ def load_script(path: Path) -> Script:
 
 def _read(path: Path) -> Document:
     try:
-        document = read_yaml(path.read_text(encoding="utf-8"))
+        document = read_yaml_file(path, UsageError)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Name a YAML file that you may read.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error
-    except YamlError as error:
-        place = f", line {error.line}, column {error.column}" if error.line else ""
-        raise UsageError(f"{path}{place}: {error.problem}.", "Mend the YAML there.") from error
     if not isinstance(document.value, dict | None):
         raise UsageError(f"{path} is not a mapping of keys to values.", "See docs/testing.md.")
     return document

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stillroom.base.errors import DataError
+from stillroom.text.nearest import nearest_name
 
 Row = Mapping[str, Any]
 """A row of a table, by column: values that JSON can hold."""
@@ -62,8 +62,8 @@ def as_text(value: Any, column: str, place: object) -> str:
 def nearest(name: str, names: Iterable[str], what: str) -> str:
     """A remedy for a wrong name: the nearest of `names`, or the first few of them."""
     known = [str(each) for each in names]
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"Did you mean {near[0]}?"
+    near = nearest_name(name, known)
+    if near is not None:
+        return f"Did you mean {near}?"
     listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
     return f"The {what} are {listed}." if listed else f"There are no {what}."

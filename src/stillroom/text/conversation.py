@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message
+from stillroom.base.validation import first_problem
 from stillroom.text.columns import nearest, refuse_constant
 
 _ROLES = {
@@ -53,11 +54,7 @@ def _message(turn: Any, place: str) -> Message:
     try:
         return Message.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(
-            f"{place}: {where}: {first['msg']}.", "A message is an object with role and content."
-        ) from error
+        raise DataError(f"{place}: {first_problem(error)}.", "A message is an object with role and content.") from error
 
 
 def _role(name: Any, place: str) -> str:

@@ -11,9 +11,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
+
+from stillroom.base.errors import UsageError
 
 Path = tuple[str | int, ...]
 """Where a value lies: keys and list positions from the top."""
@@ -76,6 +79,17 @@ def read_yaml(text: str) -> Document:
         raise YamlError(str(error).splitlines()[0]) from error
     except RecursionError as error:
         raise YamlError("values are nested too deeply") from error
+
+
+def read_yaml_file(path: FilePath, refusal: type[UsageError]) -> Document:
+    """The same of a file, in UTF-8. Raises `refusal`, naming the file and the place in it; and OSError."""
+    try:
+        return read_yaml(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise refusal(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error
+    except YamlError as error:
+        place = f", line {error.line}, column {error.column}" if error.line else ""
+        raise refusal(f"{path}{place}: {error.problem}.", "Mend the YAML there.") from error
 
 
 def write_yaml(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -10,19 +9,12 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from stillroom.base.validation import problem_in_words
+from stillroom.text.nearest import nearest_name
 from stillroom.text.plain_yaml import Path
 
-_EXPECTED = {
-    "int_type": "should be a whole number",
-    "float_type": "should be a number",
-    "string_type": "should be text (in quotes, if it looks like a number)",
-    "bool_type": "should be true or false",
-    "model_type": "should be keys and values",
-    "dict_type": "should be keys and values",
-    "tuple_type": "should be a list",
-    "too_short": "should have at least one entry",
-    "string_too_short": "should not be empty",
-}
+_LISTED = 8
+"""Names that are shown where none is near; of more it is said where they stand."""
 
 
 def describe(
@@ -60,14 +52,13 @@ def _problem(details: ErrorDetails, model: type[BaseModel], data: Any, lines: Ma
         return f"{prefix}: there is no such key{_nearest_key(model, data, path)}"
     if kind == "union_tag_not_found":
         return f"{prefix}: {tag} is missing."
-    if kind == "missing":
-        return f"{prefix}: is missing."
-    if kind == "value_error":
-        return f"{prefix}: {details['msg'].removeprefix('Value error, ')}."
     if kind == "union_tag_invalid":
-        return f"{prefix}: should be one of {context['expected_tags']}{_got(value, path, context['expected_tags'])}"
-    expected = _EXPECTED.get(kind) or details["msg"].removeprefix("Input ")
-    return f"{prefix}: {expected}{_got(value, path, str(context.get('expected', '')))}"
+        return f"{prefix}: there is no {_shown(value)}{_meant(str(value), _names_in(context['expected_tags']))}"
+    said = problem_in_words(details)
+    if kind in ("missing", "value_error"):
+        return f"{prefix}: {said}."
+    in_quotes = " (in quotes, if it looks like a number)" if kind == "string_type" else ""
+    return f"{prefix}: {said}{in_quotes}{_got(value, path, str(context.get('expected', '')))}"
 
 
 def _got(value: Any, path: Path, expected: str = "") -> str:
@@ -76,11 +67,25 @@ def _got(value: Any, path: Path, expected: str = "") -> str:
         return "."  # somebody may have put the key itself where its variable's name belongs
     if isinstance(value, dict | list):
         return ", got keys and values." if isinstance(value, dict) else f", got a list of {len(value)}."
-    near = difflib.get_close_matches(
-        str(value), [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
-    )
-    got = "nothing" if value is None else json.dumps(value, ensure_ascii=False)[:80]
-    return f", got {got}; did you mean {near[0]}?" if near else f", got {got}."
+    near = nearest_name(str(value), _names_in(expected))
+    return f", got {_shown(value)}; did you mean {near}?" if near else f", got {_shown(value)}."
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)[:80]
+
+
+def _names_in(expected: str) -> list[str]:
+    """The words of `'a', 'b' or 'c'`."""
+    return [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
+
+
+def _meant(name: str, names: list[str]) -> str:
+    """The end of a sentence about a name that does not exist."""
+    near = nearest_name(name, names)
+    if near is not None:
+        return f"; did you mean {near}?"
+    return f"; there are {', '.join(names)}." if 0 < len(names) <= _LISTED else "."
 
 
 def _path_in(data: Any, loc: tuple[int | str, ...], *, last_may_be_absent: bool) -> Path:
@@ -102,9 +107,9 @@ def _nearest_key(model: type[BaseModel], data: Any, path: Path) -> str:
     """`; did you mean samples?`, from the keys that are right here, or from a section that has this very key."""
     key = str(path[-1])
     right = sorted({name for found in _models_at(model, data, path[:-1]) for name in _names(found)})
-    near = difflib.get_close_matches(key, right, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
+    near = nearest_name(key, right)
+    if near is not None:
+        return f"; did you mean {near}?"
     for section, annotation in _names(model).items():
         if any(key in _names(found) for found in _models_in(annotation)):
             return f"; did you mean {section}.{key}?"

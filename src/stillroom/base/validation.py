@@ -1,0 +1,37 @@
+"""What pydantic finds wrong, in words for the person who wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+_SHOULD_BE: Mapping[str, str] = {
+    "bool_type": "should be true or false",
+    "dict_type": "should be keys and values",
+    "extra_forbidden": "is no key here",
+    "float_type": "should be a number",
+    "int_type": "should be a whole number",
+    "list_type": "should be a list",
+    "missing": "is missing",
+    "model_type": "should be keys and values",
+    "string_too_short": "should not be empty",
+    "string_type": "should be text",
+    "too_short": "should have at least one entry",
+    "tuple_type": "should be a list",
+}
+
+
+def problem_in_words(details: ErrorDetails) -> str:
+    """`should be a whole number`: goes on after the name of what is wrong, and has no full stop."""
+    if details["type"] == "value_error":
+        return details["msg"].removeprefix("Value error, ")
+    return _SHOULD_BE.get(details["type"]) or details["msg"].removeprefix("Input ")
+
+
+def first_problem(error: ValidationError) -> str:
+    """`answer: is missing`, of a record with one problem or many."""
+    details = error.errors()[0]
+    place = ".".join(str(part) for part in details["loc"])
+    return f"{place}: {problem_in_words(details)}" if place else problem_in_words(details)
