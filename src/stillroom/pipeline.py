@@ -18,6 +18,7 @@ from typing import Any
 from stillroom import __version__
 from stillroom.ask.distinct import Distinct, Place
 from stillroom.ask.estimate import estimate as estimate_stage
+from stillroom.ask.files import file_rows
 from stillroom.ask.first_look import refuse_what_cannot_be_asked
 from stillroom.ask.run import LONGER_LIMITS, Again
 from stillroom.ask.run import ask as ask_stage
@@ -29,6 +30,7 @@ from stillroom.base.interrupts import held_back
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Question
 from stillroom.check.run import check as check_stage
+from stillroom.check.student_tokens import token_count
 from stillroom.classroom.models import base_folder
 from stillroom.classroom.models import teacher_folder as classroom_teacher
 from stillroom.client.settings import Endpoint
@@ -136,9 +138,17 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
     recipe = _recipe(recipe)
     folder = _folder(recipe, runs)
     _need(folder, "replies.parquet", "ask")
+    examinations = [_exam_questions(recipe, folder, progress)] if recipe.exam else []
+    student = _student(recipe.train) if recipe.train and recipe.check.counts_tokens else None
 
     def work() -> bool:
-        check_stage(folder, recipe.check, progress)
+        count_tokens = None
+        if student is not None:
+            with _extra("train"):
+                count_tokens = token_count(student)
+        check_stage(
+            folder, recipe.check, progress, examinations=examinations, read_rows=file_rows, count_tokens=count_tokens
+        )
         for warning in warnings_of_check(read_run(folder)):  # now, and not only after hours of training
             progress.say(f"check: warning: {warning}")
         return True
@@ -147,6 +157,8 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         "settings": digest(recipe.check.model_dump(mode="json")),
         "questions.parquet": file_digest(folder / "questions.parquet"),
         "replies.parquet": file_digest(folder / "replies.parquet"),
+        "student": file_digest(student) if student is not None else None,
+        **{str(file): _source_digest(file) for file in (*map(Path, recipe.check.files()), *examinations)},
     }
     _stage(folder, "check", inputs, ["traces.parquet", "rejected.parquet", "check.json"], work, progress)
     return read_object(folder / "check.json")
@@ -282,6 +294,9 @@ def _begin(recipe: Recipe, runs: Path, sources: Sequence[Source]) -> Path:
     for source in sources:
         for _first in islice(_questions(source), 1):
             pass
+    for file in recipe.check.files():
+        for _row in islice(file_rows(Path(file), Path(file).name), 1):
+            pass
     return folder
 
 
@@ -362,11 +377,17 @@ def _questions(source: Source) -> Iterator[tuple[Place, Question]]:
 def _paper(recipe: Recipe, folder: Path, progress: Progress) -> Path:
     """The exam's questions, fit for one: each can be judged, and none is trained on."""
     assert recipe.exam is not None
-    path = folder / "exam" / "questions.parquet"
-    _gather(path, "exam questions", recipe.exam.questions, folder, progress)
+    path = _exam_questions(recipe, folder, progress)
     paper = read_paper(path)
     if recipe.train and (folder / "questions.parquet").exists():
         refuse_overlap(paper, folder / "questions.parquet")
+    return path
+
+
+def _exam_questions(recipe: Recipe, folder: Path, progress: Progress) -> Path:
+    assert recipe.exam is not None
+    path = folder / "exam" / "questions.parquet"
+    _gather(path, "exam questions", recipe.exam.questions, folder, progress)
     return path
 
 
