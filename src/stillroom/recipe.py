@@ -22,7 +22,7 @@ from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError, UsageError
 from stillroom.check.settings import CheckSettings
 from stillroom.exam.settings import ExamSettings
-from stillroom.text.plain_yaml import Document, YamlError, read_yaml, write_yaml
+from stillroom.text.plain_yaml import Document, YamlError, read_yaml, read_yaml_file, write_yaml
 from stillroom.text.problems import describe
 from stillroom.train.settings import TrainSettings
 
@@ -146,7 +146,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def _read(path: Path) -> Document:
     try:
-        return read_yaml(path.read_text(encoding="utf-8"))
+        return read_yaml_file(path, RecipeError)
     except FileNotFoundError as error:
         raise RecipeError(f"There is no recipe {path}.", "Check the path, or begin from a file in recipes/.") from error
     except IsADirectoryError as error:
@@ -155,11 +155,6 @@ def _read(path: Path) -> Document:
         raise RecipeError(f"{path} is a folder, not a recipe.", remedy) from error
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror}.", "Name a YAML file that you may read.") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error
-    except YamlError as error:
-        place = f", line {error.line}, column {error.column}" if error.line else ""
-        raise RecipeError(f"{path}{place}: {error.problem}.", "Mend the YAML there.") from error
 
 
 def _override(data: dict[str, Any], lines: dict[tuple[str | int, ...], int], override: str) -> None:
