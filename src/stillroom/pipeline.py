@@ -19,7 +19,7 @@ from stillroom import __version__
 from stillroom.ask.distinct import Distinct, Place
 from stillroom.ask.estimate import estimate as estimate_stage
 from stillroom.ask.files import file_rows
-from stillroom.ask.first_look import refuse_what_cannot_be_asked
+from stillroom.ask.first_look import refuse_what_cannot_be_asked, refuse_what_cannot_be_called
 from stillroom.ask.run import LONGER_LIMITS, Again
 from stillroom.ask.run import ask as ask_stage
 from stillroom.ask.settings import TeacherSettings
@@ -35,8 +35,9 @@ from stillroom.classroom.models import base_folder
 from stillroom.classroom.models import teacher_folder as classroom_teacher
 from stillroom.client.settings import Endpoint
 from stillroom.exam.paper import read_paper, refuse_overlap
-from stillroom.recipe import CLASSROOM, ClassroomSource, Recipe, Source, load_recipe
-from stillroom.report.run_files import read_run
+from stillroom.exam.settings import ExaminedModel, OwnTaker, name_of
+from stillroom.recipe import CLASSROOM, ClassroomSource, Recipe, RecipeTeacher, Source, load_recipe
+from stillroom.report.run_files import read_recipe, read_run
 from stillroom.report.warnings import warnings_of_check
 from stillroom.store.files import read_object, write_atomically, write_json
 from stillroom.store.stages import file_digest, is_finished, run_stage
@@ -61,13 +62,15 @@ def run(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = 
     # What can go wrong later is looked at before the first call is paid for.
     if recipe.train:
         _student(recipe.train)
-    exam_sources = recipe.exam.questions if recipe.exam else ()
+    exam_sources = chain.from_iterable(recipe.exam.sources()) if recipe.exam else ()
     folder = _begin(recipe, runs, [*recipe.questions, *exam_sources])
-    _gather_questions(recipe, folder, progress)
+    if recipe.questions:
+        _gather_questions(recipe, folder, progress)
     if recipe.exam:
-        _paper(recipe, folder, progress)
-    ask(recipe, runs=runs, progress=progress)
-    check(recipe, runs=runs, progress=progress)
+        _papers(recipe, folder, progress)
+    if recipe.questions:
+        ask(recipe, runs=runs, progress=progress)
+        check(recipe, runs=runs, progress=progress)
     if recipe.train:
         train(recipe, runs=runs, progress=progress)
     if recipe.exam:
@@ -88,6 +91,7 @@ def ask(
     `again`: ask those questions again whose reply has this status, `truncated` ones with `longer_limits` in turn.
     """
     recipe = _recipe(recipe)
+    teacher = _asked(recipe)
     folder = _begin(recipe, runs, recipe.questions)
     _gather_questions(recipe, folder, progress)
     local = _teacher_folder(recipe)
@@ -106,7 +110,7 @@ def ask(
         return not facts["by_status"].get("failed")  # another run tries the failed calls again
 
     inputs = {
-        "teacher": digest(recipe.teacher.model_dump(mode="json", exclude=_HOW_FAST)),
+        "teacher": digest(teacher.model_dump(mode="json", exclude=_HOW_FAST)),
         "teacher_folder": file_digest(local) if local else None,
         "settings": digest(recipe.ask.model_dump(mode="json", exclude=_HOW_FAST)),
         "questions.parquet": file_digest(folder / "questions.parquet"),
@@ -122,6 +126,7 @@ def ask(
 def estimate(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
     """Ask a few of the questions, and say what the others will cost and take. The replies are kept."""
     recipe = _recipe(recipe)
+    _asked(recipe)
     folder = _begin(recipe, runs, recipe.questions)
     _gather_questions(recipe, folder, progress)
     local = _teacher_folder(recipe)
@@ -201,27 +206,26 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
     recipe = _recipe(recipe)
     if recipe.exam is None:
         raise UsageError(f"The recipe {recipe.name} has no exam section.", "Add exam: {questions: [...]} to it.")
-    folder = _begin(recipe, runs, recipe.exam.questions)
+    folder = _begin(recipe, runs, list(chain.from_iterable(recipe.exam.sources())))
     from stillroom.exam.run import exam as exam_stage  # statistics: half of what the whole pipeline weighs
 
     settings = recipe.exam
-    paper = _paper(recipe, folder, progress)
+    papers = _papers(recipe, folder, progress)
     _keep_recipe(recipe, folder)
-    local = _local_takers(recipe, folder)
+    local = _local_takers(recipe, folder, runs)
+    learned_from = {other.name: runs / other.run / "questions.parquet" for other in settings.others if other.run}
 
     def work() -> bool:
         with _serving(recipe, local) as served:
-            takers: dict[str, Endpoint] = {}
-            for taker in settings.compare:
-                takers[taker] = _teacher(recipe, served) if taker == TEACHER else served[taker]
-            facts = exam_stage(folder, takers, settings, progress)
+            takers = {name_of(taker): _taker(recipe, taker, served) for taker in settings.compare}
+            facts = exam_stage(folder, takers, settings, progress, learned_from=learned_from)
         return not any(taker["failed"] for taker in facts["takers"].values())
 
     inputs = {
         "settings": digest(settings.model_dump(mode="json")),
-        "teacher": digest(recipe.teacher.model_dump(mode="json")) if TEACHER in settings.compare else None,
+        "teacher": digest(recipe.teacher.model_dump(mode="json")) if recipe.teacher and TEACHER in settings.own else None,
         **{f"{taker} folder": file_digest(path) for taker, path in local.items()},
-        "exam/questions.parquet": file_digest(paper),
+        **{str(paper.relative_to(folder)): file_digest(paper) for paper in papers},
     }
     _stage(folder, "exam", inputs, ["exam.json", "exam/answers.parquet"], work, progress)
     return read_object(folder / "exam.json")
@@ -287,10 +291,13 @@ def _begin(recipe: Recipe, runs: Path, sources: Sequence[Source]) -> Path:
     if folder.is_dir():
         return folder
     local = _teacher_folder(recipe)
-    if local is None:
-        refuse_what_cannot_be_asked(_teacher(recipe, {}), recipe.ask)
-    else:
+    if local is not None:
         _refuse_no_model(local)
+    elif recipe.teacher is not None:
+        refuse_what_cannot_be_asked(_teacher(recipe, {}), recipe.ask)
+    for other in recipe.exam.others if recipe.exam else ():
+        if other.base_url:
+            refuse_what_cannot_be_called(other.endpoint())
     for source in sources:
         for _first in islice(_questions(source), 1):
             pass
@@ -354,8 +361,8 @@ def _gather(path: Path, stage: str, sources: Sequence[Source], folder: Path, pro
         _stage(folder, stage, inputs, [str(path.relative_to(folder))], work, SILENT)
     finally:
         with suppress(OSError):  # a folder that was made for questions which could not be read is empty
-            path.parent.rmdir()
-            folder.rmdir()
+            for parent in path.parents[: len(path.relative_to(folder).parts)]:
+                parent.rmdir()
 
 
 def _source_digest(path: Path) -> str | None:
@@ -374,26 +381,40 @@ def _questions(source: Source) -> Iterator[tuple[Place, Question]]:
     return read_placed(source, base_folder=Path())
 
 
-def _paper(recipe: Recipe, folder: Path, progress: Progress) -> Path:
-    """The exam's questions, fit for one: each can be judged, and none is trained on."""
-    assert recipe.exam is not None
-    path = _exam_questions(recipe, folder, progress)
-    paper = read_paper(path)
-    if recipe.train and (folder / "questions.parquet").exists():
-        refuse_overlap(paper, folder / "questions.parquet")
-    return path
+def _papers(recipe: Recipe, folder: Path, progress: Progress) -> list[Path]:
+    """Each set of the exam's questions, fit for one: each can be judged, and none is trained on."""
+    paths = _exam_questions(recipe, folder, progress)
+    for path in paths:
+        questions = read_paper(path)
+        if recipe.train and (folder / "questions.parquet").exists():
+            refuse_overlap(questions, folder / "questions.parquet")
+    return paths
 
 
-def _exam_questions(recipe: Recipe, folder: Path, progress: Progress) -> Path:
+def _exam_questions(recipe: Recipe, folder: Path, progress: Progress) -> list[Path]:
     assert recipe.exam is not None
-    path = folder / "exam" / "questions.parquet"
-    _gather(path, "exam questions", recipe.exam.questions, folder, progress)
-    return path
+    paths = []
+    for paper, sources in zip(recipe.exam.papers(), recipe.exam.sources(), strict=True):
+        paths.append(folder / paper.file)
+        _gather(paths[-1], f"exam questions {paper.name or ''}".strip(), sources, folder, progress)
+    return paths
+
+
+def _asked(recipe: Recipe) -> RecipeTeacher:
+    """The teacher. Raises UsageError where the recipe only examines."""
+    if recipe.teacher is None or not recipe.questions:
+        raise UsageError(
+            f"The recipe {recipe.name} only examines.", "Run stillroom exam with it, or give it questions and a teacher."
+        )
+    return recipe.teacher
 
 
 def _teacher_folder(recipe: Recipe) -> Path | None:
+    if recipe.teacher is None:
+        return None
     if recipe.teacher.base_url == CLASSROOM:
         return classroom_teacher()
+    return Path(recipe.teacher.serve) if recipe.teacher.serve else None
     return Path(recipe.teacher.serve) if recipe.teacher.serve else None
 
 
@@ -413,7 +434,7 @@ def _student(settings: TrainSettings) -> Path:
     return fetch_model(settings.student)
 
 
-def _local_takers(recipe: Recipe, folder: Path) -> dict[str, Path]:
+def _local_takers(recipe: Recipe, folder: Path, runs: Path) -> dict[str, Path]:
     """The takers of the exam that the run serves itself."""
     assert recipe.exam is not None
     found: dict[str, Path | None] = {TEACHER: _teacher_folder(recipe)}
@@ -421,11 +442,31 @@ def _local_takers(recipe: Recipe, folder: Path) -> dict[str, Path]:
         found["base"] = _student(recipe.train)
         found["answers_only"] = folder / "train" / "answers_only" / "student"
         found["student"] = folder / "train" / recipe.train.method / "student"
-    takers: dict[str, Path] = {taker: path for taker in recipe.exam.compare if (path := found.get(taker)) is not None}
+    takers: dict[str, Path] = {taker: path for taker in recipe.exam.own if (path := found.get(taker)) is not None}
     for taker, path in takers.items():
         if taker in ("answers_only", "student") and not path.exists():
             raise StoreError(f"{path} does not exist.", "Run stillroom train with this recipe first.")
+    for other in recipe.exam.others:
+        if other.folder is not None:
+            takers[other.name] = Path(other.folder)
+        elif other.run is not None:
+            takers[other.name] = _student_of(runs / other.run)
     return takers
+
+
+def _student_of(run_folder: Path) -> Path:
+    """Another run's student. Raises StoreError where that run has none."""
+    recipe = read_recipe(run_folder / "recipe.yaml")
+    student = run_folder / "train" / (recipe.method if recipe else "sft") / "student"
+    if not student.exists():
+        raise StoreError(f"{student} does not exist.", "exam.compare names a run that has trained a student.")
+    return student
+
+
+def _taker(recipe: Recipe, taker: OwnTaker | ExaminedModel, served: Mapping[str, Endpoint]) -> Endpoint:
+    if isinstance(taker, ExaminedModel):
+        return served[taker.name] if taker.name in served else taker.endpoint()
+    return _teacher(recipe, served) if taker == TEACHER else served[taker]
 
 
 def served_name(name: str, folder: Path) -> str:
@@ -448,7 +489,7 @@ def _serving(recipe: Recipe, models: Mapping[str, Path]) -> Iterator[dict[str, E
     with _extra("serve"):
         from stillroom.serve.spawn import serving
     names = {
-        taker: served_name(recipe.teacher.model if taker == TEACHER else taker, folder)
+        taker: served_name(recipe.teacher.model if taker == TEACHER and recipe.teacher else taker, folder)
         for taker, folder in models.items()
     }
     with serving({names[taker]: folder for taker, folder in models.items()}) as base_url:
@@ -457,6 +498,7 @@ def _serving(recipe: Recipe, models: Mapping[str, Path]) -> Iterator[dict[str, E
 
 def _teacher(recipe: Recipe, served: Mapping[str, Endpoint]) -> TeacherSettings:
     """The teacher as the stages want it: where the run serves it, at the address where it now is."""
+    assert recipe.teacher is not None
     settings = recipe.teacher.model_dump(exclude={"serve"})
     local = served.get(TEACHER)
     if local is not None:

@@ -21,7 +21,7 @@ from stillroom.ask.source_settings import SourceSettings
 from stillroom.base.canonical import digest
 from stillroom.base.errors import RecipeError, UsageError
 from stillroom.check.settings import CheckSettings
-from stillroom.exam.settings import ExamSettings
+from stillroom.exam.settings import ExamSet, ExamSettings
 from stillroom.text.plain_yaml import Document, YamlError, read_yaml, read_yaml_file, write_yaml
 from stillroom.text.problems import describe
 from stillroom.train.settings import TrainSettings
@@ -65,10 +65,29 @@ class RecipeTeacher(TeacherSettings):
         return self
 
 
-class RecipeExam(ExamSettings):
-    """The examination, with the held-out questions that it asks."""
+class RecipeExamSet(ExamSet):
+    """A set with its questions."""
 
     questions: tuple[Source, ...] = Field(min_length=1)
+
+
+class RecipeExam(ExamSettings):
+    """The examination, with the held-out questions that it asks: without names, or in sets that have some."""
+
+    questions: tuple[Source, ...] = ()
+    sets: tuple[RecipeExamSet, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_questions_once(self) -> Self:
+        if not (self.questions or self.sets):
+            raise ValueError("questions should have at least one entry, or sets should")
+        if self.questions and self.sets:
+            raise ValueError("give either questions or sets; questions may be a set of their own")
+        return self
+
+    def sources(self) -> list[tuple[Source, ...]]:
+        """Those of each of `papers()`."""
+        return [each.questions for each in self.sets] or [self.questions]
 
 
 class Recipe(BaseModel):
@@ -78,8 +97,10 @@ class Recipe(BaseModel):
 
     name: str
     """The folder of the run: runs/NAME."""
-    teacher: RecipeTeacher
-    questions: tuple[Source, ...] = Field(min_length=1)
+    teacher: RecipeTeacher | None = None
+    """None: nobody is asked; the recipe only examines."""
+    questions: tuple[Source, ...] = ()
+    """None of them: nothing is asked but the examination's."""
     ask: AskSettings = AskSettings()
     check: CheckSettings = CheckSettings()
     train: TrainSettings | None = None
@@ -95,14 +116,24 @@ class Recipe(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _asks_or_only_examines(self) -> Self:
+        only_examines = self.exam is not None and self.train is None and not self.questions
+        if not only_examines and (self.teacher is None or not self.questions):
+            absent = "teacher is missing" if self.teacher is None else "questions should have at least one entry"
+            raise ValueError(f"{absent}; only a recipe with an exam section, and without train, does without")
+        return self
+
+    @model_validator(mode="after")
     def _takers_come_from_somewhere(self) -> Self:
-        if self.exam and not self.train:
-            untrained = [taker for taker in self.exam.compare if taker != "teacher"]
-            if untrained:
-                raise ValueError(
-                    f"exam.compare has {', '.join(untrained)}, but there is no train section; "
-                    "add one, or write compare: [teacher]"
-                )
+        own = self.exam.own if self.exam else ()
+        untrained = [taker for taker in own if taker != "teacher"]
+        if untrained and not self.train:
+            raise ValueError(
+                f"exam.compare has {', '.join(untrained)}, but there is no train section; "
+                "add one, or write compare: [teacher]"
+            )
+        if "teacher" in own and self.teacher is None:
+            raise ValueError("exam.compare has teacher, but there is no teacher section")
         return self
 
     @property
@@ -197,9 +228,11 @@ def _step(place: Any, key: str, override: str) -> str | int:
 def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
     """Make the recipe's paths absolute, so that the resolved recipe means the same wherever it lies."""
     exam, teacher, train, ask = (data.get(section) for section in ("exam", "teacher", "train", "ask"))
-    for sources in (data.get("questions"), exam.get("questions") if isinstance(exam, dict) else None):
-        for source in sources if isinstance(sources, list) else ():
+    for asked in (data, exam, *_listed(exam, "sets")):
+        for source in _listed(asked, "questions"):
             _resolve(source, "path", folder)
+    for taker in _listed(exam, "compare"):
+        _resolve(taker, "folder", folder)
     _resolve(teacher, "serve", folder)
     for part in ("system", "examples"):  # text in the recipe, or a file
         _resolve(ask.get(part) if isinstance(ask, dict) else None, "path", folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 from stillroom.ask.prompt import prompt_messages
 from stillroom.ask.settings import AskSettings, TeacherSettings
 from stillroom.client.price import pricing
+from stillroom.client.settings import Endpoint
 from stillroom.client.transport import Transport
 
 
@@ -14,7 +15,12 @@ def refuse_what_cannot_be_asked(teacher: TeacherSettings, settings: AskSettings)
     """Raises RecipeError for a price that nobody knows, a key that is not set or an address that is none, and DataError
     for a file of the teacher's prompt that cannot be read.
     """
-    pricing(teacher)
-    for address in teacher.addresses:
-        Transport(teacher, address)
+    refuse_what_cannot_be_called(teacher)
     prompt_messages(settings, Path())
+
+
+def refuse_what_cannot_be_called(endpoint: Endpoint) -> None:
+    """Raises RecipeError for a price that nobody knows, a key that is not set or an address that is none."""
+    pricing(endpoint)
+    for address in endpoint.addresses:
+        Transport(endpoint, address)
