@@ -1,18 +1,18 @@
-"""From replies to marks: one row of answers.parquet for each reply, and one taker's figures."""
+"""From replies to marks: one row of answers.parquet for each reply, and what the figures need of it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
-from decimal import Decimal
+from dataclasses import dataclass
 from itertools import islice
-from statistics import mean, median
 from typing import Any, TypeVar
 
-from stillroom.base.records import Question, Reply
+import numpy as np
+from numpy.typing import NDArray
+
+from stillroom.base.records import Question, Reply, Status, Verdict
 from stillroom.client.reply import ParsedReply, read_reply
-from stillroom.exam.statistics import share
+from stillroom.exam.settings import Paper
 from stillroom.verify import Judgement, verify_many
 
 REPLIES_AT_ONCE = 64
@@ -21,101 +21,111 @@ REPLIES_AT_ONCE = 64
 _T = TypeVar("_T")
 
 
-class Marks:
-    """One taker's marks, in the order of the questions."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the figures need of one reply."""
 
-    def __init__(self, taker: str, model: str) -> None:
+    verdict: Verdict
+    status: Status
+    family: str | None
+    cut_verdict: Verdict | None
+    """Of a reply that was cut: what its text would have been judged, had nobody asked whether it is whole."""
+    completion_tokens: int | None
+    cost_usd: str | None
+    latency_us: int
+
+
+class Marks:
+    """One taker's marks in one set of questions: those of each question's samples one after the other."""
+
+    def __init__(self, taker: str, model: str, paper: Paper) -> None:
         self.taker = taker
         self.model = model
-        self.right: list[bool] = []
-        self._families: list[str | None] = []
-        self._verdicts: Counter[str] = Counter()
-        self._statuses: Counter[str] = Counter()
-        self._completion_tokens: list[int] = []
-        self._costs_usd: list[str | None] = []
+        self.paper = paper
+        self.marks: list[Mark] = []
+        self.newest_us = 0
+        """When the newest of the replies was asked for, in microseconds."""
 
-    def add(self, row: dict[str, Any], reply: Reply) -> None:
-        self.right.append(row["verdict"] == "right")
-        self._families.append(row["family"])
-        self._verdicts[row["verdict"]] += 1
-        self._statuses[reply.status] += 1
-        if reply.status == "failed":
-            return  # what a failed call used and cost is not known, and is no property of the taker
-        if reply.completion_tokens is not None:
-            self._completion_tokens.append(reply.completion_tokens)
-        self._costs_usd.append(reply.cost_usd)
+    @property
+    def samples(self) -> int:
+        return self.paper.samples
 
-    def figures(self) -> dict[str, Any]:
-        """What exam.json says of this taker. Shares lie in [0, 1]; tokens and costs that are not known are None."""
-        n = len(self.right)
-        return {
-            **asdict(share(sum(self.right), n)),
-            "right": self._verdicts["right"],
-            "wrong": self._verdicts["wrong"],
-            "unsure": self._verdicts["unsure"],
-            "truncated_share": self._statuses["truncated"] / n,
-            "failed": self._statuses["failed"],
-            "completion_tokens_mean": mean(self._completion_tokens) if self._completion_tokens else None,
-            "completion_tokens_median": median(self._completion_tokens) if self._completion_tokens else None,
-            "cost_usd_per_1000": self._cost_usd_per_1000(),
-            "model": self.model,
-            "families": {family: asdict(share(*counts)) for family, counts in self._by_family()},
-        }
+    def right(self) -> NDArray[np.int64]:
+        """Right replies to each question."""
+        return self._by_question([mark.verdict == "right" for mark in self.marks])
 
-    def _by_family(self) -> list[tuple[str, tuple[int, int]]]:
-        right = Counter(family for family, is_right in zip(self._families, self.right, strict=True) if is_right)
-        return sorted((family, (right[family], n)) for family, n in Counter(self._families).items() if family)
+    def failed(self) -> NDArray[np.int64]:
+        """Calls for each question that brought no reply."""
+        return self._by_question([mark.status == "failed" for mark in self.marks])
 
-    def _cost_usd_per_1000(self) -> str | None:
-        known = [Decimal(cost) for cost in self._costs_usd if cost is not None]
-        if not known or len(known) < len(self._costs_usd):
-            return None  # it costs nothing, or part of it is not known: no sum of the rest stands for the whole
-        per_1000 = 1000 * sum(known, Decimal(0)) / len(known)
-        return format(per_1000.quantize(Decimal("0.000001")).normalize(), "f")
+    def families(self) -> list[str | None]:
+        """Of each question."""
+        return [mark.family for mark in self.marks[:: self.samples]]
+
+    def _by_question(self, of_replies: list[bool]) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = np.array(of_replies, dtype=np.int64).reshape(-1, self.samples).sum(axis=1)
+        return counts
 
 
 def mark(marks: Marks, answered: Iterable[tuple[Question, Reply]]) -> Iterator[dict[str, Any]]:
-    """Rows of answers.parquet, each also added to `marks`."""
+    """Rows of answers.parquet, each also added to `marks`. `answered`: each question with its samples in turn."""
     for batch in _batches(answered, REPLIES_AT_ONCE):
         parsed = [read_reply(reply) for _, reply in batch]
-        for (question, reply), text, judgement in zip(batch, parsed, _judged(batch, parsed), strict=True):
-            row = _row(marks.taker, question, reply, text, judgement)
-            marks.add(row, reply)
-            yield row
+        for (question, reply), text, judged in zip(batch, parsed, _judged(batch, parsed), strict=True):
+            is_cut = reply.status == "truncated"
+            marks.newest_us = max(marks.newest_us, reply.asked_at)
+            marks.marks.append(
+                Mark(
+                    verdict="wrong" if is_cut else judged.verdict,
+                    status=reply.status,
+                    family=question.family,
+                    cut_verdict=judged.verdict if is_cut else None,
+                    completion_tokens=reply.completion_tokens,
+                    cost_usd=reply.cost_usd,
+                    latency_us=reply.latency_us,
+                )
+            )
+            yield _row(marks, question, reply, text, judged)
 
 
 def _judged(batch: Sequence[tuple[Question, Reply]], parsed: Sequence[ParsedReply]) -> list[Judgement]:
-    """A verdict for each reply. One that was cut, refused or is empty is wrong, whatever its first half says."""
-    whole = [
-        (question, text.answer) for (question, reply), text in zip(batch, parsed, strict=True) if reply.status == "ok"
+    """What the verifier says of each reply that holds text, and of the others what they are."""
+    with_text = [
+        (question, text.answer)
+        for (question, reply), text in zip(batch, parsed, strict=True)
+        if reply.status in ("ok", "truncated")
     ]
-    verified = iter(verify_many(whole))
-    return [next(verified) if reply.status == "ok" else _unfinished(reply) for _, reply in batch]
+    verified = iter(verify_many(with_text))
+    return [next(verified) if reply.status in ("ok", "truncated") else _without_text(reply) for _, reply in batch]
 
 
-def _unfinished(reply: Reply) -> Judgement:
+def _without_text(reply: Reply) -> Judgement:
     if reply.status == "failed":
         return Judgement("unsure", f"the call failed: {reply.error_kind or 'no more is known'}")
-    if reply.status == "truncated":
-        return Judgement("wrong", f"cut by the limit of {reply.max_tokens} tokens")
     return Judgement("wrong", "the model refused" if reply.status == "refused" else "there is no answer")
 
 
-def _row(taker: str, question: Question, reply: Reply, text: ParsedReply, judgement: Judgement) -> dict[str, Any]:
+def _row(marks: Marks, question: Question, reply: Reply, text: ParsedReply, judged: Judgement) -> dict[str, Any]:
     entry = question.meta.get("entry")
+    is_cut = reply.status == "truncated"
     return {
-        "taker": taker,
+        "taker": marks.taker,
+        "set": marks.paper.name,
         "question_id": question.id,
+        "sample": reply.sample,
         "family": question.family,
         "question": next((each.content for each in reversed(question.messages) if each.role == "user"), None),
         "expected": entry.get("answer") if question.answer is None and isinstance(entry, dict) else question.answer,
         "reasoning": text.reasoning,
         "answer": text.answer,
-        "verdict": judgement.verdict,
-        "reason": judgement.reason,
-        "extracted": judgement.extracted,
+        "verdict": "wrong" if is_cut else judged.verdict,
+        "reason": f"cut by the limit of {reply.max_tokens} tokens" if is_cut else judged.reason,
+        "extracted": judged.extracted,
+        "cut_verdict": judged.verdict if is_cut else None,
         "status": reply.status,
         "completion_tokens": reply.completion_tokens,
+        "latency_us": reply.latency_us,
+        "cost_usd": reply.cost_usd,
     }
 
 

@@ -1,6 +1,6 @@
-"""How sure an examination is: intervals for shares, and paired comparisons of two takers.
+"""Where each question is asked once: intervals for shares, and paired comparisons of two takers.
 
-All intervals are at 95 %. Every taker answers each question once, so the unit of resampling is the question.
+All intervals are at 95 %. Several samples of a question are the business of `resampling`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Comparison:
     """Two-sided, exact: how often a difference this large comes about if neither is better."""
 
 
-def share(right: int, n: int) -> Share:
-    """Wilson's score interval (Wilson 1927, JASA 22: 209-212). `n` is at least 1."""
+def share(right: float, n: int) -> Share:
+    """Wilson's score interval (Wilson 1927, JASA 22: 209-212). `n` is at least 1; `right` may be a mean of counts."""
     low, high = proportion_confint(right, n, alpha=ALPHA, method="wilson")
     # Rounding can leave the bound a hair on the wrong side of the estimate when none or all are right.
     return Share(right / n, min(max(float(low), 0.0), right / n), max(min(float(high), 1.0), right / n), n)
@@ -72,12 +72,13 @@ def paired_interval(both_right: int, only_a: int, only_b: int, both_wrong: int) 
     a, b = share(both_right + only_a, n), share(both_right + only_b, n)
     difference = (only_a - only_b) / n
     correlation = _correlation(both_right, only_a, only_b, both_wrong)
-    low = difference - _distance(a.accuracy - a.low, b.high - b.accuracy, correlation)
-    high = difference + _distance(a.high - a.accuracy, b.accuracy - b.low, correlation)
+    low = difference - distance(a.accuracy - a.low, b.high - b.accuracy, correlation)
+    high = difference + distance(a.high - a.accuracy, b.accuracy - b.low, correlation)
     return max(low, -1.0), min(high, 1.0)
 
 
-def _distance(of_a: float, of_b: float, correlation: float) -> float:
+def distance(of_a: float, of_b: float, correlation: float) -> float:
+    """How far the end of a difference's interval lies from the difference, from how far those of the two lie."""
     return sqrt(max(0.0, of_a**2 - 2 * correlation * of_a * of_b + of_b**2))
 
 
