@@ -1,15 +1,15 @@
 """How well planted questions of an examination are found: recall and precision by kind, beside plain n-gram rules.
 
-    python benchmarks/contamination.py --gsm8k FOLDER [--half judge]
+    python -m benchmarks.contamination --gsm8k FOLDER [--half judge] [--show]
 
 FOLDER holds gsm8k_test.jsonl (the examination, with the short questions of benchmarks/data/contamination) and
 gsm8k_train_part.jsonl (the clean questions that the planted ones stand among). What is planted, and which half is for
 what: benchmarks/data/contamination/README.md.
 
-A planted question counts as found where the examined question that it was made from is listed for it, by any rule that is
-not `in_doubt`. Precision is the share of planted questions among all that are listed; for one kind, among those of that
-kind and the clean ones that are listed. A plain n-gram rule lists a question that has n words in a row in common with any
-examined question (letters and digits only, lower case).
+A planted question counts as found where the examined question that it was made from is listed for it, by whatever rule.
+Precision is the share of planted questions among all that are listed; for one kind, among those of that kind and the
+clean ones that are listed. A plain n-gram rule lists a question that has n words in a row in common with an examined
+question (letters and digits only, lower case).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.contamination_variants import FOLDER, half, questions, read
 from scipy.stats import binomtest
 
-from benchmarks.contamination_variants import FOLDER, half, questions, read
 from stillroom.base.records import Message, Question
 from stillroom.check.overlap.find import find_overlap
 from stillroom.check.overlap.settings import OverlapSettings
@@ -65,8 +65,10 @@ def main() -> None:
     rules = {"stillroom": ours}
     for n in (8, 13):
         rules[f"{n}-gram"] = by_ngrams([*planted, *real], examined, n)
-    print(f"Half {arguments.half}: {sum(bool(each.of) for each in planted)} planted, "
-          f"{sum(not each.of for each in planted)} clean questions\n")
+    print(
+        f"Half {arguments.half}: {sum(bool(each.of) for each in planted)} planted, "
+        f"{sum(not each.of for each in planted)} clean questions\n"
+    )
     print_kinds(planted, rules)
     print_rules(planted, ours)
     print_real(real, rules)
@@ -106,7 +108,10 @@ def by_stillroom(planted: Sequence[Planted], examined: Sequence[Path]) -> Listed
         asked, table = Path(name) / "questions.parquet", Path(name) / "overlap.parquet"
         write_questions(
             asked,
-            [Question(id=each.id, messages=(Message(role="user", content=each.text),), source="made") for each in planted],
+            [
+                Question(id=each.id, messages=(Message(role="user", content=each.text),), source="made")
+                for each in planted
+            ],
         )
         find_overlap(asked, examined, settings, table)
         for row in read_rows(table):
@@ -139,10 +144,18 @@ def print_kinds(planted: Sequence[Planted], rules: dict[str, Listed]) -> None:
     wrong = {name: sum(bool(listed.by_question.get(each.id)) for each in clean) for name, listed in rules.items()}
     print("| kind | planted | " + " | ".join(f"{name}: recall | precision" for name in rules) + " |")
     print("|---" * (2 + 2 * len(rules)) + "|")
-    groups = [(f"{kind}, {length}", [each for each in planted if each.of and (each.kind, each.length) == (kind, length)])
-              for kind in KINDS for length in ("long", "short")]
+    groups = [
+        (f"{kind}, {length}", [each for each in planted if each.of and (each.kind, each.length) == (kind, length)])
+        for kind in KINDS
+        for length in ("long", "short")
+    ]
     for strength in ("light", "medium", "heavy"):
-        groups.append((f"reworded, long, {strength}", [each for each in planted if each.kind == "reworded" and each.how == strength]))
+        groups.append(
+            (
+                f"reworded, long, {strength}",
+                [each for each in planted if each.kind == "reworded" and each.how == strength],
+            )
+        )
     groups.append(("all long", [each for each in planted if each.of and each.length == "long"]))
     groups.append(("all", [each for each in planted if each.of]))
     for title, group in groups:
@@ -153,10 +166,17 @@ def print_kinds(planted: Sequence[Planted], rules: dict[str, Listed]) -> None:
                 precision = found / (found + wrong[name]) if found else float("nan")
                 cells.append(f"{share(found, len(group))} | {precision:.3f}")
             print(f"| {title} | {len(group)} | " + " | ".join(cells) + " |")
-    print(f"\nClean questions listed wrongly, of {len(clean)}: " + ", ".join(f"{name} {count}" for name, count in wrong.items()))
+    print(
+        f"\nClean questions listed wrongly, of {len(clean)}: "
+        + ", ".join(f"{name} {count}" for name, count in wrong.items())
+    )
     short = [each for each in clean if each.length == "short"]
-    print(f"of these among the {len(short)} short ones that are merely alike: "
-          + ", ".join(f"{name} {sum(bool(listed.by_question.get(each.id)) for each in short)}" for name, listed in rules.items()))
+    print(
+        f"of these among the {len(short)} short ones that are merely alike: "
+        + ", ".join(
+            f"{name} {sum(bool(listed.by_question.get(each.id)) for each in short)}" for name, listed in rules.items()
+        )
+    )
 
 
 def share(found: int, of: int) -> str:
@@ -186,9 +206,13 @@ def show(planted: Sequence[Planted], listed: Listed) -> None:
     for each in planted:
         found = listed.by_question.get(each.id, {})
         if each.of and each.of not in found:
-            print(json.dumps({"missed": each.id, "how": each.how, "text": each.text, "listed": found}, ensure_ascii=False))
+            print(
+                json.dumps({"missed": each.id, "how": each.how, "text": each.text, "listed": found}, ensure_ascii=False)
+            )
         elif not each.of and found:
-            print(json.dumps({"wrong": each.id, "how": each.how, "text": each.text, "listed": found}, ensure_ascii=False))
+            print(
+                json.dumps({"wrong": each.id, "how": each.how, "text": each.text, "listed": found}, ensure_ascii=False)
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The planted questions of benchmarks/contamination.py: makes benchmarks/data/contamination/variants.jsonl.
 
-    python benchmarks/contamination_variants.py --gsm8k FOLDER
+    python -m benchmarks.contamination_variants --gsm8k FOLDER
 
 FOLDER holds gsm8k_test.jsonl and gsm8k_train_part.jsonl. What no program should make (rewordings, short questions that
 are merely alike) was written by hand and is only put together here; all else follows from SEED. The file in the
@@ -26,14 +26,16 @@ NUMBER = re.compile(r"\d+/\d+|\d[\d,]*(?:\.\d+)?")
 FRACTIONS = ("1/2", "1/3", "2/3", "1/4", "3/4", "2/5", "3/5", "4/5", "1/6", "5/8")
 NUMBER_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 NAMES = (
-    "Agnes", "Bruno", "Carmen", "Dmitri", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Katya", "Luca", "Marisol",
-    "Nadia", "Oscar", "Priya", "Quentin", "Rahel", "Stefan", "Thea", "Ulrich", "Vera", "Wanda", "Xenia", "Yusuf", "Zora",
+    "Agnes", "Bruno", "Carmen", "Dmitri", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Katya", "Luca",
+    "Marisol", "Nadia", "Oscar", "Priya", "Quentin", "Rahel", "Stefan", "Thea", "Ulrich", "Vera", "Wanda",
+    "Xenia", "Yusuf", "Zora",
 )  # fmt: skip
-NO_NAMES = set(
-    "I Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August"
-    " September October November December Mr Mrs Ms Dr TV DVD AM PM English French Spanish Math American Christmas"
-    " Halloween Easter How What If After".split()
-)
+_NO_NAMES = """
+I Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August September
+October November December Mr Mrs Ms Dr TV DVD AM PM English French Spanish Math American Christmas Halloween Easter How
+What If After
+"""
+NO_NAMES = set(_NO_NAMES.split())
 
 WRAPPED = (
     "Question: {}\nAnswer:",

@@ -39,7 +39,7 @@ class Flat:
         return Flat(self.values[keep], before[self.starts].astype(np.int64))
 
 
-def flat(texts: Sequence[Codes]) -> Flat:
+def flat(texts: Sequence[Codes | NDArray[np.uint32]]) -> Flat:
     starts = np.concatenate(([0], np.cumsum([len(text) for text in texts], dtype=np.int64)))
     values = np.concatenate(texts) if texts else np.empty(0, np.uint64)
     return Flat(values.astype(np.uint64, copy=False), starts.astype(np.int64))

@@ -1,8 +1,8 @@
 """MinHash: texts whose sets of hashes overlap much get signatures that agree in many places.
 
-Broder, "On the resemblance and containment of documents" (1997). The signatures are rensa's; that two texts with the
-Jaccard similarity J meet in at least one of `BANDS` bands of `ROWS` values each has the probability 1 - (1 - J^ROWS)^BANDS:
-0.995 for 0.7, and 0.002 for 0.1.
+Broder, "On the resemblance and containment of documents" (1997). The signatures are rensa's. Two texts with the Jaccard
+similarity J meet in at least one of `BANDS` bands of `ROWS` values each with the probability 1 - (1 - J^ROWS)^BANDS:
+0.996 for 0.7, and 0.002 for 0.1.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import chain
 
 import numpy as np
-from rensa import RMinHash
+from rensa import RMinHash  # type: ignore[import-untyped]
 
 from stillroom.text.flat import Codes, Flat, mixed
 

@@ -36,6 +36,6 @@ def skeleton(tokens: Sequence[str]) -> list[str]:
 
 
 def numbers(tokens: Sequence[str]) -> list[str]:
-    """The numbers among the tokens, sorted. The number 1 is left out: whether it is written out is a matter of style."""
+    """The numbers among the tokens, sorted, without the number 1: whether that is written is a matter of style."""
     found = [value for value in map(number, tokens) if value is not None and value != "1"]
     return sorted(found)

@@ -1,4 +1,4 @@
-"""Which of the examinations' questions a question is compared with: those that it shares words or runs of words with."""
+"""Which examined questions a question is compared with: those that it shares words or runs of words with."""
 
 from __future__ import annotations
 

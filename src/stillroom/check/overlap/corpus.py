@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ class _Writer:
         self._file.close()
         order = sorted(range(len(self.ids)), key=self.ids.__getitem__)
         ids = [self.ids[row] for row in order]
-        for before, after in zip(ids, ids[1:], strict=False):
+        for before, after in pairwise(ids):
             if before == after:
                 raise DataError(f"The id {before!r} stands twice among the questions.", "Give each question its own.")
         at = np.array(order, np.int64)

@@ -55,8 +55,8 @@ def near(
 ) -> Iterator[Pair]:
     """Each question of `stays` that is nearly the same as an earlier one which is kept: `overruled`, or not paired.
 
-    Nearly the same: the share of runs of `SHINGLE` words that both have, and the share of words weighed by how rare they
-    are, are `at_least` so much of what either has; and the numbers are the same. The score is the smaller of the shares.
+    Nearly the same: of the runs of `SHINGLE` words that either has, and of its words weighed by how rare they are, a
+    share of `at_least` is in both; and the numbers are the same. The score is the smaller of the shares.
     """
     rows = np.flatnonzero(stays)
     pairs = _alike(corpus, rows, progress)
@@ -85,7 +85,8 @@ def _alike(corpus: Corpus, rows: Positions, progress: Progress) -> Positions:
     pairs = np.stack([rows[earlier], rows[later]], axis=1)
     # Tasks of one family are compared by their parameters, and by nothing else.
     families = corpus.families[pairs]
-    return pairs[(families[:, 0] != families[:, 1]) | (families[:, 0] == 0)]
+    comparable: Positions = pairs[(families[:, 0] != families[:, 1]) | (families[:, 0] == 0)]
+    return comparable
 
 
 def _meeting(keys: Codes) -> Codes:
@@ -130,7 +131,8 @@ def _shared(left: Flat, right: Flat, weighed_by: Corpus | None = None) -> NDArra
     weight = np.ones(len(values)) if weighed_by is None else weights(values, weighed_by.counts)
     total = np.bincount(owners, weight, len(left))
     both = np.bincount(owners[order[in_both]], weight[order[in_both]], len(left))
-    return both / np.maximum(total - both, 1e-9)
+    shares: NDArray[np.float64] = both / np.maximum(total - both, 1e-9)
+    return shares
 
 
 def plain_words(texts: Flat) -> Flat:

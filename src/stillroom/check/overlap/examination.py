@@ -19,7 +19,7 @@ class Examination:
     """All examined questions; those that say the same are one."""
 
     def __init__(self, texts: Iterable[tuple[str, Text]], questions: Counts) -> None:
-        """`texts` with their source. `questions`: the words of the questions that are going to be compared with them."""
+        """`texts` with their source. `questions`: the words of the questions that are to be compared with them."""
         self.texts: list[tuple[str, Text]] = []
         codebook, codes = Codebook(), []
         seen: set[tuple[bytes, int]] = set()

@@ -8,25 +8,39 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from stillroom.check.overlap.side import Side, holds, longest_run, shared_numbers, shared_weight
+from stillroom.check.overlap.side import (
+    Side,
+    holds,
+    likeness,
+    longest_run,
+    shared_formulas,
+    shared_numbers,
+    shared_skeleton,
+    shared_weight,
+)
 
 Found = Literal["copy", "near_copy", "numbers_swapped", "quoted_part", "in_doubt"]
 
-ALIKE = 0.33
-"""From this share of common words on, with mostly the same numbers, a question is the other one reworded."""
+ALIKE = 0.45
+"""From this likeness on, with mostly the same numbers, a question is the other one reworded."""
 ALIKE_WITHOUT_NUMBERS = 0.5
-"""The same for questions without numbers, which say less about whether they are the same."""
-SHORT_ALIKE = 0.7
-"""The same for short questions, numbers and symbols counted as words."""
-IN_DOUBT = 0.25
-"""From here on a second opinion may find a rewording."""
+"""The same where the examined question has no numbers: words alone are a weaker sign."""
 MOSTLY_SAME_NUMBERS = 0.5
-SWAPPED = 0.55
-"""From this share of common words on, with mostly other numbers, a question is the other one with its numbers swapped."""
-SAME_SKELETON = 0.8
-"""Share of the examined question's runs of three words, numbers as holes, from which on it is the same sentences."""
+SAME_FORMULAS = 0.5
+"""Share of the examined question's formulas that a rewording of it holds: the words around a formula say little."""
+SHORT_ALIKE = 0.72
+"""Share of common words, numbers and symbols from which on a short question is the other one reworded."""
+SHORT_ALIKE_WITH_NUMBERS = 0.5
+"""The same where both have numbers, and the same ones, which say as much as `SHORT_LIKENESS`."""
+SHORT_LIKENESS = 0.75
+SAME_SKELETON = 0.38
+"""Share of common runs of three words, numbers as holes, from which on it is the same text with other numbers."""
+WHOLE_SKELETON = 0.7
+"""The same as a share of the examined question's runs alone, since it may stand among other text."""
 QUOTED = 28.0
 """Nats that the words of a run weigh together which is too long to be there by chance."""
+IN_DOUBT = 0.3
+"""From this likeness on a second opinion may find a rewording."""
 _ROOM_AROUND_SHORT = 25
 """Tokens beside a short question that it may stand among: in a longer text, a few words may well be there by chance."""
 _FEWEST_TOKENS = 3
@@ -36,8 +50,8 @@ _FEWEST_TOKENS = 3
 class Verdict(NamedTuple):
     rule: Found
     score: float
-    """Between 0 and 1: for `copy` 1, for `quoted_part` the copied share of the examined question's words, for the
-    others the share of common words by weight."""
+    """Between 0 and 1: for `copy` 1, for `quoted_part` the copied share of the examined question's words, for
+    `numbers_swapped` the share of common runs of words, for the others the likeness."""
 
 
 def compare(question: Side, examined: Side) -> Verdict | None:
@@ -46,35 +60,41 @@ def compare(question: Side, examined: Side) -> Verdict | None:
         return _compare_short(question, examined)
     if holds(question.words, examined.words):
         return Verdict("copy", 1.0)
-    alike = shared_weight(question.content, examined.content)
-    agreement = shared_numbers(question.numbers, examined.numbers)
-    skeleton = len(question.skeleton_runs & examined.skeleton_runs) / len(examined.skeleton_runs)
-    if skeleton >= SAME_SKELETON:
-        return Verdict("near_copy" if agreement == 1 else "numbers_swapped", alike)
-    has_numbers = bool(question.numbers and examined.numbers)
-    if agreement >= MOSTLY_SAME_NUMBERS:
-        if alike >= (ALIKE if has_numbers else ALIKE_WITHOUT_NUMBERS):
-            return Verdict("near_copy", alike)
-    elif alike >= SWAPPED:
-        return Verdict("numbers_swapped", alike)
+    # Without numbers in the examined question, those beside its rewording mean nothing.
+    has_numbers = bool(examined.numbers)
+    agreement = shared_numbers(question, examined) if has_numbers else 1.0
+    alike = likeness(question, examined) if has_numbers else shared_weight(question.content, examined.content)
+    common, of_examined = shared_skeleton(question, examined)
+    # A number that is only left out, or written as a word, makes no other question.
+    swapped = bool(question.numbers - examined.numbers) and bool(examined.numbers - question.numbers)
+    if of_examined >= WHOLE_SKELETON:
+        return Verdict("numbers_swapped", of_examined) if swapped else Verdict("near_copy", alike)
+    same_statement = agreement >= MOSTLY_SAME_NUMBERS and shared_formulas(question, examined) >= SAME_FORMULAS
+    if same_statement and alike >= (ALIKE if has_numbers else ALIKE_WITHOUT_NUMBERS):
+        return Verdict("near_copy", alike)
     weight, words = longest_run(question, examined)
     if weight >= QUOTED:
         return Verdict("quoted_part", words / len(examined.words))
-    if agreement >= MOSTLY_SAME_NUMBERS and alike >= IN_DOUBT:
-        return Verdict("in_doubt", alike)
-    return None
+    if swapped and common >= SAME_SKELETON:
+        return Verdict("numbers_swapped", common)
+    return Verdict("in_doubt", alike) if same_statement and alike >= IN_DOUBT else None
 
 
 def _compare_short(question: Side, examined: Side) -> Verdict | None:
-    spare = len(question.tokens) - len(examined.tokens)
-    if spare == 0 if len(examined.tokens) < _FEWEST_TOKENS else spare <= _ROOM_AROUND_SHORT:
-        if holds(question.tokens, examined.tokens):
-            return Verdict("copy", 1.0)
+    if _stands_in(question, examined):
+        return Verdict("copy", 1.0)
     alike = shared_weight(question.telling, examined.telling)
     if question.numbers == examined.numbers:
-        if alike >= SHORT_ALIKE:
+        telling_numbers = bool(question.numbers) and likeness(question, examined) >= SHORT_LIKENESS
+        if alike >= (SHORT_ALIKE_WITH_NUMBERS if telling_numbers else SHORT_ALIKE):
             return Verdict("near_copy", alike)
         return Verdict("in_doubt", alike) if alike >= IN_DOUBT else None
     if question.skeleton == examined.skeleton:
-        return Verdict("numbers_swapped", alike)
+        return Verdict("numbers_swapped", 1.0)
     return None
+
+
+def _stands_in(question: Side, examined: Side) -> bool:
+    spare = len(question.tokens) - len(examined.tokens)
+    fits = spare == 0 if len(examined.tokens) < _FEWEST_TOKENS else spare <= _ROOM_AROUND_SHORT
+    return fits and holds(question.tokens, examined.tokens)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from stillroom.check.overlap.weights import Weigh
-from stillroom.text.codes import FUNCTION, NUMBER, ONE, SORT, SYMBOL
+from stillroom.text.codes import FUNCTION, NUMBER, ONE, SORT, SYMBOL, Codebook
 from stillroom.text.flat import Codes
 
 SHORT = 8
 """A question of fewer words is short: it has no runs of words by which a copy of it could be told."""
+NUMBERS_COUNT = 3
+"""Times that a number counts: somebody who rewords a question keeps its numbers, so that the answer stays right."""
+FEWEST_FORMULA_RUNS = 4
 _HOLE = 0
-_SKELETON_RUN = 3
+_FORMULA_SIGNS = frozenset(Codebook().codes(list("\\^_{}=+*<>|&~")).tolist())
 
 
 class Side:
@@ -33,6 +36,7 @@ class Side:
         """The same with numbers and symbols."""
         self.numbers: Counter[int] = Counter()
         """All but the number 1, which is often left out or written out."""
+        self.number_weights: dict[int, float] = {}
         for token, kind, value in pairs:
             if kind == 0:
                 self.content[token] = value
@@ -40,16 +44,23 @@ class Side:
                 self.telling[token] = value
             if kind == NUMBER and token != ONE:
                 self.numbers[token] += 1
+                self.number_weights[token] = value
         self.skeleton = [
             _HOLE if kind == NUMBER else token for token, kind in zip(self.tokens, sort.tolist(), strict=True)
         ]
         """The tokens with a hole in place of each number."""
-        runs = [_HOLE if token & SORT == NUMBER else token for token in self.words]
-        self.skeleton_runs = {tuple(runs[at : at + _SKELETON_RUN]) for at in range(len(runs) - _SKELETON_RUN + 1)}
+        self.formula_runs = {run for run in _runs(self.tokens) if not _FORMULA_SIGNS.isdisjoint(run)}
+        """Runs of three tokens with a sign in them that formulas are written with."""
+        words = [_HOLE if token & SORT == NUMBER else token for token in self.words]
+        self.skeleton_runs = set(_runs(words))
 
     @property
     def is_short(self) -> bool:
         return len(self.words) < SHORT
+
+
+def _runs(tokens: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    return zip(tokens, tokens[1:], tokens[2:], strict=False)
 
 
 def holds(long: Sequence[int], part: Sequence[int]) -> bool:
@@ -63,15 +74,44 @@ def holds(long: Sequence[int], part: Sequence[int]) -> bool:
 
 def shared_weight(left: dict[int, float], right: dict[int, float]) -> float:
     """How much of what either holds both hold, by weight; 0 where neither holds anything."""
-    both = sum(left[token] for token in left.keys() & right.keys())
-    either = sum(left.values()) + sum(right.values()) - both
+    both, either = _both_and_either(left, right)
     return both / either if either else 0.0
 
 
-def shared_numbers(left: Counter[int], right: Counter[int]) -> float:
+def likeness(left: Side, right: Side) -> float:
+    """How much both hold of the words and numbers of either, by weight; a number counts `NUMBERS_COUNT` times.
+
+    Between 0 and 1. How often something stands in a text makes no difference.
+    """
+    both, either = _both_and_either(left.content, right.content)
+    both_numbers, either_number = _both_and_either(left.number_weights, right.number_weights)
+    both, either = both + NUMBERS_COUNT * both_numbers, either + NUMBERS_COUNT * either_number
+    return both / either if either else 0.0
+
+
+def _both_and_either(left: dict[int, float], right: dict[int, float]) -> tuple[float, float]:
+    both = sum(left[token] for token in left.keys() & right.keys())
+    return both, sum(left.values()) + sum(right.values()) - both
+
+
+def shared_numbers(left: Side, right: Side) -> float:
     """How many of the numbers of either are in both; 1 where neither has any."""
-    either = (left | right).total()
-    return (left & right).total() / either if either else 1.0
+    either = (left.numbers | right.numbers).total()
+    return (left.numbers & right.numbers).total() / either if either else 1.0
+
+
+def shared_formulas(question: Side, examined: Side) -> float:
+    """How much of the examined question's formulas is in the other one; 1 where it has next to none."""
+    if len(examined.formula_runs) < FEWEST_FORMULA_RUNS:
+        return 1.0
+    return len(question.formula_runs & examined.formula_runs) / len(examined.formula_runs)
+
+
+def shared_skeleton(question: Side, examined: Side) -> tuple[float, float]:
+    """Runs of three words, numbers as holes, that are in both: their share of all, and of the examined question's."""
+    both = len(question.skeleton_runs & examined.skeleton_runs)
+    either = len(question.skeleton_runs | examined.skeleton_runs)
+    return (both / either, both / len(examined.skeleton_runs)) if both else (0.0, 0.0)
 
 
 def longest_run(left: Side, right: Side) -> tuple[float, int]:

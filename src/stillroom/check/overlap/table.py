@@ -66,7 +66,7 @@ def _with_texts(found: Sequence[Found], questions: Path, folder: Path) -> Iterat
         found, key=lambda hit: (hit.question, _ORDER.index(hit.rule), -hit.score, hit.source or "", hit.other)
     )
     names = Found._fields
-    columns = dict(zip(names, zip(*ordered, strict=True), strict=True)) if ordered else {name: () for name in names}
+    columns = dict(zip(names, zip(*ordered, strict=True), strict=True)) if ordered else dict.fromkeys(names, ())
     types = [pa.string(), pa.string(), pa.float64(), pa.string(), pa.string(), pa.string()]
     hits = pa.table({name: pa.array(columns[name], kind) for name, kind in zip(names, types, strict=True)})
     hits = hits.append_column("place", pa.array(range(len(ordered)), pa.int64()))

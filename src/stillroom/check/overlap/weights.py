@@ -21,14 +21,14 @@ _GUESSED_FROM = 200
 _GUESS = {FUNCTION: 0.15, SYMBOL: 0.05}
 _GUESS_OF_OTHERS = 0.004
 _RAREST = 0.001
-"""What is rarer than that weighs no more: in a million questions a rare word is not a stronger sign than in thousands."""
+"""What is rarer weighs no more: among millions of questions a rare word is no stronger a sign than among thousands."""
 
 Weights = NDArray[np.float64]
 Weigh = Callable[[Codes], Weights]
 
 
 class Counts:
-    """In how many texts each token stands, by a hash of its code: a fixed 16 MB, and now and then a token too common."""
+    """In how many texts each token stands, by a hash of its code: a fixed 16 MB, now and then a count too large."""
 
     def __init__(self) -> None:
         self.texts = 0
