@@ -223,7 +223,7 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
 
     inputs = {
         "settings": digest(settings.model_dump(mode="json")),
-        "teacher": digest(recipe.teacher.model_dump(mode="json")) if recipe.teacher and TEACHER in settings.own else None,
+        "teacher": digest(recipe.teacher and recipe.teacher.model_dump(mode="json")) if TEACHER in settings.own else None,
         **{f"{taker} folder": file_digest(path) for taker, path in local.items()},
         **{str(paper.relative_to(folder)): file_digest(paper) for paper in papers},
     }
@@ -403,9 +403,8 @@ def _exam_questions(recipe: Recipe, folder: Path, progress: Progress) -> list[Pa
 def _asked(recipe: Recipe) -> RecipeTeacher:
     """The teacher. Raises UsageError where the recipe only examines."""
     if recipe.teacher is None or not recipe.questions:
-        raise UsageError(
-            f"The recipe {recipe.name} only examines.", "Run stillroom exam with it, or give it questions and a teacher."
-        )
+        what = f"The recipe {recipe.name} only examines."
+        raise UsageError(what, "Run stillroom exam with it, or give it questions and a teacher.")
     return recipe.teacher
 
 
@@ -414,7 +413,6 @@ def _teacher_folder(recipe: Recipe) -> Path | None:
         return None
     if recipe.teacher.base_url == CLASSROOM:
         return classroom_teacher()
-    return Path(recipe.teacher.serve) if recipe.teacher.serve else None
     return Path(recipe.teacher.serve) if recipe.teacher.serve else None
 
 
