@@ -14,10 +14,12 @@ import argparse
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from stillroom.client.pacing import PaceController, PaceLimits
 from stillroom.testing.limited_server import (
+    LATENCIES,
+    WIDE,
     AnyMinute,
     FixedMinute,
     InFlightLimit,
@@ -28,14 +30,12 @@ from stillroom.testing.limited_server import (
     Simulation,
     SometimesRefuses,
     TokenBucket,
-    always,
     around,
     lognormal,
+    mean_s,
     pareto,
+    uneven_sizes,
 )
-
-WIDE = lognormal(0.15, 1.0, 0.02, 2.0)
-LATENCIES = {"50 ms": always(0.05), "5 s": always(5.0), "3.75-6.25 s": around(5.0), "20-2,000 ms": WIDE}
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def in_flight(seeds: int) -> None:
         "lognormal 20-2,000 ms": WIDE,
         "wider lognormal 20-2,000 ms": lognormal(0.1, 1.5, 0.02, 2.0),
         "Pareto 60-2,000 ms": pareto(0.06, 1.1, 2.0),
-        "3.75-6.25 s": around(5.0),
+        "about 5 s": around(5.0),
     }
     for name, latency in shapes.items():
         allowed = 100 / mean_s(latency)
@@ -128,7 +128,7 @@ def changes(seeds: int) -> None:
         "503 for 60 s from 60 s: 140 s on", seeds, lambda _: Outage(NoLimit(), 60, 60), WIDE, allowed, 140, 300, cap=100
     )
     for share in (0.02, 0.05):
-        for delay in ("20-2,000 ms", "3.75-6.25 s"):
+        for delay in ("20 to 2,000 ms", "about 5 s"):
             latency = LATENCIES[delay]
             name = f"{share:.0%} refused by chance, replies {delay}"
             show(name, seeds, chance(share), latency, (1 - share) * 100 / mean_s(latency), 120, 480, cap=100)
@@ -149,7 +149,7 @@ def tokens(seeds: int) -> None:
         "bucket of 100,000, headers": lambda _: TokenBucket(100_000, 100_000, by_tokens=True, says_headers=True),
         "bucket of 10,000, refused calls count": lambda _: TokenBucket(100_000, 10_000, True, counts_refused=True),
     }
-    for delay in ("50 ms", "3.75-6.25 s"):
+    for delay in ("50 ms", "about 5 s"):
         for name, limit in limits.items():
             latency, allowed = LATENCIES[delay], 100_000 / 60
             show(f"{name}, replies {delay}", seeds, limit, latency, allowed, 120, 1800, by_tokens=True)
@@ -170,7 +170,7 @@ def show(
 ) -> None:
     shares, refused, before = [], [], []
     for seed in range(seeds):
-        sizes = some_sizes(seed) if by_tokens else None
+        sizes = uneven_sizes(seed) if by_tokens else None
         simulation = Simulation(limit(seed), latency, cap=cap, sizes=sizes, seed=seed, way_s=way_ms / 1000)
         books = simulation.run(end_s)
         last_s = end_s - 10  # what was sent later may not have come back
@@ -183,17 +183,6 @@ def show(
         f"{max(refused):9.2%}{statistics.median(refused):9.2%}{max(before):9.1%}",
         flush=True,
     )
-
-
-def mean_s(latency: Latency) -> float:
-    draw = random.Random(0)
-    return statistics.fmean(latency(draw) for _ in range(50_000))
-
-
-def some_sizes(seed: int) -> Iterator[int]:
-    draw = random.Random(seed)
-    while True:
-        yield int(min(8000, max(100, 800 * draw.lognormvariate(0, 1))))
 
 
 def microseconds() -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from stillroom.testing.limited_server import (
+    LATENCIES,
+    WIDE,
     AnyMinute,
     Books,
     FixedMinute,
@@ -22,19 +24,13 @@ from stillroom.testing.limited_server import (
     always,
     around,
     lognormal,
+    mean_s,
     pareto,
+    uneven_sizes,
 )
 
-WIDE = lognormal(0.15, 1.0, 0.02, 2.0)
-"""20 to 2,000 ms, heavy-tailed."""
 WIDE_S = 0.2427
-"""Its mean."""
-LATENCIES = {"50 ms": always(0.05), "5 s": always(5.0), "about 5 s": around(5.0), "20 to 2,000 ms": WIDE}
-
-
-def mean_s(latency: Latency) -> float:
-    draw = random.Random(0)
-    return sum(latency(draw) for _ in range(50_000)) / 50_000
+"""The mean of WIDE."""
 
 
 def test_the_mean_is_what_it_is_taken_for() -> None:
@@ -167,19 +163,12 @@ def test_refusals_by_chance_beside_a_limit(seed: int) -> None:
     assert books.per_s(120, 390) >= 0.7 * 0.98 * 100 / 5
 
 
-def sizes(seed: int) -> Iterator[int]:
-    """100 to 8,000 tokens, 1,300 in the mean."""
-    draw = random.Random(seed)
-    while True:
-        yield int(min(8000, max(100, 800 * draw.lognormvariate(0, 1))))
-
-
 @pytest.mark.parametrize("burst", [10_000, 100_000])
 @pytest.mark.parametrize("latency", ["50 ms", "about 5 s"])
 def test_100000_tokens_a_minute_are_learned_with_calls_of_all_sizes(latency: str, burst: int) -> None:
     for seed in range(2):
         limit = TokenBucket(100_000, burst, by_tokens=True)
-        simulation = Simulation(limit, LATENCIES[latency], sizes=sizes(seed), seed=seed)
+        simulation = Simulation(limit, LATENCIES[latency], sizes=uneven_sizes(seed), seed=seed)
         books = simulation.run(900)
         assert books.tokens_per_s(120, 890) >= 0.9 * 100_000 / 60
         assert books.refused_share(120, 890) < 0.06
@@ -188,7 +177,7 @@ def test_100000_tokens_a_minute_are_learned_with_calls_of_all_sizes(latency: str
 
 def test_tokens_told_by_headers() -> None:
     limit = TokenBucket(100_000, 100_000, by_tokens=True, says_headers=True)
-    books = Simulation(limit, around(5.0), sizes=sizes(1)).run(900)
+    books = Simulation(limit, around(5.0), sizes=uneven_sizes(1)).run(900)
     assert books.tokens_per_s(120, 890) >= 0.95 * 100_000 / 60
     assert books.refused_share() < 0.01
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,6 +37,23 @@ def always(seconds: float) -> Latency:
 def around(seconds: float) -> Latency:
     """Within a quarter of it."""
     return lambda draw: seconds * draw.uniform(0.75, 1.25)
+
+
+WIDE = lognormal(0.15, 1.0, 0.02, 2.0)
+LATENCIES = {"50 ms": always(0.05), "5 s": always(5.0), "about 5 s": around(5.0), "20 to 2,000 ms": WIDE}
+"""Those that a pace is judged with, by what a person would call them."""
+
+
+def mean_s(latency: Latency) -> float:
+    draw = random.Random(0)
+    return statistics.fmean(latency(draw) for _ in range(50_000))
+
+
+def uneven_sizes(seed: int) -> Iterator[int]:
+    """Tokens of calls: 100 to 8,000, 1,300 in the mean."""
+    draw = random.Random(seed)
+    while True:
+        yield int(min(8000, max(100, 800 * draw.lognormvariate(0, 1))))
 
 
 class Verdict(NamedTuple):
