@@ -1,10 +1,11 @@
-"""The planted questions of benchmarks/contamination.py: makes benchmarks/data/contamination/variants.jsonl.
+"""The planted questions of benchmarks/contamination.py: makes variants.jsonl and fresh.jsonl.
 
     python -m benchmarks.contamination_variants --gsm8k FOLDER
 
 FOLDER holds gsm8k_test.jsonl and gsm8k_train_part.jsonl. What no program should make (rewordings, short questions that
-are merely alike) was written by hand and is only put together here; all else follows from SEED. The file in the
-repository was written before the detector was: it is not to be made again to suit it.
+are merely alike) was written by hand and is only put together here; all else follows from SEED. variants.jsonl in
+the repository was written before the detector was, fresh.jsonl before its rules were changed for the last time: they
+are not to be made again to suit it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 SEED = 20261126
 FOLDER = Path(__file__).parent / "data" / "contamination"
 COUNTS = {"verbatim": 180, "numbers_swapped": 200, "half_quoted": 200, "clean_quoting": 100}
+FRESH_COUNTS = {"verbatim": 40, "numbers_swapped": 100, "half_quoted": 100, "clean_quoting": 50}
 Row = dict[str, str]
 
 NUMBER = re.compile(r"\d+/\d+|\d[\d,]*(?:\.\d+)?")
@@ -68,22 +71,38 @@ def main() -> None:
     parser.add_argument("--gsm8k", type=Path, required=True, help="folder of gsm8k_test.jsonl, gsm8k_train_part.jsonl")
     folder = parser.parse_args().gsm8k
     test, train = questions(folder / "gsm8k_test.jsonl"), questions(folder / "gsm8k_train_part.jsonl")
+    both = Plan(str(SEED), COUNTS, range(len(test)))
     short = {row["id"]: row["text"] for row in read(FOLDER / "short_examination.jsonl")}
-    made = [
-        *verbatim(test, short),
-        *by_hand(),
-        *numbers_swapped(test),
-        *half_quoted(test, train),
-        *clean_quoting(train),
-    ]
+    made = [*verbatim(test, short, both), *by_hand(), *numbers_swapped(test, both), *half_quoted(test, train, both)]
+    made += clean_quoting(train, both)
+    write("variants.jsonl", made, half)
+    # Questions that no other variant was made from.
+    used = {row["of"] for row in made}
+    unused = [i for i in range(len(test)) if f"gsm8k_test:{i}" not in used]
+    third = Plan(f"{SEED} fresh", FRESH_COUNTS, unused)
+    short = {row["id"]: row["text"] for row in read(FOLDER / "fresh_short_examination.jsonl")}
+    made = [*verbatim(test, short, third), *read(FOLDER / "fresh_by_hand.jsonl"), *numbers_swapped(test, third)]
+    made += [*half_quoted(test, train, third), *clean_quoting(train, third)]
+    write("fresh.jsonl", made, lambda _: "fresh")
+
+
+@dataclass(frozen=True)
+class Plan:
+    seed: str
+    counts: dict[str, int]
+    pool: Sequence[int]
+    """The rows of the test set that may be used."""
+
+
+def write(name: str, made: Sequence[Row], part: Callable[[str], str]) -> None:
     counted: dict[str, int] = {}
-    with (FOLDER / "variants.jsonl").open("w", encoding="utf-8") as file:
+    with (FOLDER / name).open("w", encoding="utf-8") as file:
         for row in made:
             number = counted[row["kind"]] = counted.get(row["kind"], 0) + 1
             of = row["of"] or f"none:{row['kind']}-{number}"
-            whole = {"id": f"{row['kind']}-{number}", "half": half(of), **row}
+            whole = {"id": f"{row['kind']}-{number}", "half": part(of), **row}
             file.write(json.dumps(whole, ensure_ascii=False) + "\n")
-    print(counted)
+    print(name, counted)
 
 
 def half(identity: str) -> str:
@@ -99,10 +118,10 @@ def questions(path: Path) -> list[str]:
     return [row["question"] for row in read(path)]
 
 
-def verbatim(test: list[str], short: dict[str, str]) -> Iterator[Row]:
-    chance = random.Random(f"{SEED} verbatim")
+def verbatim(test: list[str], short: dict[str, str], plan: Plan) -> Iterator[Row]:
+    chance = random.Random(f"{plan.seed} verbatim")
     ways = ("exact", "lower", "upper", "white space", "typography", "punctuation", "invisible", "wrapped")
-    picked = [(f"gsm8k_test:{i}", test[i]) for i in chance.sample(range(len(test)), COUNTS["verbatim"])]
+    picked = [(f"gsm8k_test:{i}", test[i]) for i in chance.sample(plan.pool, plan.counts["verbatim"])]
     for number, (of, text) in enumerate([*picked, *((f"short:{name}", text) for name, text in short.items())]):
         how = ways[number % len(ways)]
         length = "short" if of.startswith("short") else "long"
@@ -137,12 +156,12 @@ def by_hand() -> Iterator[Row]:
         yield {"kind": row["kind"], "length": "short", "how": how, "of": of, "text": row["text"]}
 
 
-def numbers_swapped(test: list[str]) -> Iterator[Row]:
+def numbers_swapped(test: list[str], plan: Plan) -> Iterator[Row]:
     """Other numbers; in every second question other names too, and number words in about half."""
-    chance = random.Random(f"{SEED} numbers")
+    chance = random.Random(f"{plan.seed} numbers")
     names = proper_nouns(test)
-    fit = [i for i, text in enumerate(test) if len(NUMBER.findall(text)) >= 2]
-    for number, i in enumerate(chance.sample(fit, COUNTS["numbers_swapped"])):
+    fit = [i for i in plan.pool if len(NUMBER.findall(test[i])) >= 2]
+    for number, i in enumerate(chance.sample(fit, plan.counts["numbers_swapped"])):
         text = NUMBER.sub(lambda match: other_number(match[0], chance), test[i])
         if chance.random() < 0.5:
             words = "|".join(NUMBER_WORDS)
@@ -180,11 +199,11 @@ def other_word(word: str, chance: random.Random) -> str:
     return chance.choice([other for other in NUMBER_WORDS if other != word])
 
 
-def half_quoted(test: list[str], train: list[str]) -> Iterator[Row]:
+def half_quoted(test: list[str], train: list[str], plan: Plan) -> Iterator[Row]:
     """The first or the second half of a question inside another text; in every third, joined to half of another one."""
-    chance = random.Random(f"{SEED} halves")
-    fit = [i for i, text in enumerate(test) if len(text.split()) >= 24]
-    for number, i in enumerate(chance.sample(fit, COUNTS["half_quoted"])):
+    chance = random.Random(f"{plan.seed} halves")
+    fit = [i for i in plan.pool if len(test[i].split()) >= 24]
+    for number, i in enumerate(chance.sample(fit, plan.counts["half_quoted"])):
         first = number % 2 == 0
         text = half_of(test[i], first)
         if number % 3 == 2:
@@ -196,10 +215,10 @@ def half_quoted(test: list[str], train: list[str]) -> Iterator[Row]:
         yield {"kind": "half_quoted", "length": "long", "how": how, "of": f"gsm8k_test:{i}", "text": whole}
 
 
-def clean_quoting(train: list[str]) -> Iterator[Row]:
+def clean_quoting(train: list[str], plan: Plan) -> Iterator[Row]:
     """Halves of training questions in the same surroundings: a rule that sees the surroundings sees these too."""
-    chance = random.Random(f"{SEED} clean")
-    for number in range(COUNTS["clean_quoting"]):
+    chance = random.Random(f"{plan.seed} clean")
+    for number in range(plan.counts["clean_quoting"]):
         first = number % 2 == 0
         text = half_of(chance.choice(train), first)
         whole = chance.choice(HOSTS_OF_FIRST_HALF if first else HOSTS_OF_SECOND_HALF).format(text)
