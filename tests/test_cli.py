@@ -217,6 +217,26 @@ def test_look_shows_kept_and_rejected(recipe: Callable[..., Path]) -> None:
         assert [row["verdict"] for row in rows] == ["right", "right", "wrong"]
 
 
+def test_look_finds_what_it_is_asked_for(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("ask", path).exit_code == 0
+        assert "Not checked yet" in stillroom("look", "sums").stdout
+        assert stillroom("check", path).exit_code == 0
+
+    def answers(*words: str) -> list[str]:
+        return sorted(row["answer"] for row in json.loads(stillroom("look", "sums", *words, "--json").stdout))
+
+    assert answers("--rejected") == answers("--reason", "wrong") == answers("--verdict", "wrong") == ["16"]
+    assert answers("--kept", "--search", "WHAT IS 1") == ["21", "23", "3"]
+    assert answers("--source", "questions.jsonl", "--max-length", "16", "--count", "9") == ["1", "3", "5", "7", "9"]
+    assert answers("--min-length", "20", "--kept") == ["21", "23"]
+    row = json.loads(stillroom("look", "sums", "--rejected", "--json").stdout)[0]
+    shown = stillroom("look", "sums", "--question", row["id"][:20])
+    assert shown.stdout.startswith("1 of 1 reply: wrong 1.")
+    assert "No reply is like that. The run has kept 11, wrong 1." in stillroom("look", "sums", "--source", "x").stdout
+
+
 def test_look_without_a_run_lists_those_that_there_are(recipe: Callable[..., Path]) -> None:
     assert stillroom("look").stdout == "There are no runs in runs/ yet. stillroom demo makes one.\n"
     assert stillroom("look", "--json").stdout == "[]\n"
@@ -361,7 +381,12 @@ def test_look_where_other_questions_were_asked_since(recipe: Callable[..., Path]
         path = recipe(teacher.base_url)
         assert stillroom("run", path).exit_code == 0
         assert stillroom("ask", path, "--set", "questions.0.path=exam.jsonl").exit_code == 0
-    stopped(stillroom("look", "sums"), 1, "was checked before its questions changed", "Run its recipe again")
+    shown = stillroom("look", "sums")
+    assert shown.exit_code == 0, shown.stderr
+    assert "The replies have changed since they were checked: run stillroom check." in shown.stdout
+    assert "4 of 8 replies: not checked 8." in shown.stdout
+    (run,) = json.loads(stillroom("look", "--json").stdout)
+    assert (run["done"], run["to_do"]) == (["ask"], ["check", "exam"])
 
 
 def test_the_key_is_refused(recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
+ALL_OF_A_QUESTION = 10_000
+"""As many replies as a recipe can ask for."""
 FLAG = ""
 """In a command's help, instead of the `<bool>` that typer writes behind an option that takes no value."""
 
@@ -321,17 +323,35 @@ def report(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
         print_summary(summary, Console(), pipeline.RUNS / loaded.name / "report.html")
 
 
-@command("look", "stillroom look demo --count 5")
+@command("look", "stillroom look demo --reason wrong --search spiders")
 def look(
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="A run's name, its folder or its recipe; none: list the runs.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many replies to show.")] = 4,
+    kept: Annotated[
+        bool | None, typer.Option("--kept/--rejected", metavar=FLAG, help="Only those that were kept, or were not.")
+    ] = None,
+    verdict: Annotated[
+        Literal["right", "wrong", "unsure", "unverifiable"] | None, typer.Option(help="Only those judged so.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(metavar="REASON", help="Only those rejected for this reason.")] = None,
+    source: Annotated[str | None, typer.Option(metavar="SOURCE", help="Only questions from this source.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only where this stands, in any case.")] = None,
+    min_length: Annotated[int | None, typer.Option(min=0, help="Characters of reasoning and answer, at least.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=0, help="Characters of reasoning and answer, at most.")] = None,
+    question: Annotated[
+        str | None, typer.Option(metavar="ID", help="All replies to this question, in full; its id may be cut short.")
+    ] = None,
+    in_full: Annotated[bool, typer.Option("--full", metavar=FLAG, help="Show long texts without a gap.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show a few questions, replies and verdicts of a run, kept ones and rejected ones; or list the runs there are."""
     with ends_at_once():
         from stillroom import pipeline
+        from stillroom.report.look import as_json as row_as_json
+        from stillroom.report.look import print_rows
+        from stillroom.report.rows import RowFilter
 
     if run is None:
         _list_runs(pipeline.RUNS, as_json)
@@ -339,18 +359,13 @@ def look(
     path = Path(run)
     if path.is_file() or path.suffix in (".yaml", ".yml"):
         path = pipeline.RUNS / load_recipe(path).name
-    rows = pipeline.look(path if path.is_dir() else pipeline.RUNS / run, count)
+    wanted = RowFilter(kept, verdict, reason, source, question, search, min_length, max_length)
+    most = ALL_OF_A_QUESTION if question is not None else count
+    looked = pipeline.look(path if path.is_dir() else pipeline.RUNS / run, most, wanted)
     if as_json:
-        _print_json(rows)
-        return
-    console = Console(highlight=False)
-    for row in rows:
-        kept = row["reason"] is None
-        console.rule(
-            Text("kept" if kept else f"rejected: {row['reason']}", style="green" if kept else "red"), align="left"
-        )
-        for title in ("question", "reasoning", "answer", "expected", "verdict"):
-            console.print(Text.assemble((f"{title:10}", "bold"), _visible(str(row[title] or "-"))))
+        _print_json([row_as_json(row) for row in looked.rows])
+    else:
+        print_rows(looked, Console(highlight=False), in_full=in_full or question is not None)
 
 
 def _list_runs(folder: Path, as_json: bool) -> None:

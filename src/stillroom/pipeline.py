@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from stillroom import __version__
 from stillroom.ask.distinct import Distinct, Place
@@ -25,11 +27,16 @@ from stillroom.ask.run import ask as ask_stage
 from stillroom.ask.settings import TeacherSettings
 from stillroom.ask.sources import read_placed
 from stillroom.base.canonical import digest
+from stillroom.base.clock import SystemClock
 from stillroom.base.errors import DataError, ModelError, StoreError, UsageError
 from stillroom.base.interrupts import held_back
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Question
+from stillroom.check.dataset import DATASET, write_dataset
+from stillroom.check.dataset import TABLES as DATASET_TABLES
+from stillroom.check.origin import Origin
 from stillroom.check.run import check as check_stage
+from stillroom.check.settings import OFF, SAME_AS_QUESTION
 from stillroom.check.student_tokens import token_count
 from stillroom.classroom.models import base_folder
 from stillroom.classroom.models import teacher_folder as classroom_teacher
@@ -37,17 +44,21 @@ from stillroom.client.settings import Endpoint
 from stillroom.exam.paper import read_paper, refuse_overlap
 from stillroom.exam.settings import ExaminedModel, OwnTaker, name_of
 from stillroom.recipe import CLASSROOM, ClassroomSource, Recipe, RecipeTeacher, Source, load_recipe
+from stillroom.report.look import Looked
+from stillroom.report.look import look as look_at
+from stillroom.report.rows import RowFilter
 from stillroom.report.run_files import read_recipe, read_run
 from stillroom.report.warnings import warnings_of_check
 from stillroom.store.files import read_object, write_atomically, write_json
 from stillroom.store.stages import file_digest, is_finished, run_stage
-from stillroom.store.tables import read_questions, read_rows, write_questions
+from stillroom.store.tables import write_questions
 from stillroom.train.settings import Method, TrainSettings
 from stillroom.verify import verify
 
 RUNS = Path("runs")
 TEACHER = "teacher"
 SILENT = Silent()
+EVERY_ROW = RowFilter()
 Inputs = Mapping[str, str | None]
 _HOW_FAST = {
     "concurrency", "requests_per_minute", "tokens_per_minute", "budget_usd", "max_calls", "max_total_tokens", "retries",
@@ -143,7 +154,7 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
     recipe = _recipe(recipe)
     folder = _folder(recipe, runs)
     _need(folder, "replies.parquet", "ask")
-    examinations = [_exam_questions(recipe, folder, progress)] if recipe.exam else []
+    examinations = _exam_questions(recipe, folder, progress) if recipe.exam else []
     student = _student(recipe.train) if recipe.train and recipe.check.counts_tokens else None
 
     def work() -> bool:
@@ -166,7 +177,45 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         **{str(file): _source_digest(file) for file in (*map(Path, recipe.check.files()), *examinations)},
     }
     _stage(folder, "check", inputs, ["traces.parquet", "rejected.parquet", "check.json"], work, progress)
+    _publishable(recipe, folder)
     return read_object(folder / "check.json")
+
+
+def _publishable(recipe: Recipe, folder: Path) -> None:
+    """Write the data set of a run that is checked, unless it is written already."""
+    origin = _origin(recipe)
+
+    def work() -> bool:
+        write_dataset(folder, origin, SystemClock().now_us())
+        return True
+
+    inputs = {
+        # Another value of another section is another recipe, and the same data set.
+        "origin": digest({key: value for key, value in asdict(origin).items() if key != "recipe_digest"}),
+        **{table: file_digest(folder / table) for table in (*DATASET_TABLES, "ask.json")},
+    }
+    _stage(folder, "dataset", inputs, [f"{DATASET}/manifest.json"], work, SILENT)
+
+
+def _origin(recipe: Recipe) -> Origin:
+    teacher = _asked(recipe)
+    served = teacher.base_url in ("", CLASSROOM)
+    return Origin(
+        name=recipe.name,
+        recipe_digest=recipe.digest,
+        model=teacher.model,
+        host=None if served else urlsplit(teacher.base_url).hostname,
+        terms=teacher.terms,
+        samples=recipe.ask.most_samples,
+        temperature=recipe.ask.temperature,
+        top_p=recipe.ask.top_p,
+        max_tokens=recipe.ask.max_tokens,
+        seed=recipe.ask.seed,
+        has_system_prompt=recipe.ask.system is not None,
+        has_examples=bool(recipe.ask.examples),
+        held_out=recipe.check.held_out,
+        language=None if recipe.check.language in (SAME_AS_QUESTION, OFF) else recipe.check.language,
+    )
 
 
 def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, dict[str, Any]]:
@@ -249,36 +298,17 @@ def serve(models: Mapping[str, Path], host: str, port: int, threads: int | None 
     serve_models(folders, host, port, threads=threads)
 
 
-def look(run_folder: Path, count: int = 3) -> list[dict[str, Any]]:
-    """A few questions of a run as a person would want to see them: what was asked, what came, what was kept.
+def look(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> Looked:
+    """A few replies of a run as a person would want to see them: what was asked, what came, what was kept and why.
 
-    Half of the rows are kept ones and half rejected ones, as far as there are so many.
+    Half of the rows are rejected ones, as far as there are so many. Before the check, they are what was replied.
     """
     if not (run_folder / "recipe.yaml").exists():
         raise UsageError(
             f"There is no run at {run_folder}.", "stillroom look, without a name, lists the runs there are."
         )
-    _need(run_folder, "rejected.parquet", "check")
-    rejected = list(islice(read_rows(run_folder / "rejected.parquet"), count // 2))
-    kept = list(islice(read_rows(run_folder / "traces.parquet"), count - len(rejected)))
-    wanted = {row["question_id"] for row in [*kept, *rejected]}
-    asked = {q.id: q for q in read_questions(run_folder / "questions.parquet") if q.id in wanted}
-    if len(asked) < len(wanted):
-        raise StoreError(f"{run_folder} was checked before its questions changed.", "Run its recipe again first.")
-    rows = [
-        {"verdict": row["verdict"], "reason": None, **_last_turn(row["messages"]), "id": row["question_id"]}
-        for row in kept
-    ] + [
-        {name: row[name] for name in ("verdict", "reason", "reasoning", "answer")} | {"id": row["question_id"]}
-        for row in rejected
-    ]
-    return [
-        row | {"question": asked[row["id"]].messages[-1].content, "expected": asked[row["id"]].answer} for row in rows
-    ]
-
-
-def _last_turn(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"reasoning": messages[-1]["reasoning"], "answer": messages[-1]["content"]}
+    _need(run_folder, "replies.parquet", "ask")
+    return look_at(run_folder, wanted, count)
 
 
 def _recipe(recipe: Recipe | str | Path) -> Recipe:

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +15,16 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
-from stillroom.store.tables import EXAM_ANSWERS, write_table
+from stillroom.base.records import Message, Question, Trace
+from stillroom.store.tables import (
+    EXAM_ANSWERS,
+    REJECTED,
+    REPLIES,
+    message_row,
+    write_questions,
+    write_table,
+    write_traces,
+)
 
 Row = dict[str, Any]
 
@@ -102,7 +112,8 @@ def exam_answers() -> Iterator[Row]:
             right = rng.random() < skill + (1 - hard) * skill * (1 - skill) - hard * skill * (1 - skill)
             cut = not right and rng.random() < 0.12
             answer = expected if right else str(int(expected) + 2) if expected.isdigit() else expected[:-4]
-            yield {
+            yield dict.fromkeys(EXAM_ANSWERS.names) | {
+                "sample": 0,
                 "taker": taker,
                 "question_id": f"sha256:{number:064x}",
                 "family": family,
@@ -259,6 +270,124 @@ def write_run(folder: Path) -> Path:
 def run_folder(tmp_path: Path) -> Path:
     """The folder of a finished run."""
     return write_run(tmp_path / "abacus")
+
+
+def reply(number: int, **columns: Any) -> Row:
+    """A row of replies.parquet."""
+    row: Row = dict.fromkeys(REPLIES.names)
+    row |= {
+        "key": f"sha256:key-{number}",
+        "question_id": f"sha256:{number:04x}",
+        "sample": 0,
+        "teacher": "oracle",
+        "status": "ok",
+        "reasoning": f"{number} and 1, thought",
+        "answer": str(number + 1),
+        "completion_tokens": number,
+    }
+    return row | columns
+
+
+def _asked(number: int) -> Question:
+    return Question(
+        id=f"sha256:{number:04x}",
+        messages=(Message(role="user", content=f"What is {number} + 1?"),),
+        answer=str(number + 1),
+        kind="number",
+        source="even.jsonl" if number % 2 == 0 else "odd.jsonl",
+        family="sums",
+    )
+
+
+def write_replies(folder: Path, replies: list[Row]) -> None:
+    """Replies as they were asked for, and their questions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_questions(
+        folder / "questions.parquet", [_asked(number) for number in sorted({_number(row) for row in replies})]
+    )
+    write_table(folder / "replies.parquet", REPLIES, replies)
+
+
+def write_check(
+    folder: Path, replies: list[Row], reasons: dict[int, str], held_out: frozenset[int] = frozenset()
+) -> None:
+    """What the check of them leaves: those of `reasons` (by the question's number) are rejected."""
+    kept = [row for row in replies if _number(row) not in reasons]
+    write_traces(folder / "traces.parquet", [_trace(row) for row in kept if _number(row) not in held_out])
+    if held_out:
+        write_traces(folder / "held_out.parquet", [_trace(row) for row in kept if _number(row) in held_out])
+    lost = [_rejected(row, reasons[_number(row)]) for row in replies if _number(row) in reasons]
+    write_table(folder / "rejected.parquet", REJECTED, lost)
+
+
+def _number(row: Row) -> int:
+    return int(row["question_id"].removeprefix("sha256:"), 16)
+
+
+def _trace(row: Row) -> Trace:
+    question = _asked(_number(row))
+    said = Message(role="assistant", content=row["answer"], reasoning=row["reasoning"])
+    return Trace(
+        question_id=question.id,
+        messages=(*question.messages, said),
+        verdict="right",
+        tokens=row["completion_tokens"],
+        teacher=row["teacher"],
+        reply_key=row["key"],
+        source=question.source,
+        family=question.family,
+        kind=question.kind,
+        expected=question.answer,
+        judged_by="verifier",
+    )
+
+
+def _rejected(row: Row, reason: str) -> Row:
+    question = _asked(_number(row))
+    verdict = reason if reason in ("wrong", "unsure") else None
+    lost: Row = dict.fromkeys(REJECTED.names)
+    return lost | {
+        "question_id": question.id,
+        "sample": row["sample"],
+        "reply_key": row["key"],
+        "reason": reason,
+        "detail": "another number" if reason == "wrong" else None,
+        "verdict": verdict,
+        "extracted": row["answer"] if verdict else None,
+        "expected": question.answer,
+        "family": question.family,
+        "reasoning": row["reasoning"],
+        "answer": row["answer"],
+        "messages": [message_row(message) for message in question.messages],
+        "kind": question.kind,
+        "source": question.source,
+        "teacher": row["teacher"],
+        "tokens": row["completion_tokens"],
+        "judged_by": "verifier" if verdict else None,
+    }
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A run with replies to twenty questions: 0 to 4 wrong, 5 to 7 truncated, 8 unsure, 9 held out, the rest kept."""
+
+    folder: Path
+    replies: list[Row]
+    reasons: dict[int, str]
+
+    def check(self) -> None:
+        write_check(self.folder, self.replies, self.reasons, frozenset({9}))
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    """The tables of a run that has asked, and not checked."""
+    folder = tmp_path / "sums"
+    replies = [reply(number) for number in range(20)]
+    reasons = {**dict.fromkeys(range(5), "wrong"), **dict.fromkeys(range(5, 8), "truncated"), 8: "unsure"}
+    write_replies(folder, replies)
+    (folder / "recipe.yaml").write_text(RECIPE.replace("name: abacus", "name: sums"))
+    return Tables(folder, replies, reasons)
 
 
 class Page(HTMLParser):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.report.run_files import Recipe, read_recipe
+from stillroom.report.staleness import is_stale
 from stillroom.store.files import read_object
 from stillroom.store.stages import STAGES
 
@@ -24,8 +25,7 @@ def list_runs(runs: Path) -> list[dict[str, Any]]:
 def _listed(folder: Path) -> dict[str, Any]:
     recipe = read_recipe(folder / RECIPE)
     assert recipe is not None
-    finished = read_object(folder / STAGES) if (folder / STAGES).exists() else {}
-    done = [stage for stage in recipe.stages if _key(stage, recipe) in finished]
+    done = _done(folder, recipe)
     return {
         "name": folder.name,
         "folder": str(folder),
@@ -33,6 +33,19 @@ def _listed(folder: Path) -> dict[str, Any]:
         "done": done,
         "to_do": [stage for stage in recipe.stages if stage not in done],
     }
+
+
+def _done(folder: Path, recipe: Recipe) -> list[str]:
+    """The stages that have finished, up to one that is older than what it was made from: those after it are, too."""
+    finished = read_object(folder / STAGES) if (folder / STAGES).exists() else {}
+    done: list[str] = []
+    for stage in recipe.stages:
+        key = _key(stage, recipe)
+        if key in finished and is_stale(folder, key):
+            break
+        if key in finished:
+            done.append(stage)
+    return done
 
 
 def _key(stage: str, recipe: Recipe) -> str:

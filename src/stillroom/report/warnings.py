@@ -14,8 +14,8 @@ FEW_TRACES = 100
 LEFT_OUT = 0.1
 """From this share of traces that training leaves out on, it is worth a word."""
 
-SELECTED_AWAY = "not_selected"
-"""Right replies that the recipe did not want: no fault of theirs."""
+SELECTED_AWAY = ("too_easy", "too_hard", "not_selected", "long_share", "source_share", "mix_weight")
+"""Good replies that the recipe did not want so many of: no fault of theirs."""
 
 REMEDIES = {
     "failed": "Run the recipe again: calls that failed are tried again.",
@@ -25,7 +25,17 @@ REMEDIES = {
     "no_reasoning": "Turn the teacher's thinking on (teacher.extra_body), or leave check.require_reasoning off.",
     "summary_reasoning": "Ask a teacher that shows its reasoning, or set check.accept_summaries.",
     "broken_think_block": "Look at the teacher's chat template, or ask another teacher.",
+    "not_a_conversation": "Look at the file's columns: a row needs a question and a reply to it.",
+    "answer_in_reasoning": "Raise ask.max_tokens, or have the questions say that the answer follows the reasoning.",
     "empty_answer": "Raise ask.max_tokens if the reasoning uses all of it, or ask another teacher.",
+    "refused_in_words": "Word the questions differently, or put refused_in_words into check.ignore if it is mistaken.",
+    "too_long": "Raise check.max_tokens as far as the student can hold, or ask for shorter reasoning.",
+    "repetition": "Raise ask.temperature a little, ask another teacher, or put repetition into check.ignore.",
+    "mixed_scripts": "Have the questions say which language to answer in, or put mixed_scripts into check.ignore.",
+    "wrong_language": "Have the questions say which language to answer in, or set check.language.",
+    "duplicate_question": "The sources hold questions twice: leave one out, or set check.overlap.duplicates: keep.",
+    "near_duplicate_question": "overlap.parquet shows the pairs; check.overlap.near_duplicates: keep lets them stay.",
+    "contaminated": "overlap.parquet shows both texts of each: take other questions, or overrule what is mistaken.",
     "wrong": "Either the teacher cannot do these questions, or their answers or kinds are not what they ask for.",
     "unsure": "Give the questions the kind that fits their answers, or have them say how to mark the final answer.",
     "unverifiable": "Give the questions a kind that can be verified, or kind: none to keep every reply.",
@@ -51,7 +61,7 @@ def warnings_of_check(run: RunFiles) -> list[str]:
 
 
 def _rejected(checked: Checked, run: str) -> Iterator[str]:
-    reasons = {name: number for name, number in checked.rejected.items() if name != SELECTED_AWAY and number}
+    reasons = {name: number for name, number in checked.rejected.items() if name not in SELECTED_AWAY and number}
     rejected = sum(reasons.values())
     if rejected and rejected >= MOSTLY_REJECTED * checked.rows:
         main = max(reasons, key=lambda name: reasons[name])
