@@ -254,6 +254,7 @@ def write_replies(
     """The tables and ask.json, from what the journal holds. `is_whole` False: questions may lack replies."""
     questions, replies, attempts = (folder / f"{name}.parquet" for name in ("questions", "replies", "attempts"))
     may_lack = not is_whole or settings.stop_after_right is not None
+    journal.shrink()
     write_table(replies, REPLIES, _reply_rows(journal, requests(questions, teacher, settings), may_lack))
     write_table(attempts, ATTEMPTS, map(asdict, journal.attempts()))
     spent = journal.spent()

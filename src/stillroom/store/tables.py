@@ -26,8 +26,8 @@ from stillroom.store.files import replacing
 SCHEMA_VERSION = 2
 """The newest that is read. Version 2: questions hold their messages as canonical JSON; traces and rejected rows say of
 their question what a reader without the other tables needs, and who judged the answer."""
-ROWS_PER_GROUP = 4096
-"""Rows held in memory while writing: some 40 MB of long replies."""
+ROWS_PER_GROUP = 2048
+"""Rows held in memory while writing: some 20 MB of long replies."""
 
 # Arrow's own allocators keep what was freed: 25 MB of a million questions' tables, which nothing else could use.
 pa.set_memory_pool(pa.system_memory_pool())
