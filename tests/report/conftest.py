@@ -185,7 +185,13 @@ def _comparison(rows: list[Row], a: str, b: str) -> Row:
         "only_b": only_b,
         "both_right": pairs.count((True, True)),
         "both_wrong": pairs.count((False, False)),
+        "better_a": only_a,
+        "better_b": only_b,
+        "n": len(pairs),
+        "left_out": 0,
         "p_value": float(binomtest(only_a, only_a + only_b).pvalue),
+        "p_holm": min(1.0, 6 * float(binomtest(only_a, only_a + only_b).pvalue)),
+        "test": "mcnemar",
     }
 
 
