@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from stillroom.base.errors import DataError, StoreError
-from stillroom.report.page import script_json, without_credentials, write_report
+from stillroom.report.page import write_report
+from stillroom.report.rendering import script_json, without_credentials
 from stillroom.report.words import duration, interval, money, percent
 from stillroom.store.tables import EXAM_ANSWERS, read_rows, write_table
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stillroom.report import charts, words
-from stillroom.report.page import SCRIPTS
+from stillroom.report.rendering import SCRIPTS
 from stillroom.report.run_files import Accuracy, Comparison, Taker, Trained
 from stillroom.report.samples import choose, excerpt, read_samples
 from stillroom.store.tables import EXAM_ANSWERS, read_rows, write_table
@@ -107,7 +108,7 @@ def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
 
 
 def test_a_comparison_is_said_in_words() -> None:
-    counts = {"only_a": 60, "only_b": 20, "both_right": 400, "both_wrong": 120}
+    counts: dict[str, Any] = {"only_a": 60, "only_b": 20, "both_right": 400, "both_wrong": 120}
     clear = Comparison(a="base", b="student", difference=-0.4, low=-0.5, high=-0.3, p_value=1e-9, **counts)
     found = words.compare(clear)
     assert found.verdict == "Student does better than base"

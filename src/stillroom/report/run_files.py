@@ -6,9 +6,10 @@ money is a decimal string in USD, and None is unknown.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -88,17 +89,38 @@ class Accuracy(StageFile):
     n: int
 
 
-class Taker(Accuracy):
-    """One model that sat the examination."""
+class PartOfReplies(StageFile):
+    """Those that ended by themselves, or those that were cut."""
 
+    replies: int
+    right: int
+    accuracy: float
+    low: float
+    high: float
+
+
+class Taker(Accuracy):
+    """One model that sat the examination. `n` are questions, the counts are replies: several of each, it may be."""
+
+    replies: int | None = None
+    accuracy_at_most: float | None = None
+    """Had every call that failed brought a right answer."""
     right: int | None = None
     wrong: int | None = None
     unsure: int | None = None
     failed: int | None = None
     truncated_share: float | None = None
+    complete: PartOfReplies | None = None
+    cut: PartOfReplies | None = None
+    pass_at: dict[str, Accuracy] | None = None
     completion_tokens_mean: float | None = None
     completion_tokens_median: float | None = None
+    tokens_per_right: float | None = None
     cost_usd_per_1000: str | None = None
+    cost_usd_per_right: str | None = None
+    latency_median_s: float | None = None
+    latency_p95_s: float | None = None
+    mean_of_sets: Accuracy | None = None
     model: str | None = None
     families: dict[str, Accuracy] = Field(default_factory=dict)
 
@@ -111,21 +133,64 @@ class Comparison(StageFile):
     difference: float
     low: float
     high: float
-    only_a: int
-    only_b: int
-    both_right: int
-    both_wrong: int
+    only_a: int | None
+    """These four are None where a question was asked several times."""
+    only_b: int | None
+    both_right: int | None
+    both_wrong: int | None
+    better_a: int | None = None
+    better_b: int | None = None
+    n: int | None = None
+    left_out: int = 0
     p_value: float
+    p_holm: float | None = None
+    test: str = "mcnemar"
+
+    @property
+    def questions(self) -> int:
+        """That were compared."""
+        counts = (self.only_a, self.only_b, self.both_right, self.both_wrong)
+        return sum(count or 0 for count in counts) if self.n is None else self.n
 
 
-class Examined(StageFile):
-    """exam.json"""
+class Group(StageFile):
+    """Models that differ by a seed. `low` and `high` are those of the mean over further seeds."""
+
+    takers: tuple[str, ...]
+    accuracy: float
+    deviation: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class GroupComparison(StageFile):
+    a: str
+    b: str
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+
+
+class ExamPart(StageFile):
+    """Everybody's figures in one set of questions, or in all of them."""
 
     n: int
+    samples: int | None = None
+    temperature: float | None = None
     max_tokens: int | None = None
     families: tuple[str, ...] = ()
     takers: dict[str, Taker]
     comparisons: tuple[Comparison, ...] = ()
+    groups: dict[str, Group] = Field(default_factory=dict)
+    group_comparisons: tuple[GroupComparison, ...] = ()
+
+
+class Examined(ExamPart):
+    """exam.json"""
+
+    sets: dict[str, ExamPart] = Field(default_factory=dict)
     seconds: float | None = None
 
 
@@ -137,7 +202,7 @@ class Recipe:
     name: str | None
     digest: str | None
     stages: tuple[str, ...]
-    """`ask` and `check`, and `train` and `exam` where the recipe has them."""
+    """Those that the recipe has, of `ask`, `check`, `train` and `exam`."""
     method: str
     """How it trains, `sft` or `answers_only`."""
 
@@ -220,6 +285,12 @@ def read_recipe(path: Path) -> Recipe | None:
         text=text,
         name=name if isinstance(name, str) else None,
         digest=first_line.removeprefix(DIGEST_MARK).strip() if first_line.startswith(DIGEST_MARK) else None,
-        stages=("ask", "check", *(stage for stage in ("train", "exam") if values.get(stage) is not None)),
+        stages=tuple(_stages(values)),
         method=str(training.get("method", "sft")) if isinstance(training, dict) else "sft",
     )
+
+
+def _stages(values: Mapping[str, Any]) -> Iterator[str]:
+    if values.get("questions") != []:  # a recipe that only examines asks nothing
+        yield from ("ask", "check")
+    yield from (stage for stage in ("train", "exam") if values.get(stage) is not None)

@@ -54,16 +54,16 @@ class Sample:
 def read_samples(path: Path) -> list[Sample]:
     """At most ten questions of `exam/answers.parquet`, each with the replies of two takers (or of the only one).
 
-    Teacher and student where both sat it. Within an outcome, families take turns, and in a family the order is that of
-    the digests of the question ids: any run of the same files shows the same questions. The file is read twice, and
-    only the chosen rows' texts are held.
+    Teacher and student where both sat it; of several samples, the first. Within an outcome, families take turns, and in
+    a family the order is that of the digests of the question ids: any run of the same files shows the same questions.
+    The file is read twice, and only the chosen rows' texts are held.
     """
     pair, right = _who_was_right(path)
     chosen = choose(right, pair)
     texts: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for row in read_rows(path):
         if row["question_id"] in chosen and row["taker"] in pair:
-            texts[row["question_id"]][row["taker"]] = row
+            texts[row["question_id"]].setdefault(row["taker"], row)
     return [_sample(question_id, [texts[question_id][taker] for taker in pair]) for question_id in chosen]
 
 
@@ -77,7 +77,7 @@ def _who_was_right(path: Path) -> tuple[list[str], Rights]:
     for row in read_rows(path, columns=["taker", "question_id", "family", "verdict"]):
         takers[row["taker"]] = None
         family_and_rights = rights.setdefault(row["question_id"], (row["family"] or "", {}))
-        family_and_rights[1][row["taker"]] = row["verdict"] == "right"
+        family_and_rights[1].setdefault(row["taker"], row["verdict"] == "right")
     return in_order(list(takers))[:2], rights
 
 

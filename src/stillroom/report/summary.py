@@ -14,6 +14,7 @@ from stillroom import __version__
 from stillroom.report.run_files import RunFiles, read_run
 from stillroom.report.warnings import warnings_of
 from stillroom.report.words import (
+    TESTS,
     compare_names,
     count,
     counted,
@@ -133,7 +134,8 @@ def _warnings(warnings: list[str]) -> Table:
 def _comparison_line(comparison: dict[str, Any]) -> Text:
     names = compare_names(comparison["a"], comparison["b"])
     figures = f"{points(comparison['difference'])}, {p_value(comparison['p_value'])}"
-    return Text(visible(f"{names}: {figures} (McNemar’s exact test)"), style="dim")
+    test = TESTS.get(comparison["test"], comparison["test"])
+    return Text(visible(f"{names}: {figures} ({test})"), style="dim")
 
 
 def _account(summary: dict[str, Any]) -> list[str]:

@@ -24,6 +24,8 @@ TAKERS_EXPLAINED = {
 }
 
 SPACE = "\N{NO-BREAK SPACE}"
+TESTS = {"mcnemar": "McNemar’s exact test", "sign_flip": "sign-flip test over questions", "welch": "Welch’s t-test"}
+"""What a comparison's test is called."""
 P_SHOWN = 0.05
 """Below this p-value a difference is called shown."""
 
@@ -177,7 +179,7 @@ def compare(comparison: Comparison) -> Finding:
         difference=f"{points(difference)} ({_signed(low)} to {_signed(high)})",
         meaning=(
             f"If the two were equally good, a split at least this uneven would come up {chance(comparison.p_value)} "
-            f"(McNemar’s exact test, {p_value(comparison.p_value)})."
+            f"({TESTS.get(comparison.test, comparison.test)}, {p_value(comparison.p_value)})."
         ),
     )
 
