@@ -56,11 +56,12 @@ class Listed:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gsm8k", type=Path, required=True, help="folder of gsm8k_test.jsonl, gsm8k_train_part.jsonl")
-    parser.add_argument("--half", choices=("judge", "tune"), default="judge")
+    parser.add_argument("--half", choices=("judge", "tune", "fresh"), default="judge")
     parser.add_argument("--show", action="store_true", help="print what was missed, and what was listed wrongly")
     arguments = parser.parse_args()
     planted, real = everything(arguments.gsm8k, arguments.half)
-    examined = [arguments.gsm8k / "gsm8k_test.jsonl", FOLDER / "short_examination.jsonl"]
+    short = "fresh_short_examination.jsonl" if arguments.half == "fresh" else "short_examination.jsonl"
+    examined = [arguments.gsm8k / "gsm8k_test.jsonl", FOLDER / short]
     ours = by_stillroom([*planted, *real], examined)
     rules = {"stillroom": ours}
     for n in (8, 13):
@@ -81,7 +82,7 @@ def everything(folder: Path, wanted: str) -> tuple[list[Planted], list[Planted]]
     real = {row["train"]: row for row in read(FOLDER / "real_pairs.jsonl")}
     planted = [
         Planted(row["id"], row["kind"], row["length"], row["how"], called(row["of"]), row["text"])
-        for row in read(FOLDER / "variants.jsonl")
+        for row in [*read(FOLDER / "variants.jsonl"), *read(FOLDER / "fresh.jsonl")]
         if row["half"] == wanted
     ]
     pairs = []
@@ -90,7 +91,7 @@ def everything(folder: Path, wanted: str) -> tuple[list[Planted], list[Planted]]
         if identity in real:
             row = real[identity]
             pairs.append(Planted(identity, row["label"], "long", "real", called(row["of"]), text))
-        elif half(identity) == wanted:
+        elif wanted in (half(identity), "fresh"):
             planted.append(Planted(identity, "clean", "long", "training question", "", text))
     return planted, pairs
 

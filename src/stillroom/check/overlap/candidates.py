@@ -7,7 +7,8 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from stillroom.check.overlap.weights import Weigh
-from stillroom.text.flat import Codes, Flat, Positions, distinct, ngrams
+from stillroom.text.codes import NUMBER, SORT
+from stillroom.text.flat import Codes, Flat, Positions, distinct, mixed, ngrams
 
 RUN = 5
 """Words of the runs by which copied parts are found."""
@@ -95,6 +96,27 @@ class SharedWords:
         text, examined = shared.coords
         alike = shared.data >= _ALIKE * (totals[text] + self._totals[examined] - shared.data)
         return np.stack([text[alike], examined[alike]], axis=1).astype(np.int64)
+
+
+class SameSkeleton:
+    """Finds short questions with other numbers: what has the same words and symbols in the same order."""
+
+    def __init__(self, tokens: Flat, wanted: NDArray[np.bool_]) -> None:
+        rows = np.flatnonzero(wanted)
+        self._holders = Holders(_skeletons(tokens)[rows], rows)
+
+    def meeting(self, tokens: Flat) -> Positions:
+        keys = _skeletons(tokens)
+        return self._holders.pairs(Flat(keys, np.arange(len(keys) + 1)))
+
+
+def _skeletons(tokens: Flat) -> Codes:
+    """For each text, a hash of its tokens in their order, all numbers being one."""
+    places = np.arange(len(tokens.values)) - np.repeat(tokens.starts[:-1], np.diff(tokens.starts))
+    values = np.where((tokens.values & np.uint64(SORT)) == NUMBER, np.uint64(NUMBER), tokens.values)
+    sums = np.cumsum(mixed(mixed(values) + places.astype(np.uint64)), dtype=np.uint64)
+    sums = np.concatenate(([np.uint64(0)], sums))
+    return np.asarray(sums[tokens.starts[1:]] - sums[tokens.starts[:-1]], np.uint64)
 
 
 class WholeInside:

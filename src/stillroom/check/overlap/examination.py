@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stillroom.check.overlap.candidates import SharedRuns, SharedWords, WholeInside
+from stillroom.check.overlap.candidates import SameSkeleton, SharedRuns, SharedWords, WholeInside
 from stillroom.check.overlap.side import SHORT, Side
 from stillroom.check.overlap.texts import Text
 from stillroom.check.overlap.weights import Counts, Weights, weights
@@ -39,6 +39,7 @@ class Examination:
         self._runs = SharedRuns(words, self.weigh)
         self._words = SharedWords(self._tokens.where((sorts(self._tokens) == 0) & ~is_short), self.weigh)
         self._short = SharedWords(self._tokens.where((sorts(self._tokens) != FUNCTION) & is_short), self.weigh)
+        self._skeletons = SameSkeleton(self._tokens, short)
         self._inside = WholeInside(self._tokens, short)
         self._sides: dict[int, Side] = {}
 
@@ -61,6 +62,7 @@ class Examination:
             self._runs.meeting(texts.where(sort != SYMBOL)),
             self._words.alike(texts.where(sort == 0)),
             self._short.alike(texts.where(sort != FUNCTION)),
+            self._skeletons.meeting(texts),
             self._inside.meeting(texts),
         ]
         return np.unique(np.concatenate(found), axis=0)

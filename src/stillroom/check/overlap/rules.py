@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from stillroom.check.overlap.side import (
     Side,
+    asks_otherwise,
     holds,
     likeness,
     longest_run,
@@ -21,10 +22,8 @@ from stillroom.check.overlap.side import (
 
 Found = Literal["copy", "near_copy", "numbers_swapped", "quoted_part", "in_doubt"]
 
-ALIKE = 0.45
+ALIKE = 0.5
 """From this likeness on, with mostly the same numbers, a question is the other one reworded."""
-ALIKE_WITHOUT_NUMBERS = 0.5
-"""The same where the examined question has no numbers: words alone are a weaker sign."""
 MOSTLY_SAME_NUMBERS = 0.5
 SAME_FORMULAS = 0.5
 """Share of the examined question's formulas that a rewording of it holds: the words around a formula say little."""
@@ -70,7 +69,7 @@ def compare(question: Side, examined: Side) -> Verdict | None:
     if of_examined >= WHOLE_SKELETON:
         return Verdict("numbers_swapped", of_examined) if swapped else Verdict("near_copy", alike)
     same_statement = agreement >= MOSTLY_SAME_NUMBERS and shared_formulas(question, examined) >= SAME_FORMULAS
-    if same_statement and alike >= (ALIKE if has_numbers else ALIKE_WITHOUT_NUMBERS):
+    if same_statement and alike >= ALIKE:
         return Verdict("near_copy", alike)
     weight, words = longest_run(question, examined)
     if weight >= QUOTED:
@@ -84,7 +83,7 @@ def _compare_short(question: Side, examined: Side) -> Verdict | None:
     if _stands_in(question, examined):
         return Verdict("copy", 1.0)
     alike = shared_weight(question.telling, examined.telling)
-    if question.numbers == examined.numbers:
+    if question.numbers == examined.numbers and not asks_otherwise(question, examined):
         telling_numbers = bool(question.numbers) and likeness(question, examined) >= SHORT_LIKENESS
         if alike >= (SHORT_ALIKE_WITH_NUMBERS if telling_numbers else SHORT_ALIKE):
             return Verdict("near_copy", alike)

@@ -13,10 +13,11 @@ from stillroom.text.flat import Codes
 
 SHORT = 8
 """A question of fewer words is short: it has no runs of words by which a copy of it could be told."""
-NUMBERS_COUNT = 3
+NUMBERS_COUNT = 4
 """Times that a number counts: somebody who rewords a question keeps its numbers, so that the answer stays right."""
 FEWEST_FORMULA_RUNS = 4
 _HOLE = 0
+_QUESTION_WORDS = frozenset(Codebook().codes(["who", "when", "where", "why", "how"]).tolist())
 _FORMULA_SIGNS = frozenset(Codebook().codes(list("\\^_{}=+*<>|&~")).tolist())
 
 
@@ -49,6 +50,8 @@ class Side:
             _HOLE if kind == NUMBER else token for token, kind in zip(self.tokens, sort.tolist(), strict=True)
         ]
         """The tokens with a hole in place of each number."""
+        self.asks = _QUESTION_WORDS.intersection(self.words)
+        """The question words that another one cannot stand for."""
         self.formula_runs = {run for run in _runs(self.tokens) if not _FORMULA_SIGNS.isdisjoint(run)}
         """Runs of three tokens with a sign in them that formulas are written with."""
         words = [_HOLE if token & SORT == NUMBER else token for token in self.words]
@@ -98,6 +101,11 @@ def shared_numbers(left: Side, right: Side) -> float:
     """How many of the numbers of either are in both; 1 where neither has any."""
     either = (left.numbers | right.numbers).total()
     return (left.numbers & right.numbers).total() / either if either else 1.0
+
+
+def asks_otherwise(left: Side, right: Side) -> bool:
+    """Whether one asks who and the other one when, say. A question may also be asked without such a word."""
+    return bool(left.asks and right.asks) and left.asks.isdisjoint(right.asks)
 
 
 def shared_formulas(question: Side, examined: Side) -> float:
