@@ -107,7 +107,7 @@ def test_every_fault_can_be_named(tmp_path: Path, name: str) -> None:
             "faults:\n  - {fault: slow, second: 1}",
             "faults.0.second (line 2): there is no such key; did you mean seconds?",
         ),
-        ("faults:\n  - {fault: slow, second: 1}", "faults.0.seconds: is missing."),
+        ("faults:\n  - {fault: slow}", "faults.0.seconds: is missing."),
         ("faults:\n  - {fault: reset, seconds: 1}", "faults.0.seconds (line 2): there is no such key"),
         ("faults: [{fault: reset, evry: 2}]", "did you mean every?"),
         ("faults: [{fault: cut_off, part: 1.5}]", "faults.0.part (line 1): should be less than 1, got 1.5."),

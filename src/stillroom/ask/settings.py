@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stillroom.ask.prompt import TeacherPrompt
+from stillroom.ask.written_price import read_price
 from stillroom.client.budget import BudgetLimits
 from stillroom.client.settings import Endpoint, Sampling
 
@@ -17,6 +18,8 @@ class TeacherSettings(Endpoint):
 
     terms: str | None = None
     """An entry of the terms ledger, or `own` for a model that is yours; None: not stated."""
+
+    _written_price = field_validator("price", mode="before")(read_price)
 
 
 class AskSettings(TeacherPrompt):

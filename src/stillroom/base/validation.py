@@ -9,6 +9,8 @@ from pydantic_core import ErrorDetails
 
 _SHOULD_BE: Mapping[str, str] = {
     "bool_type": "should be true or false",
+    "decimal_parsing": "should be a number and nothing else",
+    "decimal_type": "should be a number",
     "dict_type": "should be keys and values",
     "extra_forbidden": "is no key here",
     "float_type": "should be a number",

@@ -126,7 +126,8 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], around: set[int]
 
 def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode) or node.tag != _TAG + "str":
-        raise _at(node, "a key must be text; put it in quotes")
+        is_number = node.tag in (_TAG + "int", _TAG + "float")  # `{price: 0,55}` holds the keys price and 55
+        raise _at(node, "a key must be text; put it in quotes" + (", or write a decimal point" if is_number else ""))
     return _text(node)
 
 

@@ -13,6 +13,7 @@ from stillroom.base.validation import problem_in_words
 from stillroom.text.nearest import nearest_name
 from stillroom.text.plain_yaml import Path
 
+_SHOULD_BE = "should be "
 _LISTED = 8
 """Names that are shown where none is near; of more it is said where they stand."""
 
@@ -25,6 +26,7 @@ def describe(
     `data` is what `model` was given, as plain values; `lines` says where each of them stands.
     """
     own = [details for details in error.errors() if not _follows_from_its_entries(details)]
+    own = _without_those_misspelt(_of_what_was_meant(own, data), model, data)
     problems = list(dict.fromkeys(_problem(details, model, data, lines) for details in own))
     if len(problems) == 1:
         return f"{file}: {problems[0]}", "The keys and their values are listed in docs/recipe.md."
@@ -36,6 +38,43 @@ def _follows_from_its_entries(details: ErrorDetails) -> bool:
     """Whether a list is called too short only because pydantic leaves out the entries that are wrong themselves."""
     value = details["input"]
     return details["type"] == "too_short" and isinstance(value, list) and len(value) >= details["ctx"]["min_length"]
+
+
+def _of_what_was_meant(errors: list[ErrorDetails], data: Any) -> list[ErrorDetails]:
+    """Where several things may stand (text, or keys and values), pydantic says of each why this is not it.
+
+    Of keys and values, or of a list, only what is wrong inside counts; of anything else, all that could stand there is
+    said at once.
+    """
+    paths = [_path_in(data, details["loc"], last_may_be_absent=details["type"] == "missing") for details in errors]
+    kept: dict[Path | int, ErrorDetails] = {}
+    for index, (path, details) in enumerate(zip(paths, errors, strict=True)):
+        said = problem_in_words(details)
+        if not said.startswith(_SHOULD_BE) or details["type"] == "missing":
+            kept[index] = details
+        elif any(other[: len(path)] == path and len(other) > len(path) for other in paths):
+            continue
+        elif path in kept:
+            before = kept[path]
+            together = f"{problem_in_words(before)} or {said.removeprefix(_SHOULD_BE)}"
+            kept[path] = {**before, "type": "together", "msg": together}
+        else:
+            kept[path] = details
+    return list(kept.values())
+
+
+def _without_those_misspelt(errors: list[ErrorDetails], model: type[BaseModel], data: Any) -> list[ErrorDetails]:
+    """A key that is there with a typo is not said to be missing, too."""
+    meant = set()
+    for details in errors:
+        if details["type"] == "extra_forbidden":
+            path = _path_in(data, details["loc"], last_may_be_absent=False)
+            meant.add((*path[:-1], nearest_name(str(path[-1]), _right_keys(model, data, path))))
+    return [
+        details
+        for details in errors
+        if details["type"] != "missing" or _path_in(data, details["loc"], last_may_be_absent=True) not in meant
+    ]
 
 
 def _problem(details: ErrorDetails, model: type[BaseModel], data: Any, lines: Mapping[Path, int]) -> str:
@@ -106,7 +145,7 @@ def _path_in(data: Any, loc: tuple[int | str, ...], *, last_may_be_absent: bool)
 def _nearest_key(model: type[BaseModel], data: Any, path: Path) -> str:
     """`; did you mean samples?`, from the keys that are right here, or from a section that has this very key."""
     key = str(path[-1])
-    right = sorted({name for found in _models_at(model, data, path[:-1]) for name in _names(found)})
+    right = _right_keys(model, data, path)
     near = nearest_name(key, right)
     if near is not None:
         return f"; did you mean {near}?"
@@ -114,6 +153,11 @@ def _nearest_key(model: type[BaseModel], data: Any, path: Path) -> str:
         if any(key in _names(found) for found in _models_in(annotation)):
             return f"; did you mean {section}.{key}?"
     return f"; the keys here are {', '.join(right)}." if right else "."
+
+
+def _right_keys(model: type[BaseModel], data: Any, path: Path) -> list[str]:
+    """Those that may stand where the last key of `path` does."""
+    return sorted({name for found in _models_at(model, data, path[:-1]) for name in _names(found)})
 
 
 def _models_at(model: type[BaseModel], data: Any, path: Path) -> list[type[BaseModel]]:
