@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from stillroom.check.card import card_head, code, render_card
-from stillroom.check.card_facts import Facts
+from stillroom.base.records import Kind
+from stillroom.check.card import KINDS, RULES, card_head, code, render_card
+from stillroom.check.card_facts import Checked, Compared, Facts, Judged
 from stillroom.check.licences import licence_of
 from stillroom.check.origin import Origin
+from stillroom.check.overlap.hits import Rule
 from stillroom.check.reasons import REASONS
 from stillroom.report.run_files import Asked
 
@@ -64,6 +66,7 @@ FACTS = Facts(
     ],
     licence=licence_of({"MIT", None}, "own"),
     asked=ASKED,
+    checked=None,
     first_day="2026-11-25",
     last_day="2026-11-26",
     truncated=1 / 12,
@@ -157,6 +160,62 @@ def test_the_text_says_what_happened() -> None:
         assert words in " ".join(html.text.split(" ")).replace("\n", " "), words
 
 
+def test_every_kind_and_every_rule_is_explained() -> None:
+    assert set(KINDS) == set(get_args(Kind))
+    assert set(RULES) == set(get_args(Rule))
+    assert "" not in {*KINDS.values(), *RULES.values()}
+
+
+NOTHING = {"count": 0, "n": 0, "share": None, "low": None, "high": None}
+CHECKED = Checked.model_validate(
+    {
+        "judge": {
+            "model": "oracle-2",
+            "answers": 40,
+            "measured": {
+                "without_reference": {
+                    "asked": 100,
+                    "unsure": 4,
+                    "agreement": {"count": 90, "n": 96, "share": 0.9375, "low": 0.87, "high": 0.97},
+                    "called_right": {"count": 5, "n": 50, "share": 0.1, "low": 0.04, "high": 0.21},
+                    "called_wrong": {"count": 1, "n": 50, "share": 0.02, "low": 0.0, "high": 0.1},
+                },
+                "with_reference": {
+                    "asked": 0,
+                    "unsure": 0,
+                    "agreement": NOTHING,
+                    "called_right": NOTHING,
+                    "called_wrong": NOTHING,
+                },
+            },
+        },
+        "overlap": {
+            "questions": 1000,
+            "kept": 980,
+            "left_out": {"contaminated": 15, "near_duplicate_question": 5},
+            "hits": {"near_copy": 16, "near_duplicate": 5},
+        },
+    }
+)
+
+
+def test_how_often_the_judge_errs_and_what_overlaps_is_said() -> None:
+    _, html = taken_apart(render_card(replace(FACTS, checked=CHECKED)))
+    text = " ".join(html.text.replace("\N{NO-BREAK SPACE}", " ").split())
+    for words in (
+        "A judge, oracle-2, was asked about 40 answers that nothing else could judge.",
+        "it agreed in 93.8 % (87.0 to 97.0 %, 90 of 96) of those it judged",
+        "called 10.0 % (4.0 to 21.0 %, 5 of 50) of the wrong ones right",
+        "and 2.0 % (0.0 to 10.0 %, 1 of 50) of the right ones wrong, and left 4 unsure.",
+        "How often it errs was not measured (asked whether the answer means the same",
+        "1,000 questions were compared with each other",
+        "980 kept, 15 left out as contaminated, 5 left out as near_duplicate_question.",
+    ):
+        assert words in text, words
+    assert ["near_copy", "16", RULES["near_copy"]] in html.rows
+    assert "A judge" not in render_card(FACTS)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -232,6 +291,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_names_from_files_and_models_are_only_names(hostile: str) -> None:
+    assert CHECKED.judge is not None
     row = {"rows": 5, "tokens": 1, "median": 1, "most": 1, "questions": 1}
     facts = replace(
         FACTS,
@@ -242,13 +302,17 @@ def test_names_from_files_and_models_are_only_names(hostile: str) -> None:
         reasons=[{"reason": hostile, "rows": 5, "why": ""}],
         splits=[row | {"split": hostile}],
         asked=ASKED.model_copy(update={"served_models": (hostile,)}),
+        checked=Checked(
+            judge=Judged(model=hostile, answers=1, measured={hostile: CHECKED.judge.measured["with_reference"]}),
+            overlap=Compared(questions=5, kept=5, left_out={hostile: 1}, hits={hostile: 1}),
+        ),
         licence=licence_of({hostile}, "own"),
     )
     head, html = taken_apart(render_card(facts))
     assert head == card_head(facts)
     assert html.elements <= taken_apart(render_card(FACTS))[1].elements
     assert html.links == []
-    assert {len(row) for row in html.rows} == {2, 4, 6, 7}  # no cell more than the tables have
+    assert {len(row) for row in html.rows} == {2, 3, 4, 6, 7}  # no cell more than the tables have
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "`", "``x```", "a`b", " x ", "*bold* _it_ <b> &lt; \\| [x](y)"])

@@ -19,7 +19,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from stillroom import __version__
-from stillroom.check.card_facts import Facts
+from stillroom.check.card_facts import Facts, Rate
 from stillroom.report import words
 from stillroom.report.run_files import Asked
 from stillroom.store.files import write_atomically
@@ -33,9 +33,27 @@ KINDS = {
     "json": "read as JSON, and compared with the known answer or its schema",
     "code": "run against the question's tests",
     "task": "scored by the reasoning-gym task that made the question",
+    "instructions": "each instruction about the form of the answer, checked by a program",
     "none": "no known answer",
 }
 """How the answers to each kind of question are judged."""
+
+RULES = {
+    "same_text": "two questions have the same text",
+    "same_parameters": "two questions are one generated task with the same parameters",
+    "near_duplicate": "two questions are nearly the same",
+    "copy": "an examination has the same question",
+    "near_copy": "an examination has it in other words",
+    "quoted_part": "a part of an examination's question stands in it, or a part of it in one",
+    "numbers_swapped": "an examination has it with other numbers",
+}
+"""What each rule of the search for overlap finds."""
+
+WAYS = {
+    "with_reference": "asked whether the answer means the same as the known one, in either order",
+    "without_reference": "asked whether the answer is right, without the known one",
+}
+"""How a judge was asked."""
 
 LONGEST_NAME = 120
 """Characters of a name that the card shows."""
@@ -118,6 +136,12 @@ def _setting(value: float | None) -> Markup:
     return Markup("left to the server") if value is None else Markup(value)
 
 
+def _rate(rate: Rate) -> Markup:
+    if rate.share is None or rate.low is None or rate.high is None:
+        return Markup("none of them to count")
+    return Markup(f"{words.percent(rate.share)} ({words.interval(rate.low, rate.high)}, {rate.count} of {rate.n})")
+
+
 def _cost(asked: Asked) -> Markup:
     """In dollars as the ledger has it: never rounded."""
     if asked.cost_usd is not None:
@@ -140,12 +164,13 @@ def _environment() -> Environment:
         "cell": cell,
         "said": said,
         "percent": lambda share: Markup(words.percent(share)),
+        "rate": _rate,
         "count": lambda number: Markup(words.count(number)),
         "setting": _setting,
         "cost": _cost,
         "counted": lambda number, one, many: Markup(words.counted(number, one, many)),
     }
-    environment.globals |= {"KINDS": KINDS, "VERSION": Markup(__version__)}
+    environment.globals |= {"KINDS": KINDS, "RULES": RULES, "WAYS": WAYS, "VERSION": Markup(__version__)}
     return environment
 
 

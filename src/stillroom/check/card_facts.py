@@ -11,13 +11,60 @@ from typing import Any
 from stillroom.check.licences import Licence, licence_of
 from stillroom.check.origin import Origin
 from stillroom.check.reasons import REASONS
-from stillroom.report.run_files import Asked, read_stage_file
+from stillroom.report.run_files import Asked, StageFile, read_stage_file
 from stillroom.store.tables import query
 
 Row = dict[str, Any]
 
 SPLITS = {"train": "traces.parquet", "held_out": "held_out.parquet"}
 """The tables of a run that the parts of its data set are made of."""
+
+
+class Rate(StageFile):
+    """`count` of `n`, as a share with its 95 % interval; None where `n` is 0."""
+
+    count: int
+    n: int
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+class Measured(StageFile):
+    """A judge's verdicts on answers whose verdict is known."""
+
+    asked: int
+    unsure: int
+    agreement: Rate
+    called_right: Rate
+    called_wrong: Rate
+
+
+class Judged(StageFile):
+    """check.json, `judge`"""
+
+    model: str
+    answers: int
+    measured: dict[str, Measured]
+    """By the way in which the judge was asked."""
+
+
+class Compared(StageFile):
+    """check.json, `overlap`"""
+
+    questions: int
+    kept: int
+    left_out: dict[str, int]
+    """By reason."""
+    hits: dict[str, int]
+    """Pairs by rule, those that were kept or overruled included."""
+
+
+class Checked(StageFile):
+    """check.json, as far as the card needs it."""
+
+    judge: Judged | None = None
+    overlap: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +86,7 @@ class Facts:
     """`reason, rows, why`, the most frequent first."""
     licence: Licence
     asked: Asked | None
+    checked: Checked | None
     first_day: str | None
     """When the replies were asked for, in UTC: 2026-11-26."""
     last_day: str | None
@@ -71,6 +119,7 @@ def gather_facts(folder: Path, origin: Origin, rows: Mapping[str, int]) -> Facts
         reasons=[row | {"why": REASONS.get(row["reason"], "")} for row in _rows(_REASONS, rejected=rejected)],
         licence=licence_of({row["licence"] for row in sources}, origin.terms),
         asked=read_stage_file(folder / "ask.json", Asked),
+        checked=read_stage_file(folder / "check.json", Checked),
         first_day=_day(replies["first"]),
         last_day=_day(replies["last"]),
         truncated=replies["truncated"] / replies["rows"] if replies["rows"] else None,
