@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import genai_prices
 import pytest
+from genai_prices.data_snapshot import get_snapshot
 from pydantic import ValidationError
 
 from stillroom.base.errors import RecipeError
@@ -47,6 +51,31 @@ def test_the_price_list() -> None:
     assert (found.price_id or "").endswith("openai/gpt-4o")
     whole, cached = (found.cost(Usage(1000, count, 100), 1_760_000_000_000_000) for count in (0, 1000))
     assert float(cached or 0) < float(whole or 0)
+
+
+def test_the_price_list_is_worked_out_as_its_authors_do() -> None:
+    usage = genai_prices.Usage(input_tokens=1_234, cache_read_tokens=1_000, output_tokens=77)
+    at = datetime(2026, 1, 1, 17, 30, tzinfo=UTC)
+    listed = [
+        (provider, model)
+        for provider in get_snapshot().providers
+        for model in provider.models
+        if provider.api_pattern.startswith("https")
+    ]
+    compared = 0
+    for provider, model in listed:
+        address = provider.api_pattern.replace("\\.", ".")
+        try:
+            found = pricing(Endpoint(model=model.id, base_url=address))
+        except (RecipeError, ValidationError):
+            continue  # a pattern that is no address
+        theirs = genai_prices.calc_price(usage, model.id, provider_api_url=address, genai_request_timestamp=at)
+        assert found.cost(Usage(1_234, 1_000, 77), round(at.timestamp() * 1e6)) == theirs.total_price, (
+            model.id,
+            address,
+        )
+        compared += 1
+    assert compared > 500
 
 
 @pytest.mark.parametrize(
