@@ -361,6 +361,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
+        connection.execute("pragma temp_store = memory")  # statements of many rows keep an undo log: not in a file
         connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
         migrate(connection, str(path))
     except (sqlite3.Error, StoreError):
