@@ -24,7 +24,7 @@ Found = Literal["copy", "near_copy", "numbers_swapped", "quoted_part", "in_doubt
 
 ALIKE = 0.5
 """From this likeness on, with mostly the same numbers, a question is the other one reworded."""
-MOSTLY_SAME_NUMBERS = 0.5
+MOSTLY_SAME_NUMBERS = 0.6
 SAME_FORMULAS = 0.5
 """Share of the examined question's formulas that a rewording of it holds: the words around a formula say little."""
 SHORT_ALIKE = 0.72
@@ -38,6 +38,8 @@ WHOLE_SKELETON = 0.7
 """The same as a share of the examined question's runs alone, since it may stand among other text."""
 QUOTED = 28.0
 """Nats that the words of a run weigh together which is too long to be there by chance."""
+MUCH_QUOTED = 0.4
+"""A run that is such a share of the examined question is a quotation even where the rest has its numbers swapped."""
 IN_DOUBT = 0.3
 """From this likeness on a second opinion may find a rewording."""
 _ROOM_AROUND_SHORT = 25
@@ -72,10 +74,11 @@ def compare(question: Side, examined: Side) -> Verdict | None:
     if same_statement and alike >= ALIKE:
         return Verdict("near_copy", alike)
     weight, words = longest_run(question, examined)
-    if weight >= QUOTED:
-        return Verdict("quoted_part", words / len(examined.words))
-    if swapped and common >= SAME_SKELETON:
+    quoted = words / len(examined.words)
+    if swapped and common >= SAME_SKELETON and quoted < MUCH_QUOTED:
         return Verdict("numbers_swapped", common)
+    if weight >= QUOTED:
+        return Verdict("quoted_part", quoted)
     return Verdict("in_doubt", alike) if same_statement and alike >= IN_DOUBT else None
 
 
