@@ -8,7 +8,9 @@ from collections.abc import Callable
 from stillroom.base.records import Question
 from stillroom.check.language import (
     foreign_word,
+    has_words,
     is_about_language,
+    is_mostly_latin,
     language_of,
     other_language,
     scripts_in,
@@ -33,7 +35,7 @@ LONGEST_REFUSAL = 600
 _REFUSAL = re.compile(
     r"""
     (?: (?:i\s?['’]?\s?a?m | i\s+am) \s+ (?:really\s+|very\s+|so\s+)? (?:sorry|afraid) \b [^.!?\n]{0,40}?
-      | (?:my\s+)? apolog(?:ies|y|i[sz]e) \b [^.!?\n]{0,40}?
+      | (?:i\s+|my\s+)? apolog(?:ies|y|i[sz]e) \b [^.!?\n]{0,40}?
       | sorry [,.]? \s* (?:but\s+)?
       | unfortunately [,]? \s*
       | as\s+an?\s+(?:ai|artificial|large\s+language) \b [^.!?\n]{0,60}?
@@ -149,7 +151,7 @@ class Filters:
                 continue
             if asked.scripts is not None and "mixed_scripts" not in self._settings.ignore:
                 word = foreign_word(text, asked.scripts)
-                if word is not None:
+                if word is not None and (asked.has_words or is_mostly_latin(text)):
                     return "mixed_scripts", f"{word[0][:40]!r} is {word[1]}, in the {name}"
             if asked.language is not None:
                 other = other_language(text, asked.language)
@@ -165,6 +167,8 @@ class _Asked:
     def __init__(self, question: Question, wanted: str) -> None:
         self.language: str | None = None
         self.scripts: frozenset[str] | None = None
+        self.has_words = False
+        """Whether it shows in which script it is written. "2 + 3?" may be answered in any, but not in two."""
         self.binds_the_answer = False
         """A question may ask for an answer in another language ("Say it in French"), but not where it has one right
         answer that a verifier knows, or where the recipe names the language."""
@@ -173,6 +177,7 @@ class _Asked:
         text = "\n".join(message.content for message in question.messages)
         if is_about_language(text):
             return
+        self.has_words = wanted != SAME_AS_QUESTION or has_words(text)
         if wanted == SAME_AS_QUESTION:
             self.language = language_of(text)
             self.scripts = scripts_in(text)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 LEAST_LETTERS = 120
 """Of prose, below which nothing is said about its language. (A Chinese character counts as four.)"""
 SURE = 0.95
-"""How sure the statistic must be of a language, by its own calibrated share."""
-UNLIKELY = 0.01
-"""The share below which the language that was asked for is held to be ruled out."""
-PIECE, PART = 3000, 800
+"""The least share that the statistic must give to a question's language."""
+LIKELY, UNLIKELY = 0.5, 0.01
+"""What is in another language: this share of another one at least, and this one at most of the language wanted."""
+LEAST_OF_WORDS = 12
+"""Letters of a question below which it does not show in which script it is written."""
+PIECE, PART = 2000, 800
 """Characters of a piece at the beginning, in the middle and at the end (a text may change its language), and of its
 prose those that are looked at."""
 
@@ -39,6 +41,14 @@ _NOT_PROSE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _NO_LANGUAGE = "zxx"
+_ENGLISH = {
+    "the", "and", "that", "this", "with", "from", "which", "have", "are", "then", "there", "its", "you", "they", "what",
+    "when", "how", "can", "will", "would", "each", "because", "since", "where", "to", "by", "if", "not", "it", "is",
+    "of", "for", "be", "we",
+}  # fmt: skip
+PLAINLY_ENGLISH = 0.15
+"""Share of these among the words of a text, from which on it is English, and the statistic, which is slow, is not
+asked. Texts in other languages hold few of them."""
 _LETTERS = re.compile(r"[^\W\d_]+")
 _SCRIPTS = {
     "Han": "\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",
@@ -84,6 +94,8 @@ def is_about_language(question: str) -> bool:
 
 def language_of(text: str) -> str | None:
     """The code of the language that the text's prose begins in; None where that cannot be told."""
+    if _is_plainly_english(text[:PIECE]):
+        return "en"
     shares = _shares(prose_of(text[:PIECE]))
     language, share = max(shares.items(), key=lambda pair: pair[1], default=("", 0.0))
     return language if share >= SURE and language != _NO_LANGUAGE else None
@@ -92,9 +104,14 @@ def language_of(text: str) -> str | None:
 def other_language(text: str, wanted: str) -> str | None:
     """The code of a language, other than `wanted`, that the text or a long part of it is in; None if none for sure."""
     for piece in _pieces(text):
+        if wanted == "en" and _is_plainly_english(piece):
+            continue
         shares = _shares(prose_of(piece))
-        language, share = max(shares.items(), key=lambda pair: pair[1], default=("", 0.0))
-        if language not in (wanted, _NO_LANGUAGE) and share >= SURE and shares.get(wanted, 0.0) <= UNLIKELY:
+        if not shares:
+            continue
+        language, share = max(shares.items(), key=lambda pair: pair[1])
+        # Which of two relatives it is (Czech, Slovak) may be open where it is certain that it is not English.
+        if share >= LIKELY and shares[wanted] + shares[_NO_LANGUAGE] <= UNLIKELY:
             return language
     return None
 
@@ -122,6 +139,16 @@ def foreign_word(text: str, scripts: frozenset[str]) -> tuple[str, str] | None:
     return None
 
 
+def has_words(text: str) -> bool:
+    """Whether there are so many letters that they are more than symbols and units."""
+    return _weight(prose_of(text[:PIECE])) >= LEAST_OF_WORDS
+
+
+def is_mostly_latin(text: str) -> bool:
+    others = sum(len(match[0]) for match in _WORD.finditer(text))
+    return sum(map(len, _LETTERS.findall(text))) > 2 * others
+
+
 def prose_of(text: str) -> str:
     """The words of a text without its formulas, code, commands of LaTeX, addresses and numbers."""
     return " ".join(_NOT_PROSE.sub(" ", text).split())
@@ -133,6 +160,13 @@ def _pieces(text: str) -> Iterator[str]:
     for start in starts:
         is_code = text.count("```", 0, start) % 2 == 1
         yield ("```" if is_code else "") + text[start : start + PIECE]
+
+
+def _is_plainly_english(piece: str) -> bool:
+    words = [word for word in piece.lower().split() if word.isalpha()]
+    if sum(map(len, words)) < LEAST_LETTERS or len(piece.encode("utf-8", "replace")) > 1.05 * len(piece):
+        return False
+    return sum(word in _ENGLISH for word in words) >= PLAINLY_ENGLISH * len(words)
 
 
 def _weight(prose: str) -> int:

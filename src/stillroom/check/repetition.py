@@ -19,7 +19,7 @@ STEP = 64
 """Characters between two probes."""
 LONGEST_UNIT = 4096
 LEAST_COPIES = 4
-LEAST_LENGTH = 200
+LEAST_LENGTH = 300
 """Characters of the whole loop."""
 LEAST_SIGNS = 1000
 """The same for a unit without any letter: rules, tables and digits repeat themselves where nothing is wrong."""
@@ -47,8 +47,8 @@ def find_loop(text: str) -> Loop | None:
         loop = _loop_at(text, start, again - start)
         if _counts(loop):
             return loop
-        # What comes next is looked at from the end of this run on: there begins whatever breaks it.
-        start = max(start + STEP, loop.start + loop.length - PROBE + 1)
+        # Where the text stops agreeing with what it was found to repeat, a longer unit may begin.
+        start = max(start + STEP, loop.start + loop.length - len(loop.unit) - PROBE + 1)
     return None
 
 
