@@ -2,23 +2,26 @@
 
 >>> verify(Question(id="1", messages=(Message(role="user", content="6 times 7?"),), kind="number", answer="42",
 ...                 source="mine"), "That makes 42.")
-Judgement(verdict='right', reason='the same number', extracted='42')
+Judgement(verdict='right', reason='the same number', extracted='42', seconds=0.0001)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from stillroom.base.records import Question
 from stillroom.verify.choice import verify_choice
 from stillroom.verify.exact import verify_exact
 from stillroom.verify.instructions import verify_instructions
+from stillroom.verify.json_answer import json_judgement, json_request
 from stillroom.verify.judgement import Judgement
-from stillroom.verify.math import verify_math
+from stillroom.verify.math import math_judgement, math_request
 from stillroom.verify.number import verify_number
-from stillroom.verify.task import verify_task
-from stillroom.verify.workers import shared
+from stillroom.verify.task import task_judgement, task_request
+from stillroom.verify.workers import JobName, shared
 
 __all__ = ["Judgement", "verify", "verify_many"]
 
@@ -28,10 +31,38 @@ def verify(question: Question, answer: str) -> Judgement:
 
     Raises StillroomError when the process that math and task answers are judged in cannot be started.
     """
-    if question.kind in ("none", "code", "json"):
+    return verify_many([(question, answer)])[0]
+
+
+def verify_many(pairs: Sequence[tuple[Question, str]]) -> list[Judgement]:
+    """`verify` of each pair, in order; those that need a process of their own run side by side."""
+    judgements: list[Judgement | None] = [None] * len(pairs)
+    waiting: dict[JobName, list[tuple[int, dict[str, Any]]]] = {"math": [], "task": [], "json": []}
+    for index, (question, answer) in enumerate(pairs):
+        started = time.perf_counter()
+        found = _here_or_request(question, answer)
+        if isinstance(found, Judgement):
+            judgements[index] = replace(found, seconds=time.perf_counter() - started)
+        else:
+            job: JobName = question.kind if question.kind in ("task", "json") else "math"
+            waiting[job].append((index, found))
+    for job, requests in waiting.items():
+        if requests:
+            workers = shared(job)
+            responses = workers.run_many([request for _, request in requests])
+            for (index, request), response in zip(requests, responses, strict=True):
+                judgements[index] = _judgement(job, request, response, workers.limit_s)
+    return [judgement for judgement in judgements if judgement is not None]
+
+
+def _here_or_request(question: Question, answer: str) -> Judgement | dict[str, Any]:
+    """The judgement where this process can reach it; what a worker is asked where it cannot."""
+    if question.kind in ("none", "code"):
         return Judgement("unverifiable", f"kind {question.kind} has no verifier")
     if question.kind == "task":
-        return verify_task(question.meta, answer, shared("task"))
+        return task_request(question.meta, answer)
+    if question.kind == "json":
+        return json_request(question, answer)
     if question.kind == "instructions":
         return verify_instructions(question.meta, question.messages[-1].content, answer)
     if question.answer is None:
@@ -39,14 +70,18 @@ def verify(question: Question, answer: str) -> Judgement:
     if not answer.strip():
         return Judgement("wrong", "the answer is empty")
     if question.kind == "math":
-        return verify_math(question.answer, answer, shared("math"))
-    plain = {"number": verify_number, "exact": verify_exact, "choice": verify_choice}
+        return math_request(question.answer, answer, _text(question))
+    if question.kind == "number":
+        return verify_number(question.answer, answer, _text(question), question.meta.get("tolerance"))
+    plain: dict[str, Callable[[str, str], Judgement]] = {"exact": verify_exact, "choice": verify_choice}
     return plain[question.kind](question.answer, answer)
 
 
-def verify_many(pairs: Sequence[tuple[Question, str]]) -> list[Judgement]:
-    """`verify` of each pair, in order; those that need a process of their own run side by side."""
-    if not any(question.kind in ("math", "task") for question, _ in pairs):
-        return [verify(question, answer) for question, answer in pairs]
-    with ThreadPoolExecutor(max_workers=shared("math").count) as threads:
-        return list(threads.map(lambda pair: verify(*pair), pairs))
+def _judgement(job: JobName, request: dict[str, Any], response: dict[str, Any], limit_s: float) -> Judgement:
+    if job == "math":
+        return math_judgement(response, limit_s)
+    return (task_judgement if job == "task" else json_judgement)(request, response, limit_s)
+
+
+def _text(question: Question) -> str:
+    return "\n".join(message.content for message in question.messages if message.role == "user")

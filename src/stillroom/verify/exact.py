@@ -1,10 +1,11 @@
 """Kind `exact`: the answer is the reference, word for word.
 
-Both sides are normalised: Unicode NFC, case folded, runs of white space made one blank, surrounding quotation marks,
-Markdown emphasis and dollar signs taken off, and punctuation at the end (. , ; : ! ?) dropped. Nothing else is
-forgiven. The whole answer is compared, and where the answer is marked ("the answer is ...", a box, ...) the first line
-of the last mark and the first sentence of that line too. A reference that stands inside a longer answer is neither
-right nor wrong: "Paris" is in "not Paris" too.
+Both sides are normalised: Unicode NFC, full-width characters narrow, case folded, runs of white space made one blank,
+surrounding quotation marks, Markdown emphasis and dollar signs taken off, and punctuation at the end (. , ; : ! ?)
+dropped. Nothing else is forgiven. The whole answer is compared, and where the answer is marked ("the answer is ...", a
+box, ...) the first line of the last mark and the first sentence of that line too. A reference that stands inside a
+longer answer is neither right nor wrong, unless it is denied there ("not Paris"). The same date or time of day in
+another form is unsure: the form may have been asked for.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from stillroom.verify.dates import same_moment
+from stillroom.verify.final import final_answer, gives_up
 from stillroom.verify.judgement import Judgement
-from stillroom.verify.markers import bare, first_line, marked_answers
+from stillroom.verify.markers import bare, first_line
+from stillroom.verify.scripts import plain_signs
 
 _QUOTES = "\"'`“”‘’«»*_"
 _FINAL = ".,;:!?"
@@ -24,21 +28,48 @@ def verify_exact(reference: str, answer: str) -> Judgement:
     expected = normalised(reference)
     if not expected:
         return Judgement("unsure", "the reference is empty")
-    marked = marked_answers(answer)
-    if marked:
-        line = bare(_COMMAND.sub(r"\1", first_line(marked[-1].text)))
+    final = final_answer(answer)
+    if not final.texts:
+        return Judgement("wrong", "no answer was given")
+    given = final.texts[-1].strip()
+    candidates = [given]
+    if final.marked:
+        line = bare(_COMMAND.sub(r"\1", first_line(given)))
         candidates = [line, re.split(r"[.!?](?:\s|$)", line, maxsplit=1)[0], answer.strip()]
-    else:
-        candidates = [answer.strip()]
+    if final.doubt:
+        return Judgement("unsure", final.doubt, candidates[0])
     if any(normalised(candidate) == expected for candidate in candidates):
-        return Judgement("right", "the same text", candidates[0])
-    if re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", normalised(candidates[0])):
-        return Judgement("unsure", "the reference stands inside a longer answer", candidates[0])
-    return Judgement("wrong", "another text", candidates[0])
+        others = {normalised(_COMMAND.sub(r"\1", text)) for text in final.texts if final.marked}
+        agreed = len(others) <= 1 or normalised(answer) == expected
+        return Judgement("right", "the same text", candidates[0]) if agreed else _differing(candidates[0])
+    return _not_the_same(expected, candidates[0])
 
 
 def normalised(text: str) -> str:
     """The text as it is compared. A text of nothing but punctuation stays as it is."""
-    text = " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    text = " ".join(plain_letters(unicodedata.normalize("NFC", text)).casefold().split())
     stripped = bare(text).strip(_QUOTES).rstrip(_FINAL).rstrip(_QUOTES).strip()
     return stripped or text
+
+
+def plain_letters(text: str) -> str:
+    """Full-width characters narrow, everything else as it is."""
+    return "".join(plain_signs(char) if "\uff01" <= char <= "\uff5e" else char for char in text)
+
+
+def _differing(shown: str) -> Judgement:
+    return Judgement("unsure", "several answers that differ", shown)
+
+
+def _not_the_same(expected: str, given: str) -> Judgement:
+    text = normalised(given)
+    if gives_up(text) and expected not in text:
+        return Judgement("wrong", "no answer was given", given)
+    stands = rf"(?<![\w.]){re.escape(expected)}(?!\w|[.,]\d)"
+    if re.search(stands, re.sub(rf"(?:\bnot|n['’]t|\bnever|\bnor)(?: be)? {stands}", " ", text)):
+        return Judgement("unsure", "the reference stands inside a longer answer", given)
+    if re.search(stands, text):
+        return Judgement("wrong", "the reference is denied", given)
+    if same_moment(expected, text):
+        return Judgement("unsure", "the same date or time in another form", given)
+    return Judgement("wrong", "another text", given)

@@ -1,158 +1,122 @@
 """Kind `number`: the number in the answer is the number of the reference, as exact fractions.
 
-Which number is judged: the first one after the last mark ("the answer is", "####", a box, an answer tag), or, in a
-marked line with equals signs, the first after the last of them; without a mark, the last number of the answer, which
-is unsure when its line has another one after an equals sign. What is read as a number is in `numerals`.
+Which number is judged is told by `quantity`, what is read as a number by `numerals`, what the reply says in the end by
+`final`. Units are converted where both sides have one; a unit or a currency on one side only is accepted unless the
+question speaks of another one. A tolerance comes from the question: `meta["tolerance"]` is a number, the greatest
+difference in the reference's unit, or a string like "1%", relative to the reference.
 
-Units and currencies are not compared, except that two different known ones (km against m) are unsure. Unsure too are:
-several numbers joined ("5 or 6", "3 + 4", "5-6"), a writing with two meanings ("3,5"), values that agree only after
-rounding, and a percent sign on one side only below 1 (0.5 against 0.5 %).
+Unsure are: several numbers joined ("5 or 6", "3 + 4"), bounds ("at least 5"), a writing with two meanings ("3,5"),
+values that agree only after rounding, a percent sign on one side only below 1 (0.5 against 0.5 %).
 """
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import Any
 
 from stillroom.base.records import Verdict
+from stillroom.verify.final import final_answer
 from stillroom.verify.judgement import Judgement
-from stillroom.verify.markers import marked_answers
-from stillroom.verify.numerals import Numeral, numerals, tidied
+from stillroom.verify.numerals import agree_when_rounded, numerals, tidied
+from stillroom.verify.quantity import Quantity, marked_quantity, quantity_at, unmarked_quantity
+from stillroom.verify.units import asks_for_percent, unfit_for
 
-# What joins two numbers so that neither is the answer. A comma joins in a marked answer only: "In 2020, 18 came."
-_JOINED = re.compile(
-    r"(?:[ ]+[^\W\d]+){0,2}[ ]*\b(?:or|to|and)[ ]*[$€£]?|[ $]*(?:[-+*/×÷±~]|\\pm|\\times|\\cdot)[ $]*|:"
+_LOSS = re.compile(
+    r"\b(?:loss|lose[sd]?|lost|debt|owes?|owed|below zero|deficit|decrease[sd]?|fell|dropped)\b", re.IGNORECASE
 )
-_LISTED = re.compile(r"(?:[ ]+[^\W\d]+){0,2}[ ]*[,;][ $]*")
-_SYMBOLIC = re.compile(r"\\(?:sqrt|pi|log|ln|sin|cos|tan|infty)\b|[√π∞]")
-_IN_WORDS = re.compile(
-    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty"
-    r"|seventy|eighty|ninety|hundred|thousand|million|half|dozen)\b",
-    re.IGNORECASE,
-)
-_UNITS = {
-    spelling: unit
-    for unit, spellings in {
-        "millimetre": "mm millimeter millimeters millimetre millimetres",
-        "centimetre": "cm centimeter centimeters centimetre centimetres",
-        "metre": "m meter meters metre metres",
-        "kilometre": "km kilometer kilometers kilometre kilometres",
-        "inch": "inch inches",
-        "foot": "ft foot feet",
-        "yard": "yd yard yards",
-        "mile": "mi mile miles",
-        "milligram": "mg milligram milligrams",
-        "gram": "g gram grams",
-        "kilogram": "kg kilogram kilograms",
-        "ounce": "oz ounce ounces",
-        "pound": "lb lbs pound pounds",
-        "millilitre": "ml milliliter milliliters millilitre millilitres",
-        "litre": "l liter liters litre litres",
-        "second": "s sec secs second seconds",
-        "minute": "min mins minute minutes",
-        "hour": "h hr hrs hour hours",
-        "day": "day days",
-        "week": "week weeks",
-        "month": "month months",
-        "year": "year years",
-        "cent": "cent cents ¢",
-        "dollar": "$ dollar dollars usd",
-        "euro": "€ euro euros eur",
-    }.items()
-    for spelling in spellings.split()
-}
 
 
-def verify_number(reference: str, answer: str) -> Judgement:
+def verify_number(reference: str, answer: str, question: str = "", tolerance: Any = None) -> Judgement:
+    """Judge `answer` against the one number in `reference`; `question` is the question's text, "" where unknown."""
     expected = numerals(tidied(reference))
     if len(expected) != 1 or expected[0].value is None:
         return Judgement("unsure", f"the reference {reference!r} is not one number")
-    region, found, doubt = _answered(answer)
+    if tolerance is not None and _allowed(tolerance, Fraction(1)) is None:
+        return Judgement("unsure", f"the question's tolerance {tolerance!r} is neither a number nor a percentage")
+    wanted = quantity_at(tidied(reference), expected[0])
+    final = final_answer(answer)
+    if not final.texts:
+        return Judgement("wrong", "no answer was given")
+    read = marked_quantity if final.marked else unmarked_quantity
+    judgements = [_judged(wanted, *read(text), question=question, tolerance=tolerance) for text in final.texts]
+    judgements = [one for one in judgements if one.extracted is not None] or judgements[-1:]
+    last = judgements[-1]
+    if final.doubt:
+        return Judgement("unsure", final.doubt, last.extracted)
+    if len({judgement.verdict for judgement in judgements}) > 1:
+        return Judgement("unsure", "several answers that differ", last.extracted)
+    return last
+
+
+def _judged(wanted: Quantity, found: Quantity | None, doubt: str, *, question: str, tolerance: Any) -> Judgement:
     if found is None:
         return Judgement("unsure" if doubt else "wrong", doubt or "no number was found")
+    text = found.numeral.text
     if doubt:
-        return Judgement("unsure", doubt, found.text)
-    units = {_unit(tidied(reference), expected[0]), _unit(region, found)} - {None}
-    if len(units) > 1:
-        return Judgement("unsure", "another unit than the reference's", found.text)
-    verdict, reason = _compared(expected[0], found)
-    return Judgement(verdict, reason, found.text)
+        return Judgement("unsure", doubt, text)
+    verdict, reason = _compared(wanted, found, tolerance)
+    if verdict == "right" and (mismatch := _against_question(wanted, found, question)):
+        return Judgement("unsure", mismatch, text)
+    return Judgement(verdict, reason, text)
 
 
-def _answered(answer: str) -> tuple[str, Numeral | None, str]:
-    """The text in which the judged number stands, the number, and why it may not be the answer ("" if it is)."""
-    marked = marked_answers(answer)
-    if not marked:
-        region = tidied(answer)
-        found = numerals(region)
-        if not found:
-            return region, None, "the number may be in words" if _IN_WORDS.search(region) else ""
-        return region, found[-1], _doubt_about_last(region, found)
-    region = _line_with_number(tidied(marked[-1].text))
-    found = numerals(region)
-    if not found:
-        return region, None, "what is marked as the answer holds no number"
-    if _SYMBOLIC.search(region):
-        return region, found[0], "an expression, not a number"
-    if len(found) > 1 and _joins(region[found[0].end : found[1].start]):
-        return region, found[0], "several numbers are joined"
-    return region, found[0], ""
+def _compared(wanted: Quantity, found: Quantity, tolerance: Any) -> tuple[Verdict, str]:
+    factor = Fraction(1)
+    if wanted.unit is not None and found.unit is not None:
+        if wanted.unit.dimensions != found.unit.dimensions:
+            return "wrong", f"{found.unit.name} where the reference has {wanted.unit.name}"
+        factor = found.unit.size / wanted.unit.size
+    elif found.value != found.numeral.value:
+        return "unsure", "several units where the reference has none"
+    elif wanted.noun and found.noun and wanted.noun.removesuffix("s") != found.noun.removesuffix("s"):
+        return "unsure", f"{found.noun} where the reference has {wanted.noun}"
+    return _same(wanted, found, factor, tolerance)
 
 
-def _doubt_about_last(region: str, found: list[Numeral]) -> str:
-    """Why the last number of an unmarked answer may not be the answer: "5 or 6", "= 8 apples after 15 days"."""
-    if len(found) > 1 and _JOINED.fullmatch(region[found[-2].end : found[-1].start]):
-        return "several numbers are joined"
-    line_start = region.rfind("\n", 0, found[-1].start) + 1
-    equals = region.rfind("=", line_start, found[-1].start)
-    after_equals = next((number for number in found if number.start > equals >= 0), found[-1])
-    same = after_equals.value == found[-1].value
-    return "" if same else "the number after the equals sign is not the last one"
-
-
-def _line_with_number(text: str) -> str:
-    """The first line with a number, up to the end of its sentence, after its last equals sign."""
-    line = next((line for line in text.splitlines() if numerals(line)), "")
-    start = numerals(line)[0].end if line else 0
-    sentence = line[:start] + re.split(r"[.!?](?:\s|$)", line[start:], maxsplit=1)[0]
-    after = sentence.rpartition("=")[2]
-    return after if numerals(after) else sentence
-
-
-def _joins(between: str) -> bool:
-    return bool(_JOINED.fullmatch(between) or _LISTED.fullmatch(between))
-
-
-def _compared(expected: Numeral, found: Numeral) -> tuple[Verdict, str]:
-    value = expected.value
+def _same(wanted: Quantity, found: Quantity, factor: Fraction, tolerance: Any) -> tuple[Verdict, str]:
+    expected, numeral = wanted.numeral, found.numeral
+    value = wanted.value
     assert value is not None
-    if found.value is None and not found.others:
-        return "unsure", "the number cannot be read"
-    if found.value is not None:
-        if _plain(value, expected) == _plain(found.value, found):
-            return "right", "the same number"
-        if value == found.value:
+    if found.value is None:
+        return "unsure", "the writing has no single meaning" if numeral.others else "the number cannot be read"
+    given = found.value * factor
+    if expected.percent == numeral.percent and value == given:
+        return "right", "the same number" if factor == 1 else "the same number in another unit"
+    if expected.percent != numeral.percent:
+        if value / (100 if expected.percent else 1) == given / (100 if numeral.percent else 1):
+            return "right", "the same number, one of them in per cent"
+        if value == given:
             # 50 % where 50 was asked for in per cent: right. Below 1, 0.5 % and 0.5 are often two different things.
             return ("right" if abs(value) >= 1 else "unsure"), "the same number but for a percent sign"
-    if value in found.others or found.value in expected.others:
+    allowed = _allowed(tolerance, abs(value))
+    if allowed is not None and abs(value - given) <= allowed and expected.percent == numeral.percent:
+        return "right", "within the tolerance"
+    if value in numeral.others or found.value in expected.others:
         return "unsure", "the writing has two meanings"
-    if found.value is not None and _agree_when_rounded(value, expected, found.value, found):
+    if tolerance is None and agree_when_rounded(value, given, expected.decimals, numeral.decimals, factor):
         return "unsure", "the same only after rounding"
+    if value == -given and _LOSS.search(found.region):
+        return "unsure", "the same number but for its sign, which may be in words"
     return "wrong", "another number"
 
 
-def _plain(value: Fraction, number: Numeral) -> Fraction:
-    return value / 100 if number.percent else value
+def _allowed(tolerance: Any, size: Fraction) -> Fraction | None:
+    """The greatest difference that a tolerance allows from a number of this size; None where it is no tolerance."""
+    text = str(tolerance).strip()
+    if isinstance(tolerance, bool) or not re.fullmatch(
+        r"(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d{1,3})?\s*%?", text, re.IGNORECASE
+    ):
+        return None
+    relative = text.endswith("%")
+    allowed = Fraction(text.rstrip("% ").rstrip("."))
+    return allowed * size / 100 if relative else allowed
 
 
-def _agree_when_rounded(value: Fraction, expected: Numeral, found_value: Fraction, found: Numeral) -> bool:
-    places = min((number.decimals for number in (expected, found) if number.decimals is not None), default=0)
-    return places >= 1 and abs(value - found_value) <= Fraction(1, 2 * 10**places)
-
-
-def _unit(region: str, number: Numeral) -> str | None:
-    """The unit that stands at a number, where it is one of the known ones."""
-    if number.text[0] in "$€":
-        return _UNITS[number.text[0]]
-    word = re.match(r"[ ]?([A-Za-z]+|[$€¢])(?!\w)", region[number.end :])
-    return _UNITS.get(word[1].lower()) if word else None
+def _against_question(wanted: Quantity, found: Quantity, question: str) -> str:
+    """Why a unit that only the answer has does not fit the question; "" where it does or nobody can tell."""
+    if not question.strip():
+        return ""
+    if found.numeral.percent and not wanted.numeral.percent and wanted.value == found.value:
+        return "" if asks_for_percent(question) else "a percentage, which the question does not ask for"
+    return "" if found.unit is None or wanted.unit is not None else unfit_for(question, found.unit)

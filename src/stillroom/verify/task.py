@@ -19,17 +19,29 @@ FULL_SCORE = 0.99
 
 def verify_task(meta: dict[str, Any], answer: str, workers: Workers) -> Judgement:
     """`meta["task"]` is the task's name, `meta["entry"]` the entry its scorer expects."""
+    request = task_request(meta, answer)
+    if isinstance(request, Judgement):
+        return request
+    return task_judgement(request, workers.run(request), workers.limit_s)
+
+
+def task_request(meta: dict[str, Any], answer: str) -> dict[str, Any] | Judgement:
+    """What the worker is asked; a judgement where there is nothing to ask."""
     task, entry = meta.get("task"), meta.get("entry")
     if not isinstance(task, str) or not isinstance(entry, dict):
         return Judgement("unsure", "the question does not say which task and entry it is")
-    given = answer_given(answer)
-    response = workers.run({"task": task, "entry": entry, "answer": given})
+    return {"task": task, "entry": entry, "answer": answer_given(answer)}
+
+
+def task_judgement(request: dict[str, Any], response: dict[str, Any], limit_s: float) -> Judgement:
+    """What the worker's answer means."""
+    given, seconds = request["answer"], response.get("seconds", limit_s)
     if "no_such_task" in response:
-        return Judgement("unsure", f"reasoning-gym has no task {task!r}", given)
+        return Judgement("unsure", f"reasoning-gym has no task {request['task']!r}", given, seconds)
     if "score" not in response:
-        return Judgement("unsure", not_answered(response, workers.limit_s), given)
+        return Judgement("unsure", not_answered(response, limit_s), given, seconds)
     right = response["score"] >= FULL_SCORE
-    return Judgement("right" if right else "wrong", f"scored {response['score']:.3g}", given)
+    return Judgement("right" if right else "wrong", f"scored {response['score']:.3g}", given, seconds)
 
 
 def answer_given(answer: str) -> str:

@@ -1,9 +1,9 @@
 """The process in which answers meet code that is not ours: `python -m stillroom.verify.worker JOB DESCRIPTOR LIMIT_S`.
 
 math-verify's own time limit is a signal, which fails in threads and cannot break into C code; some of reasoning-gym's
-scorers `eval` the answer they are given. So both run here: one job at a time, with an alarm whose default action ends
-the process whatever it is doing, a limit on memory, and a guard that refuses files, processes and sockets. The guard
-keeps an answer from doing harm by chance or by simple malice; it is no jail.
+scorers `eval` the answer they are given. So both run here: one answer at a time, with an alarm whose default action
+ends the process whatever it is doing, a limit on memory, and a guard that refuses files, processes and sockets. The
+guard keeps an answer from doing harm by chance or by simple malice; it is no jail.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -22,7 +23,7 @@ from typing import Any
 
 Job = Callable[[dict[str, Any]], dict[str, Any]]
 
-MEMORY_BYTES = 4 * 2**30
+MEMORY_BYTES = 2 * 2**30
 GRACE_S = 5.0
 """The alarm comes this much after the limit: the parent, which waits for the limit, is to be first."""
 
@@ -32,36 +33,12 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def math_job() -> Job:
-    """{reference, answer} -> {verdict, reason, extracted}: parsed and compared by math-verify."""
-    from math_verify import parse, verify  # type: ignore[import-untyped]
-
-    def read(text: str) -> list[Any]:
-        return list(parse(text, parsing_timeout=None, raise_on_error=True))
+    """{reference, answer, question} -> {verdict, reason, extracted}."""
+    from stillroom.verify.mathematics import judge_mathematics
 
     def judge(request: dict[str, Any]) -> dict[str, Any]:
-        reference, answer = request["reference"], request["answer"]
-        reference = reference.replace("\\$", "")  # dollars, not the sign that opens a formula
-        framed = "$" in reference or "\\boxed" in reference
-        expected = read(reference if framed else f"${reference}$")
-        if not expected:
-            return {"verdict": "unsure", "reason": "the reference is not mathematics that can be read"}
-        found = read(answer)
-        if not found:
-            return {"verdict": "unsure", "reason": "no mathematics was found in the answer"}
-        extracted = next((one for one in reversed(found) if isinstance(one, str)), None)
-        # The comparison is not symmetric: an interval meets an inequality in one order only.
-        same = any(
-            verify(one, other, timeout_seconds=None, raise_on_error=True)
-            for one, other in ((expected, found), (found, expected))
-        )
-        if not same and all(isinstance(one, str) for one in found):
-            return {
-                "verdict": "unsure",
-                "reason": "the answer is not mathematics that can be read",
-                "extracted": extracted,
-            }
-        verdict, reason = ("right", "the same value") if same else ("wrong", "another value")
-        return {"verdict": verdict, "reason": reason, "extracted": extracted}
+        judgement = judge_mathematics(request["reference"], request["answer"], request["question"])
+        return {"verdict": judgement.verdict, "reason": judgement.reason, "extracted": judgement.extracted}
 
     return judge
 
@@ -81,8 +58,20 @@ def task_job() -> Job:
     return judge
 
 
+def json_job() -> Job:
+    """{schema, instance} -> {verdict, reason}: a JSON text against a JSON Schema, given as text too."""
+    from stillroom.verify import json_schema
+
+    json_schema.load()
+
+    def judge(request: dict[str, Any]) -> dict[str, Any]:
+        return json_schema.judge_instance(request["schema"], request["instance"])
+
+    return judge
+
+
 # A worker loads the one library that its job needs: hence the imports inside the functions above.
-JOBS: dict[str, Callable[[], Job]] = {"math": math_job, "task": task_job}
+JOBS: dict[str, Callable[[], Job]] = {"math": math_job, "task": task_job, "json": json_job}
 
 
 def install_guard() -> None:
@@ -108,20 +97,22 @@ def main() -> None:
     connection.send_bytes(b"ready")
     while True:
         try:
-            request = json.loads(connection.recv_bytes())
+            requests = json.loads(connection.recv_bytes())
         except (EOFError, ConnectionError):
             return  # The parent has gone.
-        signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
-        response = _answered(job, request)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        connection.send_bytes(json.dumps(response).encode())
+        for request in requests:
+            signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
+            response = _answered(job, request)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.send_bytes(json.dumps(response).encode())
 
 
 def _answered(job: Job, request: dict[str, Any]) -> dict[str, Any]:
+    started = time.perf_counter()
     try:
-        return job(request)
+        return {**job(request), "seconds": time.perf_counter() - started}
     except Exception as error:  # noqa: BLE001 - foreign code over foreign text: whatever it raises is its outcome
-        return {"raised": f"{type(error).__name__}: {error}"[:200]}
+        return {"raised": f"{type(error).__name__}: {error}"[:200], "seconds": time.perf_counter() - started}
 
 
 if __name__ == "__main__":

@@ -9,12 +9,19 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import stillroom
 from stillroom.base.errors import StillroomError
+
+JobName = Literal["math", "task", "json"]
+
+BATCH = 32
+"""Requests that a worker is sent at once: fewer messages, and nobody waits for a thread's turn between two answers."""
 
 START_LIMIT_S = 120.0
 """Loading the library, on a machine that is busy."""
@@ -26,7 +33,7 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIB
 class Workers:
     """Runs jobs of one sort, up to `count` at once from as many threads, each within `limit_s` seconds."""
 
-    def __init__(self, job: Literal["math", "task"], limit_s: float = 10.0, count: int | None = None) -> None:
+    def __init__(self, job: JobName, limit_s: float = 10.0, count: int | None = None) -> None:
         self.job = job
         self.limit_s = limit_s
         self.count = count or max(1, min(8, os.cpu_count() or 1))
@@ -39,19 +46,35 @@ class Workers:
 
         Raises StillroomError when no worker can be started.
         """
-        data = json.dumps(request).encode()
-        with self._places:
-            worker = self._take()
-            response = None
-            try:
-                response = worker.ask(data, self.limit_s)
-            finally:
-                # Interrupted, too slow or dead: what it would say next answers nobody's question.
-                if response is None or "timed_out" in response or "died" in response:
-                    worker.kill()
-                else:
-                    self._idle.append(worker)
-        return response
+        return self._run_batch([request])[0]
+
+    def run_many(self, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """`run` of each, in order, by all workers at once."""
+        size = max(1, min(BATCH, len(requests) // (4 * self.count)))
+        batches = [requests[start : start + size] for start in range(0, len(requests), size)]
+        if len(batches) == 1:
+            return self._run_batch(batches[0])
+        with ThreadPoolExecutor(max_workers=self.count) as threads:
+            return [response for responses in threads.map(self._run_batch, batches) for response in responses]
+
+    def _run_batch(self, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Each answer comes by itself, so that one that takes too long, or ends the process, costs itself only."""
+        responses: list[dict[str, Any]] = []
+        while len(responses) < len(requests):
+            with self._places:
+                worker = self._take()
+                sound = False
+                try:
+                    for response in worker.ask(requests[len(responses) :], self.limit_s):
+                        responses.append(response)
+                    sound = "timed_out" not in responses[-1] and "died" not in responses[-1]
+                finally:
+                    # Interrupted, too slow or dead: what it would say next answers nobody's question.
+                    if sound:
+                        self._idle.append(worker)
+                    else:
+                        worker.kill()
+        return responses
 
     def close(self) -> None:
         while self._idle:
@@ -65,7 +88,7 @@ class Workers:
 
 
 @cache
-def shared(job: Literal["math", "task"]) -> Workers:
+def shared(job: JobName) -> Workers:
     """The one pool of this process for a sort of job."""
     return Workers(job)
 
@@ -96,18 +119,19 @@ class _Worker:
                 f"See what `{sys.executable} -m stillroom.verify.worker {job} 0 10` prints.",
             )
 
-    def ask(self, data: bytes, limit_s: float) -> dict[str, Any]:
+    def ask(self, requests: Sequence[dict[str, Any]], limit_s: float) -> Iterator[dict[str, Any]]:
+        """The answer to each request, up to the first that takes too long or ends the process."""
         try:
-            self.connection.send_bytes(data)
+            self.connection.send_bytes(json.dumps(requests).encode())
         except (BrokenPipeError, ConnectionResetError):
-            return {"died": True}
-        message = self._receive(limit_s)
-        if message is None:
-            return {"timed_out": True}
-        if not message:
-            return {"died": True}
-        response: dict[str, Any] = json.loads(message)
-        return response
+            yield {"died": True}
+            return
+        for _ in requests:
+            message = self._receive(limit_s)
+            if not message:
+                yield {"timed_out": True} if message is None else {"died": True}
+                return
+            yield json.loads(message)
 
     def _receive(self, limit_s: float) -> bytes | None:
         """One message; None after `limit_s` seconds without one; b"" where the process has ended."""

@@ -1,0 +1,98 @@
+"""What a reply says in the end, before anybody asks whether it is right.
+
+Thinking is left out. Of what is marked (see `markers`), boxes, tags and hashes outrank phrases. What comes before a
+correction ("Wait, ...", "Actually, ...", "that is wrong") is taken back by what comes after it. Several answers that
+are marked and not taken back are all returned: they must agree.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from stillroom.text.think import split_think
+from stillroom.verify.markers import Marked, is_cut, marked_answers
+
+_CORRECTION = re.compile(
+    r"""
+    (?: ^ | (?<=[.!?;:,)}$*>\n]) ) \s* (?: (?:but|oh|ah|so|or|hmm+|no)\b [,.]? \s+ ){0,3}
+    (?: wait\b | actually\b | hmm+\b | oops\b | sorry\b | correction\b | hold[ ]on\b | scratch[ ]that
+      | on[ ]second[ ]thought | on[ ]reflection | (?<=\s)(?-i:No)[,:]\s | no,[ ]wait | let[ ]me[ ](?:correct|fix|revise)
+      | i[ ](?:made[ ](?:a|an)\b|forgot|misread|miscounted|miscalculated|was[ ]wrong|meant)
+      | (?:that|this)(?:[ ]is|['’]s)[ ](?:wrong|incorrect|not[ ]right|a[ ]mistake)
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_GIVES_UP = re.compile(
+    r"\b(?:i (?:do not|don['’]t|cannot|can['’]t|am unable to|could not|couldn['’]t)"
+    r" (?:know|say|tell|answer|solve|determine|find)|no idea|i give up)\b",
+    re.IGNORECASE,
+)
+_EMPTY_BOX = re.compile(r"\\boxed\s*\{\s*\}")
+_NOISE = re.compile(r"([()\[\]{}])\1{39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What the reply says in the end.
+
+    `texts` are the answers that stand, in order: the marked ones, or the one text in which nothing is marked (`marked`
+    is False then). Empty where no answer was given. `boxed`: they stand in boxes, tags or after hashes, not after a
+    phrase; `outranked` is what phrases say then. `doubt` is a reason why none may count, "" where there is none.
+    """
+
+    texts: tuple[str, ...]
+    marked: bool
+    doubt: str = ""
+    boxed: bool = False
+    outranked: tuple[str, ...] = ()
+
+
+def final_answer(reply: str) -> Final:
+    """What `reply`, an answer with or without its thinking, says in the end."""
+    text = _EMPTY_BOX.sub(" ", split_think(reply).answer).strip()
+    if not text:
+        return Final((), False)
+    doubt = _doubt(text)
+    marks = marked_answers(text)
+    strong = [mark for mark in marks if mark.mark != "phrase"]
+    chosen = strong or marks
+    correction = _last_correction(text, chosen[-1].end if strong else 0)
+    if correction is not None:
+        after = final_answer(text[correction:]) if text[correction:].strip(" .,!") else Final((), False)
+        if after.texts:
+            return replace(after, doubt=doubt or after.doubt)
+        return Final((text,), False, doubt or "the answer was taken back")
+    if not chosen:
+        return Final((text,), False, doubt)
+    outranked = tuple(mark.text for mark in marks if strong and mark.mark == "phrase")
+    texts = tuple(mark.text for mark in _not_taken_back(text, chosen))
+    return Final(texts, True, doubt, bool(strong), outranked)
+
+
+def gives_up(text: str) -> bool:
+    """Whether it says that it does not know."""
+    return bool(_GIVES_UP.search(text))
+
+
+def _doubt(text: str) -> str:
+    if is_cut(text):
+        return "cut off inside the answer"
+    if _NOISE.search(text):
+        return "noise"
+    return "it gives up" if gives_up(text) and any(char.isdigit() for char in text) else ""
+
+
+def _last_correction(text: str, start: int) -> int | None:
+    """Where what follows the last correction begins, for corrections from `start` on."""
+    ends = [match.end() for match in _CORRECTION.finditer(text) if match.start() >= start]
+    return ends[-1] if ends else None
+
+
+def _not_taken_back(text: str, marks: list[Marked]) -> list[Marked]:
+    """The marks after the last correction between two of them."""
+    for index in range(len(marks) - 1, 0, -1):
+        if _CORRECTION.search(text, marks[index - 1].end, marks[index].start):
+            return marks[index:]
+    return marks
