@@ -48,9 +48,12 @@ def warnings_of(run: RunFiles) -> list[str]:
     return [
         *warnings_of_check(run),
         *(warning for training in run.trained.values() for warning in _left_out(training)),
-        *(_failed(run.examined) if run.examined else ()),
-        *(_cut(run.examined) if run.examined else ()),
+        *(warnings_of_exam(run.examined) if run.examined else ()),
     ]
+
+
+def warnings_of_exam(examined: Examined) -> list[str]:
+    return [*_failed(examined), *_cut(examined)]
 
 
 def warnings_of_check(run: RunFiles) -> list[str]:
@@ -100,7 +103,7 @@ def _cut(examined: Examined) -> Iterator[str]:
     cut = {name: taker.truncated_share for name, taker in examined.takers.items() if taker.truncated_share}
     if cut:
         who = ", ".join(f"{short(taker_name(name))} {percent(cut[name])}" for name in in_order(list(cut)))
-        limit = examined.max_tokens
+        limit = None if examined.sets else examined.max_tokens  # a set may have a limit of its own
         known, larger = (f" ({limit})", f": --set exam.max_tokens={2 * limit}") if limit else ("", "")
         yield f"Replies cut by exam.max_tokens{known} count as wrong ({who}). Raise it{larger}."
 
