@@ -16,7 +16,7 @@ from stillroom.client.pacing import PaceLimits
 from stillroom.client.request import requests_for
 from stillroom.client.settings import Endpoint
 from stillroom.exam.comparison import comparisons, group_comparisons, groups
-from stillroom.exam.figures import figures
+from stillroom.exam.figures import figures, mean_of_sets
 from stillroom.exam.lm_eval import write_lm_eval
 from stillroom.exam.marking import Marks, mark
 from stillroom.exam.paper import read_paper, refuse_overlap
@@ -132,11 +132,13 @@ def _results(marks: Mapping[str, Sequence[Marks]], settings: ExamSettings) -> di
     whole = _part(marks, settings)
     if not settings.sets:
         return {**whole, "sets": {}}
-    sets = {}
+    sets: dict[str, dict[str, Any]] = {}
     for position, paper in enumerate(settings.papers()):
         asked = {"samples": paper.samples, **paper.sampling.model_dump(include={"temperature", "top_p", "max_tokens"})}
         of_set = {taker: [parts[position]] for taker, parts in marks.items()}
         sets[str(paper.name)] = {**asked, **_part(of_set, settings)}
+    for taker, found in whole["takers"].items():
+        found["mean_of_sets"] = mean_of_sets([of_set["takers"][taker] for of_set in sets.values()])
     return {**whole, "sets": sets}
 
 

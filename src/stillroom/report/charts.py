@@ -35,15 +35,15 @@ def accuracy_chart(takers: Mapping[str, Taker]) -> Spec:
     taker = {"field": "taker", "type": "nominal"}
     y = {**taker, "sort": None, "title": None, "axis": {"labelFontSize": 14, "labelFontWeight": 500, "labelLimit": 150}}
     figure = {"type": "text", "dy": -15, "fontSize": 13, "fontWeight": 600, "color": "var(--ink)"}
-    return _spec(
+    return specification(
         description="Accuracy of each taker with its 95 % interval. " + "; ".join(_said(row) for row in rows),
         data=rows,
         height=52 * len(names),
         encoding={"y": y},
         layer=[
-            {"mark": _interval_mark(3), "encoding": _interval_encoding(names)},
-            {"mark": _point_mark(170), "encoding": _point_encoding(names)},
-            {"mark": figure, "encoding": {"x": _share_axis("accuracy"), "text": {"field": "said"}}},
+            {"mark": interval_mark(3), "encoding": _interval_encoding(names)},
+            {"mark": point_mark(170), "encoding": _point_encoding(names)},
+            {"mark": figure, "encoding": {"x": share_axis("accuracy"), "text": {"field": "said"}}},
         ],
     )
 
@@ -64,7 +64,7 @@ def family_chart(takers: Mapping[str, Taker]) -> Spec | None:
         if family in takers[name].families
     ]
     y = {"field": "family", "type": "nominal", "sort": None, "title": None, "scale": {"paddingInner": 0.22}}
-    return _spec(
+    return specification(
         description="Accuracy of each taker in each family, with 95 % intervals; the table holds the figures.",
         data=rows,
         height=len(families) * (15 * len(names) + 16),
@@ -73,8 +73,8 @@ def family_chart(takers: Mapping[str, Taker]) -> Spec | None:
             "yOffset": {"field": "taker", "type": "nominal", "sort": None},
         },
         layer=[
-            {"mark": _interval_mark(2), "encoding": _interval_encoding(names)},
-            {"mark": _point_mark(105), "encoding": _point_encoding(names)},
+            {"mark": interval_mark(2), "encoding": _interval_encoding(names)},
+            {"mark": point_mark(105), "encoding": _point_encoding(names)},
         ],
     )
 
@@ -92,7 +92,7 @@ def curve_chart(trained: Mapping[str, Trained]) -> Spec | None:
     names = [_method_name(method) for method in methods]
     colours = [f"var(--taker-{LINES.get(method, 'other')})" for method in methods]
     legend = {"orient": "top", "title": None, "symbolStrokeWidth": 2.5, "symbolType": "stroke"}
-    return _spec(
+    return specification(
         description="Training loss by step for " + " and ".join(names) + ".",
         data=rows,
         height=240,
@@ -147,22 +147,22 @@ def _said(row: dict[str, Any]) -> str:
     return f"{row['taker']} {row['said']} ({row['interval']}, n = {row['n']})"
 
 
-def _share_axis(field: str) -> dict[str, Any]:
+def share_axis(field: str) -> dict[str, Any]:
     axis = {"labelExpr": "format(datum.value * 100, '.0f') + ' %'", "values": [0, 0.25, 0.5, 0.75, 1], "domain": False}
     return {"field": field, "type": "quantitative", "title": None, "scale": {"domain": [0, 1]}, "axis": axis}
 
 
-def _interval_mark(width: float) -> dict[str, Any]:
+def interval_mark(width: float) -> dict[str, Any]:
     return {"type": "rule", "strokeWidth": width, "strokeCap": "round", "opacity": 0.45}
 
 
-def _point_mark(size: float) -> dict[str, Any]:
+def point_mark(size: float) -> dict[str, Any]:
     return {"type": "point", "filled": True, "size": size, "opacity": 1, "stroke": "var(--paper)", "strokeWidth": 1.5}
 
 
 def _interval_encoding(names: list[str]) -> dict[str, Any]:
     return {
-        "x": _share_axis("low"),
+        "x": share_axis("low"),
         "x2": {"field": "high"},
         "color": {"field": "taker", "scale": _scale(names, _colours(names)), "legend": None},
     }
@@ -171,7 +171,7 @@ def _interval_encoding(names: list[str]) -> dict[str, Any]:
 def _point_encoding(names: list[str]) -> dict[str, Any]:
     shapes = [SHAPES.get(name, "cross") for name in names]
     return {
-        "x": _share_axis("accuracy"),
+        "x": share_axis("accuracy"),
         "color": {"field": "taker", "scale": _scale(names, _colours(names)), "legend": None},
         "shape": {"field": "taker", "scale": _scale(names, shapes), "legend": None},
         "tooltip": [
@@ -191,7 +191,7 @@ def _colours(names: list[str]) -> list[str]:
     return [f"var(--taker-{name if name in SHAPES else 'other'})" for name in names]
 
 
-def _spec(*, description: str, data: list[dict[str, Any]], **rest: Any) -> Spec:
+def specification(*, description: str, data: list[dict[str, Any]], **rest: Any) -> Spec:
     return {
         "$schema": SCHEMA,
         "description": description,

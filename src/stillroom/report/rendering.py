@@ -52,7 +52,20 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("percent", "interval", "count", "money", "duration", "short", "reason", "taker_name")
+    names = (
+        "percent",
+        "interval",
+        "count",
+        "money",
+        "duration",
+        "short",
+        "reason",
+        "taker_name",
+        "points",
+        "points_between",
+        "p_value",
+        "latency",
+    )
     made.filters |= {name: getattr(words, name) for name in names}
     made.filters |= {"script_json": script_json, "without_credentials": without_credentials}
     made.globals |= {"TAKERS_EXPLAINED": words.TAKERS_EXPLAINED}

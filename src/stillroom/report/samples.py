@@ -119,7 +119,7 @@ def _sample(question_id: str, rows: list[dict[str, Any]]) -> Sample:
         outcome=_outcome_said(rows),
         question=excerpt(rows[0]["question"] or ""),
         expected=excerpt(rows[0]["expected"]) if rows[0]["expected"] is not None else None,
-        replies=tuple(_answered(row) for row in rows),
+        replies=tuple(answered(row) for row in rows),
     )
 
 
@@ -132,7 +132,8 @@ def _outcome_said(rows: list[dict[str, Any]]) -> str:
     return said.get(outcome) or f"only the {taker_name(rows[0 if outcome == 'first' else 1]['taker'])} right"
 
 
-def _answered(row: dict[str, Any]) -> Answered:
+def answered(row: dict[str, Any], limit: int = TEXT_SHOWN) -> Answered:
+    """A row of answers.parquet as a page shows it, each text in `limit` characters."""
     verdict = row["verdict"] or row["status"] or "unsure"
     extracted = row["extracted"]
     read_as = f"read as {extracted}" if extracted and extracted.strip() != (row["answer"] or "").strip() else None
@@ -143,8 +144,8 @@ def _answered(row: dict[str, Any]) -> Answered:
         remark=remark or None,
         truncated=row["status"] == "truncated",
         tokens=row["completion_tokens"],
-        reasoning=excerpt(row["reasoning"]) if row["reasoning"] else None,
-        answer=excerpt(row["answer"]) if row["answer"] else None,
+        reasoning=excerpt(row["reasoning"], limit) if row["reasoning"] else None,
+        answer=excerpt(row["answer"], limit) if row["answer"] else None,
     )
 
 

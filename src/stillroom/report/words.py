@@ -53,6 +53,11 @@ def points(share: float) -> str:
     return f"{_signed(share)}{SPACE}points"
 
 
+def points_between(difference: float, low: float, high: float) -> str:
+    """A difference of shares with its interval."""
+    return f"{points(difference)} ({_signed(low)} to {_signed(high)})"
+
+
 def count(number: float | None) -> str:
     """1234567 as `1,234,567`; a fraction is kept to one decimal; unknown as a dash."""
     if number is None:
@@ -86,6 +91,11 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours}{SPACE}h {minutes}{SPACE}min"
     return f"{minutes}{SPACE}min {rest}{SPACE}s"
+
+
+def latency(seconds: float | None) -> str:
+    """The time of one reply: below a second in milliseconds."""
+    return f"{1000 * seconds:,.0f}{SPACE}ms" if seconds is not None and seconds < 1 else duration(seconds)
 
 
 def is_taker(value: Any) -> bool:
@@ -176,7 +186,7 @@ def compare(comparison: Comparison) -> Finding:
     verdict = f"{a} does better than {b}" if shown else f"no difference shown between {a} and {b}"
     return Finding(
         verdict=_capital(verdict),
-        difference=f"{points(difference)} ({_signed(low)} to {_signed(high)})",
+        difference=points_between(difference, low, high),
         meaning=(
             f"If the two were equally good, a split at least this uneven would come up {chance(comparison.p_value)} "
             f"({TESTS.get(comparison.test, comparison.test)}, {p_value(comparison.p_value)})."

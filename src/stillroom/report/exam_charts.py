@@ -1,0 +1,190 @@
+"""The examination's charts: any number of models, any number of sets.
+
+A model is told by its shape and its name as well as by its colour. Those of a run keep the looks that they have on the
+report's page; others take the next of a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stillroom.report.charts import SHAPES, Spec, interval_mark, point_mark, share_axis, specification
+from stillroom.report.run_files import Accuracy, Comparison, Taker
+from stillroom.report.words import compare_names, interval, percent, points_between, short, taker_name
+
+_OTHER_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+SETS_DRAWN = 12
+PAIRS_DRAWN = 24
+"""Beyond so many, a chart is no longer read; the tables hold them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    key: str
+    """The last part of its CSS variable and of its classes."""
+    shape: str
+
+
+def looks_of(names: Sequence[str]) -> dict[str, Looks]:
+    """How each of the takers is drawn."""
+    others = [name for name in names if name not in SHAPES]
+    free = [shape for shape in _OTHER_SHAPES if shape not in {SHAPES[name] for name in names if name in SHAPES}]
+    found = {name: Looks(name, SHAPES[name]) for name in names if name in SHAPES}
+    for position, name in enumerate(others):
+        number = position % len(_OTHER_SHAPES) + 1
+        found[name] = Looks(f"model-{number}", free[position % len(free)])
+    return {name: found[name] for name in names}
+
+
+def accuracy_by_set(parts: Mapping[str, Mapping[str, Accuracy]], names: Sequence[str]) -> Spec | None:
+    """Accuracy of each taker in each part (a set, or all questions); None where there are too many parts to draw."""
+    if len(parts) > SETS_DRAWN:
+        return None
+    rows = [
+        {"part": short(part, 40), **_accuracy_row(name, takers[name])}
+        for part, takers in parts.items()
+        for name in names
+    ]
+    is_one = len(parts) == 1
+    y = {"type": "nominal", "sort": None, "title": None}
+    axis = {"labelFontSize": 13, "labelFontWeight": 500, "labelLimit": 170}
+    encoding = (
+        {"y": {**y, "field": "taker", "axis": axis}}
+        if is_one
+        else {
+            "y": {**y, "field": "part", "axis": axis, "scale": {"paddingInner": 0.28}},
+            "yOffset": {"field": "taker", "type": "nominal", "sort": None},
+        }
+    )
+    figure = {"type": "text", "dy": -14, "fontSize": 12, "fontWeight": 600, "color": "var(--ink)"}
+    said = [{"mark": figure, "encoding": {"x": share_axis("accuracy"), "text": {"field": "said"}}}] if is_one else []
+    return specification(
+        description="Accuracy of each model with its 95 % interval. " + "; ".join(map(_said, rows)),
+        data=rows,
+        height=50 * len(names) if is_one else len(parts) * (17 * len(names) + 20),
+        encoding=encoding,
+        layer=[
+            {"mark": interval_mark(3), "encoding": {"x": share_axis("low"), "x2": {"field": "high"}, **_colour(names)}},
+            {"mark": point_mark(130), "encoding": {"x": share_axis("accuracy"), **_colour(names), **_shape(names)}},
+            *said,
+        ],
+    )
+
+
+def pass_chart(takers: Mapping[str, Taker]) -> Spec | None:
+    """pass@k of each taker over k, with intervals; None where no question was asked twice."""
+    sampled = {name: taker.pass_at for name, taker in takers.items() if taker.pass_at}
+    if not sampled:
+        return None
+    names = list(sampled)
+    rows = [
+        {"k": int(k), **_accuracy_row(name, value)} for name, values in sampled.items() for k, value in values.items()
+    ]
+    ks = sorted({row["k"] for row in rows})
+    x = {"field": "k", "type": "quantitative", "title": "k", "scale": {"type": "log", "base": 2}}
+    y = {**share_axis("accuracy"), "scale": {"domain": [0, 1]}}
+    return specification(
+        description="pass@k of each model with 95 % intervals; the table holds the figures.",
+        data=rows,
+        height=260,
+        encoding={"x": {**x, "axis": {"values": ks, "grid": False, "format": "d"}}, **_colour(names)},
+        layer=[
+            {
+                "mark": {"type": "area", "opacity": 0.12},
+                "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}},
+            },
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"y": y}},
+            {"mark": point_mark(90), "encoding": {"y": y, **_shape(names)}},
+        ],
+    )
+
+
+def difference_chart(comparisons: Sequence[Comparison]) -> Spec | None:
+    """Each pair's difference with its interval, against the line of no difference; None where there are too many."""
+    if not 1 < len(comparisons) <= PAIRS_DRAWN:
+        return None
+    rows = [
+        {
+            "pair": short(compare_names(one.a, one.b), 60),
+            "difference": 100 * one.difference,
+            "low": 100 * one.low,
+            "high": 100 * one.high,
+            "shown": "yes" if one.low > 0 or one.high < 0 else "no",
+            "said": points_between(one.difference, one.low, one.high),
+        }
+        for one in comparisons
+    ]
+    x = {"type": "quantitative", "title": "difference in percentage points", "axis": {"domain": False, "tickCount": 7}}
+    colour = {
+        "color": {
+            "field": "shown",
+            "scale": {"domain": ["yes", "no"], "range": ["var(--accent)", "var(--muted)"]},
+            "legend": None,
+        }
+    }
+    y = {
+        "field": "pair",
+        "type": "nominal",
+        "sort": None,
+        "title": None,
+        "axis": {"labelLimit": 260, "labelFontSize": 13},
+    }
+    zero = {"mark": {"type": "rule", "color": "var(--ink)", "strokeDash": [3, 3]}, "encoding": {"x": {"datum": 0}}}
+    tooltip = [{"field": "pair"}, {"field": "said", "title": "difference"}]
+    return specification(
+        description="Differences of accuracy with 95 % intervals. "
+        + "; ".join(f"{row['pair']}: {row['said']}" for row in rows),
+        data=rows,
+        height=34 * len(rows),
+        layer=[
+            zero,
+            {
+                "mark": interval_mark(3),
+                "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, **colour},
+            },
+            {
+                "mark": point_mark(100),
+                "encoding": {"y": y, "x": {**x, "field": "difference"}, **colour, "tooltip": tooltip},
+            },
+        ],
+    )
+
+
+def _accuracy_row(name: str, value: Accuracy) -> dict[str, Any]:
+    return {
+        "taker": short(taker_name(name), 40),
+        "accuracy": value.accuracy,
+        "low": value.low,
+        "high": value.high,
+        "n": value.n,
+        "said": percent(value.accuracy),
+        "interval": interval(value.low, value.high),
+    }
+
+
+def _said(row: dict[str, Any]) -> str:
+    return f"{row['part']}, {row['taker']}: {row['said']} ({row['interval']}, n = {row['n']})"
+
+
+def _colour(names: Sequence[str]) -> dict[str, Any]:
+    colours = [f"var(--taker-{looks.key})" for looks in looks_of(names).values()]
+    return {"color": {"field": "taker", "scale": _scale(names, colours), "legend": None}}
+
+
+def _shape(names: Sequence[str]) -> dict[str, Any]:
+    shapes = [looks.shape for looks in looks_of(names).values()]
+    return {
+        "shape": {"field": "taker", "scale": _scale(names, shapes), "legend": None},
+        "tooltip": [
+            {"field": "taker"},
+            {"field": "said", "title": "right"},
+            {"field": "interval", "title": "95 % interval"},
+            {"field": "n", "title": "questions", "format": ","},
+        ],
+    }
+
+
+def _scale(names: Sequence[str], values: list[str]) -> dict[str, Any]:
+    return {"domain": [short(taker_name(name), 40) for name in names], "range": values}
