@@ -294,7 +294,7 @@ def train(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 
 @command("exam", "stillroom exam recipe.yaml --set 'exam.compare=[teacher, student]'")
 def exam(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
-    """Ask teacher, base and students the same held-out questions, and say how sure the difference is."""
+    """Ask models the same held-out questions, and say how sure their difference is. A recipe may be an exam alone."""
     loaded = load_recipe(recipe, override or ())
     with ends_at_once():
         from stillroom import pipeline
@@ -305,7 +305,7 @@ def exam(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     if as_json:
         _print_json(facts)
     else:
-        print_summary(pipeline.report(loaded), Console())
+        print_summary(pipeline.report(loaded), Console(), pipeline.RUNS / loaded.name / "exam.html")
 
 
 @command("report", "stillroom report recipe.yaml")

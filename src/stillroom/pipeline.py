@@ -272,7 +272,7 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
 
     inputs = {
         "settings": digest(settings.model_dump(mode="json")),
-        "teacher": digest(recipe.teacher and recipe.teacher.model_dump(mode="json")) if TEACHER in settings.own else None,
+        "teacher": digest(_teacher(recipe, {}).model_dump(mode="json")) if TEACHER in settings.own else None,
         **{f"{taker} folder": file_digest(path) for taker, path in local.items()},
         **{str(paper.relative_to(folder)): file_digest(paper) for paper in papers},
     }
@@ -281,12 +281,14 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
 
 
 def report(recipe: Recipe | str | Path, *, runs: Path = RUNS) -> dict[str, Any]:
-    """Write `summary.json` and `report.html` from whatever the stages have left. Returns the summary."""
+    """Write `summary.json`, `report.html` and `exam.html` from whatever the stages have left. Returns the summary."""
     folder = _folder(_recipe(recipe), runs)
+    from stillroom.report.exam_page import write_exam_page
     from stillroom.report.page import summarise, write_report
 
     summary = summarise(folder)
     write_report(folder)
+    write_exam_page(folder)
     return summary
 
 
