@@ -258,7 +258,7 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
     folder = _begin(recipe, runs, list(chain.from_iterable(recipe.exam.sources())))
     from stillroom.exam.run import exam as exam_stage  # statistics: half of what the whole pipeline weighs
 
-    settings = recipe.exam
+    settings, teacher = recipe.exam, recipe.teacher
     papers = _papers(recipe, folder, progress)
     _keep_recipe(recipe, folder)
     local = _local_takers(recipe, folder, runs)
@@ -272,7 +272,7 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
 
     inputs = {
         "settings": digest(settings.model_dump(mode="json")),
-        "teacher": digest(_teacher(recipe, {}).model_dump(mode="json")) if TEACHER in settings.own else None,
+        "teacher": digest(teacher.model_dump(mode="json")) if teacher and TEACHER in settings.own else None,
         **{f"{taker} folder": file_digest(path) for taker, path in local.items()},
         **{str(paper.relative_to(folder)): file_digest(paper) for paper in papers},
     }
