@@ -10,34 +10,47 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
 from stillroom import __version__
 from stillroom.report import charts, words
 from stillroom.report.rendering import SCRIPTS, environment, script, text_of
+from stillroom.report.rows import Found, Shown
+from stillroom.report.rows_page import ROWS, read_checked_rows, render_rows
 from stillroom.report.run_files import Comparison, RunFiles, read_run
-from stillroom.report.samples import read_samples
+from stillroom.report.samples import excerpt, read_samples
 from stillroom.report.summary import print_summary, summarise, summary_of
 from stillroom.store.files import write_atomically
 
 __all__ = ["print_summary", "summarise", "write_report"]
 
 REPORT = "report.html"
+EXAMPLES = 2
+"""Of each reason for which replies were rejected."""
+EXAMPLE_SHOWN = 400
+"""Characters of each text of an example."""
 VERSIONS_OF = ("torch", "transformers", "math-verify", "reasoning-gym", "pyarrow", "duckdb", "pydantic")
 
 
 def write_report(folder: Path) -> Path:
     """Write `report.html` from whatever files the stages have left in the folder; the same files give the same page.
 
-    Raises DataError where there is no such folder, StoreError for a damaged file.
+    Where the replies are checked, `rows.html` is written beside it. Raises DataError where there is no such folder,
+    StoreError for a damaged file.
     """
-    path = folder / REPORT
-    write_atomically(path, render(read_run(folder)))
+    run, path = read_run(folder), folder / REPORT
+    rows = read_checked_rows(folder)
+    if rows is not None and run.checked is not None:
+        write_atomically(folder / ROWS, render_rows(run.name, rows, run.checked.why))
+    else:
+        (folder / ROWS).unlink(missing_ok=True)  # of an earlier check
+    write_atomically(path, render(run, rows))
     return path
 
 
-def render(run: RunFiles) -> str:
+def render(run: RunFiles, rows: Found | None = None) -> str:
     answers = run.folder / "exam" / "answers.parquet"
     examined = run.examined
     takers = {name: examined.takers[name] for name in words.in_order(list(examined.takers))} if examined else {}
@@ -53,6 +66,7 @@ def render(run: RunFiles) -> str:
         families=list(dict.fromkeys(family for taker in takers.values() for family in taker.families)),
         findings=_findings(examined.comparisons) if examined else [],
         charts=_charts(run),
+        rejected=_rejected(run, rows) if rows is not None and run.checked is not None else [],
         samples=read_samples(answers) if examined and answers.exists() else [],
         absent=_absent(run),
         versions=_versions(),
@@ -60,6 +74,32 @@ def render(run: RunFiles) -> str:
         scripts=[each.text for each in scripts],
         script_sources=" ".join(each.source for each in scripts) or "'none'",
     )
+
+
+def _rejected(run: RunFiles, rows: Found) -> list[dict[str, Any]]:
+    """Each reason with what it means and a few examples, the most frequent first."""
+    assert run.checked is not None
+    return [
+        {
+            "reason": group.reason,
+            "rows": group.rows,
+            "why": run.checked.why.get(group.reason, ""),
+            "may_be_wrong": group.reason in run.checked.may_be_wrong,
+            "place": urlencode({"reason": group.reason}),
+            "examples": [_example(row) for row in group.shown[:EXAMPLES]],
+        }
+        for group in rows.groups
+        if group.reason is not None
+    ]
+
+
+def _example(row: Shown) -> dict[str, Any]:
+    texts = {name: getattr(row, name) for name in ("question", "reasoning", "answer", "expected")}
+    return {
+        "verdict": row.verdict,
+        "detail": row.detail,
+        **{name: excerpt(said, EXAMPLE_SHOWN) if said else None for name, said in texts.items()},
+    }
 
 
 def _charts(run: RunFiles) -> dict[str, charts.Spec]:

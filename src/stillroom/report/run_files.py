@@ -54,7 +54,13 @@ class Checked(StageFile):
 
     rows: int
     kept: int
+    held_out: int = 0
+    """Of the kept ones."""
     rejected: dict[str, int] = Field(default_factory=dict)
+    why: dict[str, str] = Field(default_factory=dict)
+    """A sentence for each reason."""
+    may_be_wrong: tuple[str, ...] = ()
+    """Reasons that rest on a rule of thumb."""
     verdicts: dict[str, int] = Field(default_factory=dict)
     families: dict[str, FamilyKept] = Field(default_factory=dict)
     seconds: float | None = None
