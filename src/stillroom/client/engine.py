@@ -176,8 +176,9 @@ class _Engine:
                 f"One call can use {worst.tokens:,} tokens, more than tokens_per_minute: it could never go.",
                 "Raise ask.tokens_per_minute, or lower ask.max_tokens.",
             )
-        lane = max(self._lanes, key=lambda lane: lane.room(now, worst.tokens))
-        if lane.room(now, worst.tokens) < 1:
+        rooms = [lane.room(now, worst.tokens) for lane in self._lanes]
+        lane = self._lanes[rooms.index(max(rooms))]
+        if max(rooms) < 1:
             self._next_tokens = worst.tokens
             return None
         lacking = self._budget.lacks(worst)

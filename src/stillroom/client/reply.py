@@ -36,7 +36,7 @@ _NOT_TEXT = {"thinking", "reasoning", "redacted_thinking", "refusal", "tool_use"
 _GEMINI_OPEN, _GEMINI_CLOSE = "<thought>", "</thought>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParsedReply:
     status: Status
     error_kind: str | None = None
@@ -54,7 +54,7 @@ class ParsedReply:
     """Of the whole call, whichever of its choices this is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Body:
     """A body, decoded."""
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import zstandard
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
+from pyreqwest.http import Url
 from pyreqwest.request import RequestBuilder
 
 from stillroom.base.errors import RecipeError
@@ -34,7 +35,7 @@ _READ_AHEAD_BYTES = 4096
 _DONE, _TAIL_BYTES = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*$"), 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     http_status: int
     body: bytes
@@ -57,7 +58,10 @@ class Transport:
 
     def __init__(self, endpoint: Endpoint, base_url: str | None = None) -> None:
         base_url = base_url or endpoint.base_url
-        self._url = f"{base_url}/chat/completions"
+        try:
+            self._url = Url(f"{base_url}/chat/completions")
+        except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
+            raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
         self._key = _read_key(endpoint.api_key_env)
         self._streams, self._idle_s = endpoint.stream, endpoint.idle_timeout_s
         builder = (
@@ -73,10 +77,6 @@ class Transport:
         if urlsplit(base_url).hostname in _LOOPBACK:
             builder = builder.no_proxy()
         self._client: Client = builder.build()
-        try:
-            self._client.post(self._url)
-        except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
-            raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
 
     async def __aenter__(self) -> Self:
         return self
