@@ -237,6 +237,28 @@ def test_look_finds_what_it_is_asked_for(recipe: Callable[..., Path]) -> None:
     assert "No reply is like that. The run has kept 11, wrong 1." in stillroom("look", "sums", "--source", "x").stdout
 
 
+def test_the_data_set_of_a_run_is_verified(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("ask", path).exit_code == 0
+        assert stillroom("check", path, "--set", "check.held_out=0.5").exit_code == 0
+    folder = Path("runs/sums/dataset")
+    verified = stillroom("verify", folder)
+    assert (verified.exit_code, verified.stdout) == (0, "Every file is what the manifest says.\n")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    kept = sum(manifest["files"][f"{split}.jsonl"]["rows"] for split in ("train", "held_out"))
+    assert (kept, manifest["files"]["rejected.parquet"]["rows"]) == (11, 1)
+    assert 0 < manifest["files"]["held_out.jsonl"]["rows"] < 11
+    with (folder / "train.jsonl").open("a") as file:
+        file.write("{}\n")
+    verified = stillroom("verify", folder, "--json")
+    assert verified.exit_code == 1
+    assert json.loads(verified.stdout) == {
+        "differences": ["train.jsonl is not the file that was written: its digest differs."]
+    }
+    stopped(stillroom("verify", "runs"), 1, "runs/manifest.json does not exist")
+
+
 def test_look_without_a_run_lists_those_that_there_are(recipe: Callable[..., Path]) -> None:
     assert stillroom("look").stdout == "There are no runs in runs/ yet. stillroom demo makes one.\n"
     assert stillroom("look", "--json").stdout == "[]\n"

@@ -390,6 +390,24 @@ def _visible(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+@command("verify", "stillroom verify runs/demo/dataset")
+def verify(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A data set's folder, with its manifest.json.")],
+    as_json: Json = False,
+) -> None:
+    """Compare every file of a data set with its manifest, and name those that differ."""
+    with ends_at_once():
+        from stillroom import pipeline
+
+    differences = pipeline.verify_dataset(dataset)
+    if as_json:
+        _print_json({"differences": differences})
+    else:
+        _print_result(*(differences or ["Every file is what the manifest says."]))
+    if differences:
+        raise SystemExit(1)
+
+
 @command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")
 def serve(
     model: Annotated[

@@ -34,6 +34,7 @@ from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Question
 from stillroom.check.dataset import DATASET, write_dataset
 from stillroom.check.dataset import TABLES as DATASET_TABLES
+from stillroom.check.manifest import verify_manifest
 from stillroom.check.origin import Origin
 from stillroom.check.run import check as check_stage
 from stillroom.check.settings import OFF, SAME_AS_QUESTION
@@ -298,6 +299,11 @@ def serve(models: Mapping[str, Path], host: str, port: int, threads: int | None 
         from stillroom.serve.run import serve as serve_models
     folders = {name: classroom_teacher() if path == Path(CLASSROOM) else path for name, path in models.items()}
     serve_models(folders, host, port, threads=threads)
+
+
+def verify_dataset(folder: Path) -> list[str]:
+    """What differs in a data set's folder from its manifest, a sentence for each file; empty where nothing does."""
+    return verify_manifest(folder)
 
 
 def look(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> Looked:
