@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import fields
@@ -194,8 +194,7 @@ class Journal:
             rows = connection.execute(f"select seq, {_GET_REPLY} from replies as r order by seq")
             while block := rows.fetchmany(_AT_ONCE):
                 updates = []
-                for seq, *row in block:
-                    old = _reply(row)
+                for (seq, *_), old in zip(block, _replies(row[1:] for row in block), strict=True):
                     new = derive(old)
                     if new != old:
                         updates.append((_pack(new.key), *_columns(new)[1:-1], seq))
@@ -222,7 +221,7 @@ class Journal:
     def replies_of(self, keys: Sequence[str]) -> dict[str, Reply]:
         """The reply of each key that has one."""
         rows = self._of_keys(f"select {_GET_REPLY} from replies as r where seq in ({{best}})", keys)
-        return {reply.key: reply for reply in map(_reply, rows)}
+        return {reply.key: reply for reply in _replies(rows)}
 
     def reply(self, key: str) -> Reply | None:
         return self.replies_of([key]).get(key)
@@ -231,7 +230,7 @@ class Journal:
         """The reply of each key, sorted by question, then sample."""
         best = f"select {_BEST} from replies group by key"
         order = "order by question_id, sample, key"
-        return map(_reply, self._all(f"select {_GET_REPLY} from replies as r where seq in ({best}) {order}"))
+        return _replies(self._all(f"select {_GET_REPLY} from replies as r where seq in ({best}) {order}"))
 
     def attempts(self) -> Iterator[Attempt]:
         """Every call whose outcome is known, or known to be unknown, sorted by key, then number."""
@@ -390,16 +389,17 @@ def _unpack(key: bytes) -> str:
     return "sha256:" + key.hex()
 
 
-def _reply(row: Sequence[Any]) -> Reply:
-    try:
-        raw = zstandard.decompress(row[-1])
-    except (zstandard.ZstdError, TypeError) as error:
-        raise StoreError(
-            f"The journal is damaged: the reply to question {row[1]}, sample {row[2]}, cannot be read.",
-            "Take the file from a backup, or delete this row of replies to have it asked again.",
-        ) from error
-    values = [_unpack(row[0]), *row[1:-1], raw]
-    return Reply(*values)
+def _replies(rows: Iterable[Sequence[Any]]) -> Iterator[Reply]:
+    decompressor = zstandard.ZstdDecompressor()  # to make one takes several times as long as a short reply
+    for row in rows:
+        try:
+            raw = decompressor.decompress(row[-1])
+        except (zstandard.ZstdError, TypeError) as error:
+            raise StoreError(
+                f"The journal is damaged: the reply to question {row[1]}, sample {row[2]}, cannot be read.",
+                "Take the file from a backup, or delete this row of replies to have it asked again.",
+            ) from error
+        yield Reply(_unpack(row[0]), *row[1:-1], raw)
 
 
 def _many(connection: sqlite3.Connection, sql: str, row: str, rows: Sequence[Sequence[Any]]) -> None:
