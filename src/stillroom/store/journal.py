@@ -399,7 +399,8 @@ def _replies(rows: Iterable[Sequence[Any]]) -> Iterator[Reply]:
                 f"The journal is damaged: the reply to question {row[1]}, sample {row[2]}, cannot be read.",
                 "Take the file from a backup, or delete this row of replies to have it asked again.",
             ) from error
-        yield Reply(_unpack(row[0]), *row[1:-1], raw)
+        values = [_unpack(row[0]), *row[1:-1], raw]
+        yield Reply(*values)
 
 
 def _many(connection: sqlite3.Connection, sql: str, row: str, rows: Sequence[Sequence[Any]]) -> None:
