@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stillroom.text.function_words import FUNCTION_WORDS
 from stillroom.text.skeleton import number
 from stillroom.text.stem import stem
@@ -20,20 +17,26 @@ _SORT_BITS = 4
 _MOST_REMEMBERED = 300_000
 
 
-class Codebook(dict[str, int]):
+class Codebook:
     """Gives each token its code, and remembers those of the tokens that were seen lately.
 
     Words with the same stem have the same code, and so have `3`, `3.0` and `three`.
     """
 
-    def __missing__(self, token: str) -> int:
-        if len(self) >= _MOST_REMEMBERED:
-            self.clear()
-        code = self[token] = _code(token)
-        return code
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
 
-    def codes(self, tokens: Sequence[str]) -> NDArray[np.uint32]:
-        return np.fromiter(map(self.__getitem__, tokens), np.uint32, len(tokens))
+    def codes(self, tokens: Sequence[str]) -> list[int]:
+        found = list(map(self._known.get, tokens))
+        if None not in found:
+            return found  # type: ignore[return-value]
+        return [self._code(token) if code is None else code for token, code in zip(tokens, found, strict=True)]
+
+    def _code(self, token: str) -> int:
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+        code = self._known[token] = _code(token)
+        return code
 
 
 def _code(token: str) -> int:

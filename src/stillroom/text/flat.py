@@ -39,10 +39,9 @@ class Flat:
         return Flat(self.values[keep], before[self.starts].astype(np.int64))
 
 
-def flat(texts: Sequence[Codes | NDArray[np.uint32]]) -> Flat:
-    starts = np.concatenate(([0], np.cumsum([len(text) for text in texts], dtype=np.int64)))
-    values = np.concatenate(texts) if texts else np.empty(0, np.uint64)
-    return Flat(values.astype(np.uint64, copy=False), starts.astype(np.int64))
+def flat(values: Sequence[int], lengths: Sequence[int]) -> Flat:
+    """Texts of these lengths, from all their values one after the other."""
+    return Flat(np.array(values, np.uint64), np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int64))
 
 
 def ngrams(texts: Flat, n: int) -> Flat:

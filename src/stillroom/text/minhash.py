@@ -22,7 +22,7 @@ _SEED = 42
 def band_keys(sets: Flat) -> Codes:
     """A key for each text and band (shape: texts, BANDS). Texts with the same key in a band are worth a comparison.
 
-    An empty set has the same keys as other empty ones.
+    Whether a value stands once or twice in a set makes no difference. Empty sets have the same keys.
     """
     if not len(sets):
         return np.empty((0, BANDS), np.uint64)

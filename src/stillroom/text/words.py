@@ -13,11 +13,12 @@ _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 _SAME_CHARACTERS = _INVISIBLE | _APOSTROPHES | _DASHES
 # Scripts that put no spaces between words: every character counts as a word.
 _UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(
-    rf"\d+(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W\d_])+"
-    # An exclamation mark after a number or a bracket is a factorial; elsewhere it ends a sentence, which is no matter.
-    r"|(?<=[\d)])!|[^\w\s.,;:!?\"“”„«»…]|_"
-)
+_NUMBER = r"\d+(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?"
+# An exclamation mark after a number or a bracket is a factorial; elsewhere it ends a sentence, which is no matter.
+_SIGN = r"(?<=[\d)])!|[^\w\s.,;:!?\"“”„«»…]|_"
+_TOKEN = re.compile(rf"{_NUMBER}|[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W\d_])+|{_SIGN}")
+_ASCII_TOKEN = re.compile(rf"[A-Za-z]+|{_NUMBER}|{_SIGN}", re.ASCII)
+_THOUSANDS = re.compile(r"\d,\d{3}")
 
 
 def tokens(text: str) -> list[str]:
@@ -27,13 +28,10 @@ def tokens(text: str) -> list[str]:
     separators of thousands. Two texts that differ in nothing but case, white space, quotation marks, kinds of dashes
     and sentence punctuation have the same tokens, apart from case.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return [
-        token.replace(",", "") if token[0].isdigit() else token
-        for token in _TOKEN.findall(text.translate(_SAME_CHARACTERS))
-    ]
-
-
-def is_word(token: str) -> bool:
-    return token[0].isalnum()
+    if text.isascii():
+        found = _ASCII_TOKEN.findall(text.replace("'", "").replace("`", ""))
+    else:
+        found = _TOKEN.findall(unicodedata.normalize("NFKC", text).translate(_SAME_CHARACTERS))
+    if _THOUSANDS.search(text):
+        return [token.replace(",", "") for token in found]
+    return found

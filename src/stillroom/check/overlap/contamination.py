@@ -13,7 +13,6 @@ from stillroom.base.progress import Progress
 from stillroom.check.overlap.corpus import BATCH, Corpus
 from stillroom.check.overlap.examination import Examination
 from stillroom.check.overlap.rules import Found, Verdict, compare
-from stillroom.check.overlap.side import Side
 from stillroom.text.flat import Flat
 
 MOST_LISTED = 5
@@ -53,7 +52,7 @@ def contaminated(corpus: Corpus, examination: Examination, progress: Progress) -
 def _compared(
     corpus: Corpus, examination: Examination, texts: Flat, start: int, row: int, candidates: list[int]
 ) -> list[Hit]:
-    question = Side(texts.text(row), examination.weigh)
+    question = examination.question_side(texts.text(row))
     family = int(corpus.families[start + row])
     hits = []
     for examined in candidates:

@@ -80,7 +80,8 @@ class _Writer:
         self._codebook = Codebook()
         self._spool = spool
         self._file = spool.open("wb")
-        self._batch: list[NDArray[np.uint32]] = []
+        self._batch: list[int] = []
+        self._batch_lengths: list[int] = []
         self._lengths = array("q")
         self._same, self._parameters, self._families, self._systems = (array("Q") for _ in range(4))
         self._numbers: list[Codes] = []
@@ -90,12 +91,12 @@ class _Writer:
         said = " ".join(found).casefold() or text.text.strip()
         self.ids.append(text.id)
         self._same.append(hash64(f"{said}\0{text.system}"))
-        self._systems.append(hash64(text.system))
+        self._systems.append(hash64(text.system) if text.system else 0)
         self._parameters.append(text.parameters)
         self._families.append(text.family)
-        self._lengths.append(len(found))
-        self._batch.append(self._codebook.codes(found))
-        if len(self._batch) == BATCH:
+        self._batch += self._codebook.codes(found)
+        self._batch_lengths.append(len(found))
+        if len(self._batch_lengths) == BATCH:
             self._write_batch()
 
     def finish(self) -> Corpus:
@@ -120,13 +121,14 @@ class _Writer:
         )
 
     def _write_batch(self) -> None:
-        if not self._batch:
+        if not self._batch_lengths:
             return
-        batch = flat(self._batch)
+        batch = flat(self._batch, self._batch_lengths)
+        self._lengths.extend(self._batch_lengths)
         self.counts.add(batch)
         self._numbers.append(numbers_keys(batch))
         batch.values.astype(np.uint32).tofile(self._file)
-        self._batch = []
+        self._batch, self._batch_lengths = [], []
 
     def _words(self, order: Positions) -> Spooled:
         ends = np.cumsum(np.frombuffer(self._lengths, np.int64))

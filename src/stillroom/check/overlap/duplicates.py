@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from stillroom.base.progress import Progress
 from stillroom.check.overlap.corpus import BATCH, Corpus
 from stillroom.check.overlap.hits import Rule
-from stillroom.check.overlap.weights import weights
+from stillroom.check.overlap.stock import RunCounts
+from stillroom.check.overlap.weights import Weigh, Weights, weights
 from stillroom.text.codes import SORT, SYMBOL
 from stillroom.text.flat import Codes, Flat, Positions, distinct, mixed, ngrams
 from stillroom.text.minhash import BANDS, band_keys
@@ -20,6 +21,10 @@ SHINGLE = 3
 """Words of a run: two texts are compared by the sets of their runs."""
 FEWEST_WORDS = 8
 """In a question of fewer words, one other word makes it another question: it is compared by its whole text alone."""
+FREQUENT = 20
+"""A run that more questions have counts less: the frame of a template does not make its questions alike."""
+STOCK = 100
+"""A run that more questions have counts so little that it is not looked for."""
 _NEIGHBOURS = 4
 _PAIRS_AT_ONCE = 1 << 16
 _PAIR_SHIFT = np.uint64(48)
@@ -55,19 +60,28 @@ def near(
 ) -> Iterator[Pair]:
     """Each question of `stays` that is nearly the same as an earlier one which is kept: `overruled`, or not paired.
 
-    Nearly the same: of the runs of `SHINGLE` words that either has, and of its words weighed by how rare they are, a
-    share of `at_least` is in both; and the numbers are the same. The score is the smaller of the shares.
+    Nearly the same: of the runs of `SHINGLE` words that either has, and of its words, weighed by how rare they are, a
+    share of `at_least` is in both; and the numbers are the same. The score is the smaller of the two shares.
     """
-    rows = np.flatnonzero(stays)
-    pairs = _alike(corpus, rows, progress)
+    counts = _count_runs(corpus, np.flatnonzero(stays), progress)
+    pairs = _alike(corpus, np.flatnonzero(stays), counts, progress)
     paired: set[int] = set()
-    for earlier, later, score in _compared(corpus, pairs, at_least):
+    for earlier, later, score in _compared(corpus, pairs, counts, at_least):
         if later not in paired and (earlier not in paired or earlier in overruled):
             paired.add(later)
             yield Pair(later, earlier, "near_duplicate", score)
 
 
-def _alike(corpus: Corpus, rows: Positions, progress: Progress) -> Positions:
+def _count_runs(corpus: Corpus, rows: Positions, progress: Progress) -> RunCounts:
+    counts = RunCounts()
+    for start in range(0, len(rows), BATCH):
+        runs = ngrams(plain_words(corpus.words.texts(rows[start : start + BATCH])), SHINGLE)
+        counts.add(distinct(runs).values)
+        progress.update("overlap: stock phrases", start, len(rows))
+    return counts
+
+
+def _alike(corpus: Corpus, rows: Positions, counts: RunCounts, progress: Progress) -> Positions:
     """Pairs (earlier, later) whose signatures meet in a band: shape (pairs, 2), sorted by the later one."""
     keys = np.empty((len(rows), BANDS), np.uint64)
     long_enough = np.zeros(len(rows), np.bool_)
@@ -75,7 +89,8 @@ def _alike(corpus: Corpus, rows: Positions, progress: Progress) -> Positions:
         some = rows[start : start + BATCH]
         words = plain_words(corpus.words.texts(some))
         long_enough[start : start + BATCH] = np.diff(words.starts) >= FEWEST_WORDS
-        keys[start : start + BATCH] = band_keys(distinct(ngrams(words, SHINGLE)))
+        runs = ngrams(words, SHINGLE)
+        keys[start : start + BATCH] = band_keys(runs.where(counts.of(runs.values) <= STOCK))
         progress.update("overlap: near duplicates", start, len(rows))
     rows, keys = rows[long_enough], keys[long_enough]
     found = np.empty(0, np.uint64)
@@ -107,20 +122,24 @@ def _packed(later: Positions, earlier: Positions) -> Codes:
     return (later.astype(np.uint64) << np.uint64(32)) | earlier.astype(np.uint64)
 
 
-def _compared(corpus: Corpus, pairs: Positions, at_least: float) -> Iterator[tuple[int, int, float]]:
+def _compared(corpus: Corpus, pairs: Positions, counts: RunCounts, at_least: float) -> Iterator[tuple[int, int, float]]:
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[start : start + _PAIRS_AT_ONCE]
         left, right = (plain_words(corpus.words.texts(some[:, side])) for side in (0, 1))
-        scores = np.minimum(
-            _shared(distinct(ngrams(left, SHINGLE)), distinct(ngrams(right, SHINGLE))),
-            _shared(distinct(left), distinct(right), corpus),
-        )
+        left_runs, right_runs = distinct(ngrams(left, SHINGLE)), distinct(ngrams(right, SHINGLE))
+        of_runs = _shared(left_runs, right_runs, lambda run: _rarity(counts, run))
+        of_words = _shared(distinct(left), distinct(right), lambda word: weights(word, corpus.counts))
+        scores = np.minimum(of_runs, of_words)
         near = (scores >= at_least) & (corpus.numbers[some[:, 0]] == corpus.numbers[some[:, 1]])
         yield from zip(some[near, 0].tolist(), some[near, 1].tolist(), scores[near].tolist(), strict=True)
 
 
-def _shared(left: Flat, right: Flat, weighed_by: Corpus | None = None) -> NDArray[np.float64]:
-    """For each pair of sets, how much of their union is in both; by weight where there is a corpus that gives it."""
+def _rarity(counts: RunCounts, runs: Codes) -> Weights:
+    return np.minimum(1.0, FREQUENT / np.maximum(counts.of(runs).astype(np.float64), 1.0))
+
+
+def _shared(left: Flat, right: Flat, weigh: Weigh) -> NDArray[np.float64]:
+    """For each pair of sets, how much of their union is in both, by weight."""
     owners = np.concatenate([left.owners(), right.owners()])
     values = np.concatenate([left.values, right.values])
     # One sort finds what both sets of a pair have: the pair's number above, 48 bits of the hash below.
@@ -128,7 +147,7 @@ def _shared(left: Flat, right: Flat, weighed_by: Corpus | None = None) -> NDArra
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     in_both = np.flatnonzero(ordered[1:] == ordered[:-1])
-    weight = np.ones(len(values)) if weighed_by is None else weights(values, weighed_by.counts)
+    weight = weigh(values)
     total = np.bincount(owners, weight, len(left))
     both = np.bincount(owners[order[in_both]], weight[order[in_both]], len(left))
     shares: NDArray[np.float64] = both / np.maximum(total - both, 1e-9)

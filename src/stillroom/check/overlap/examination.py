@@ -7,12 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from stillroom.check.overlap.candidates import SameSkeleton, SharedRuns, SharedWords, WholeInside
-from stillroom.check.overlap.side import SHORT, Side
+from stillroom.check.overlap.side import SHORT, Side, skeleton_runs
 from stillroom.check.overlap.texts import Text
 from stillroom.check.overlap.weights import Counts, Weights, weights
 from stillroom.text.codes import FUNCTION, SORT, SYMBOL, Codebook
-from stillroom.text.flat import Codes, Flat, Positions, flat
+from stillroom.text.flat import Codes, Flat, Positions, distinct, flat
 from stillroom.text.words import tokens
+
+_SOME, _MANY = 3, 0.02
+"""A run of words that more examined questions than these, and than this share of them, have is a stock phrase."""
 
 
 class Examination:
@@ -21,16 +24,19 @@ class Examination:
     def __init__(self, texts: Iterable[tuple[str, Text]], questions: Counts) -> None:
         """`texts` with their source. `questions`: the words of the questions that are to be compared with them."""
         self.texts: list[tuple[str, Text]] = []
-        codebook, codes = Codebook(), []
-        seen: set[tuple[bytes, int]] = set()
+        codebook = Codebook()
+        codes: list[int] = []
+        lengths: list[int] = []
+        seen: set[tuple[tuple[int, ...], int]] = set()
         for source, text in texts:
-            found = codebook.codes(tokens(text.text)).astype(np.uint64)
-            key = (found.tobytes(), text.parameters)
-            if len(found) and key not in seen:
+            found = codebook.codes(tokens(text.text))
+            key = (tuple(found), text.parameters)
+            if found and key not in seen:
                 seen.add(key)
                 self.texts.append((source, text))
-                codes.append(found)
-        self._tokens = flat(codes)
+                codes += found
+                lengths.append(len(found))
+        self._tokens = flat(codes, lengths)
         self._own, self._questions = Counts(), questions
         self._own.add(self._tokens)
         words = self._tokens.where(sorts(self._tokens) != SYMBOL)
@@ -41,6 +47,8 @@ class Examination:
         self._short = SharedWords(self._tokens.where((sorts(self._tokens) != FUNCTION) & is_short), self.weigh)
         self._skeletons = SameSkeleton(self._tokens, short)
         self._inside = WholeInside(self._tokens, short)
+        runs, counts = np.unique(distinct(skeleton_runs(words)).values, return_counts=True)
+        self._stock = frozenset(runs[counts > max(_SOME, _MANY * len(self.texts))].tolist())
         self._sides: dict[int, Side] = {}
 
     def __len__(self) -> int:
@@ -52,8 +60,12 @@ class Examination:
     def side(self, examined: int) -> Side:
         """What is compared of an examined question."""
         if examined not in self._sides:
-            self._sides[examined] = Side(self._tokens.text(examined), self.weigh)
+            self._sides[examined] = Side(self._tokens.text(examined), self.weigh, self._stock)
         return self._sides[examined]
+
+    def question_side(self, tokens: Codes) -> Side:
+        """The same of a question."""
+        return Side(tokens, self.weigh, self._stock)
 
     def candidates(self, texts: Flat) -> Positions:
         """Pairs (text, examined question) that are worth a closer look, sorted: shape (pairs, 2)."""

@@ -32,10 +32,12 @@ SHORT_ALIKE = 0.72
 SHORT_ALIKE_WITH_NUMBERS = 0.5
 """The same where both have numbers, and the same ones, which say as much as `SHORT_LIKENESS`."""
 SHORT_LIKENESS = 0.75
-SAME_SKELETON = 0.38
+SAME_SKELETON = 0.35
 """Share of common runs of three words, numbers as holes, from which on it is the same text with other numbers."""
 WHOLE_SKELETON = 0.7
 """The same as a share of the examined question's runs alone, since it may stand among other text."""
+FEWEST_RUNS = 3
+"""Runs of a skeleton that is judged by."""
 QUOTED = 28.0
 """Nats that the words of a run weigh together which is too long to be there by chance."""
 MUCH_QUOTED = 0.4
@@ -68,7 +70,7 @@ def compare(question: Side, examined: Side) -> Verdict | None:
     common, of_examined = shared_skeleton(question, examined)
     # A number that is only left out, or written as a word, makes no other question.
     swapped = bool(question.numbers - examined.numbers) and bool(examined.numbers - question.numbers)
-    if of_examined >= WHOLE_SKELETON:
+    if of_examined >= WHOLE_SKELETON and len(examined.skeleton_runs) >= FEWEST_RUNS:
         return Verdict("numbers_swapped", of_examined) if swapped else Verdict("near_copy", alike)
     same_statement = agreement >= MOSTLY_SAME_NUMBERS and shared_formulas(question, examined) >= SAME_FORMULAS
     if same_statement and alike >= ALIKE:

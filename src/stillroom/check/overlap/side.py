@@ -9,7 +9,7 @@ import numpy as np
 
 from stillroom.check.overlap.weights import Weigh
 from stillroom.text.codes import FUNCTION, NUMBER, ONE, SORT, SYMBOL, Codebook
-from stillroom.text.flat import Codes
+from stillroom.text.flat import Codes, Flat, ngrams
 
 SHORT = 8
 """A question of fewer words is short: it has no runs of words by which a copy of it could be told."""
@@ -17,12 +17,14 @@ NUMBERS_COUNT = 4
 """Times that a number counts: somebody who rewords a question keeps its numbers, so that the answer stays right."""
 FEWEST_FORMULA_RUNS = 4
 _HOLE = 0
-_QUESTION_WORDS = frozenset(Codebook().codes(["who", "when", "where", "why", "how"]).tolist())
-_FORMULA_SIGNS = frozenset(Codebook().codes(list("\\^_{}=+*<>|&~")).tolist())
+_SKELETON_RUN = 3
+_QUESTION_WORDS = frozenset(Codebook().codes(["who", "when", "where", "why", "how"]))
+_FORMULA_SIGNS = frozenset(Codebook().codes(list("\\^_{}=+*<>|&~")))
 
 
 class Side:
-    def __init__(self, tokens: Codes, weigh: Weigh) -> None:
+    def __init__(self, tokens: Codes, weigh: Weigh, stock: frozenset[int]) -> None:
+        """`stock`: runs of the skeleton that are no sign of anything."""
         weight = weigh(tokens)
         sort = tokens & np.uint64(SORT)
         is_word = sort != SYMBOL
@@ -54,12 +56,19 @@ class Side:
         """The question words that another one cannot stand for."""
         self.formula_runs = {run for run in _runs(self.tokens) if not _FORMULA_SIGNS.isdisjoint(run)}
         """Runs of three tokens with a sign in them that formulas are written with."""
-        words = [_HOLE if token & SORT == NUMBER else token for token in self.words]
-        self.skeleton_runs = set(_runs(words))
+        words = tokens[is_word]
+        self.skeleton_runs = set(skeleton_runs(Flat(words, np.array([0, len(words)]))).values.tolist()) - stock
+        """Hashes of the runs of three words, numbers as holes."""
 
     @property
     def is_short(self) -> bool:
         return len(self.words) < SHORT
+
+
+def skeleton_runs(words: Flat) -> Flat:
+    """For each text, hashes of its runs of three words, numbers as holes."""
+    is_number = (words.values & np.uint64(SORT)) == NUMBER
+    return ngrams(Flat(np.where(is_number, np.uint64(_HOLE), words.values), words.starts), _SKELETON_RUN)
 
 
 def _runs(tokens: Sequence[int]) -> Iterator[tuple[int, int, int]]:

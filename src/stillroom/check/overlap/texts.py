@@ -73,9 +73,8 @@ def said(messages: Any) -> tuple[str, str]:
 def _text(identity: str, messages: Any, row: dict[str, Any]) -> Text:
     text, system = said(messages)
     family = row.get("family")
-    made = _made_from(row.get("meta"))
-    # A family alone may be somebody's name for a subject.
-    if family is None or made is None:
+    made = None if family is None else _made_from(row.get("meta"))
+    if family is None or made is None:  # A family alone may be somebody's name for a subject.
         return Text(identity, text, system)
     return Text(
         identity, text, system, hash64(family), hash64(orjson.dumps([family, made], option=orjson.OPT_SORT_KEYS))

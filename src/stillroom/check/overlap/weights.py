@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillroom.text.codes import FUNCTION, SORT, SYMBOL
-from stillroom.text.flat import Codes, Flat, distinct
+from stillroom.text.flat import Codes, Flat
 
 _SLOTS = 1 << 22
 _GUESSED_FROM = 200
@@ -36,7 +36,10 @@ class Counts:
 
     def add(self, texts: Flat) -> None:
         self.texts += len(texts)
-        codes, counts = np.unique(distinct(texts).values, return_counts=True)
+        # One sort for the codes of each text, once each: 32 bits hold a code.
+        held = np.sort((texts.owners().astype(np.uint64) << np.uint64(32)) | texts.values)
+        held = held[np.diff(held, prepend=np.uint64(0xFFFFFFFFFFFFFFFF)) != 0]
+        codes, counts = np.unique(held & np.uint64(0xFFFFFFFF), return_counts=True)
         np.add.at(self._counts, _slots(codes), counts.astype(np.uint32))
 
     def of(self, codes: Codes) -> NDArray[np.uint32]:
