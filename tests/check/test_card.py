@@ -59,6 +59,7 @@ FACTS = Facts(
         {"kind": "none", "judged_by": None, "right": 0, "wrong": 0, "unsure": 0, "unverifiable": 50},
     ],
     teachers=[{"teacher": "oracle-1", "rows": 950}],
+    others=0,
     reasons=[
         {"reason": "wrong", "rows": 120, "why": REASONS["wrong"]},
         {"reason": "truncated", "rows": 100, "why": REASONS["truncated"]},
@@ -274,6 +275,14 @@ def test_a_licence_is_named_only_where_all_agree(
     assert head.get("license_name") == name
 
 
+def test_rows_from_elsewhere_have_terms_that_nobody_knows() -> None:
+    assert licence_of({"MIT"}, "own", has_others=True).identifier == "unknown"
+    teachers: list[dict[str, Any]] = [{"teacher": "oracle-1", "rows": 900}, {"teacher": None, "rows": 50}]
+    card = render_card(replace(FACTS, teachers=teachers, others=1))
+    assert ["not recorded", "50"] in taken_apart(card)[1].rows
+    assert "Under which terms the other rows came is not recorded." in card
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "](https://evil.example) [x](javascript:alert(1)) ![](https://evil.example/p.png)",
@@ -299,6 +308,7 @@ def test_names_from_files_and_models_are_only_names(hostile: str) -> None:
         sources=[{"source": hostile, "licence": hostile, "kept": 1, "rejected": 2}],
         kinds=[{"kind": hostile, "judged_by": None, "right": 1, "wrong": 1, "unsure": 1, "unverifiable": 1}],
         teachers=[{"teacher": hostile, "rows": 1}, {"teacher": None, "rows": 2}],
+        others=2,
         reasons=[{"reason": hostile, "rows": 5, "why": ""}],
         splits=[row | {"split": hostile}],
         asked=ASKED.model_copy(update={"served_models": (hostile,)}),

@@ -169,6 +169,18 @@ def test_a_row_is_a_conversation_with_its_reasoning_in_one_think_block(run: Call
     assert lines(dataset / "held_out.jsonl")[0]["messages"] == first["messages"]
 
 
+def test_a_licence_that_all_agree_on_is_not_named_for_rows_from_elsewhere(run: Callable[..., Path]) -> None:
+    def licence(kept: list[Trace]) -> Any:
+        folder = run(kept, [rejected("a")])
+        write_dataset(folder, ORIGIN, NOW)
+        return yaml.safe_load((folder / "dataset/README.md").read_text().split("---")[1])["license"]
+
+    assert licence([trace("a"), trace("b")]) == "mit"
+    assert licence([trace("a"), trace("b", teacher="another")]) == "unknown"
+    assert licence([trace("a"), trace("b", licence="Apache-2.0")]) == "other"
+    assert licence([trace("a"), trace("b", licence=None)]) == "unknown"
+
+
 def test_what_was_rejected_is_there_with_the_question_but_no_examination_is_spread(run: Callable[..., Path]) -> None:
     nothing = rejected("b", "failed", reasoning=None, answer=None, verdict=None)
     unread = rejected("c", "not_a_conversation", question_id=None, messages=[], reasoning=None, answer="?")

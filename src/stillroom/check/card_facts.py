@@ -82,6 +82,8 @@ class Facts:
     """`kind, judged_by, right, wrong, unsure, unverifiable`: verdicts by kind of question and by who came to them."""
     teachers: list[Row]
     """`teacher, rows`, of the kept ones."""
+    others: int
+    """Of these, teachers that the run has not asked: their rows were read from elsewhere."""
     reasons: list[Row]
     """`reason, rows, why`, the most frequent first."""
     licence: Licence
@@ -108,6 +110,9 @@ def gather_facts(folder: Path, origin: Origin, rows: Mapping[str, int]) -> Facts
     sources = _rows(_SOURCES.format(kept=kept), rejected=rejected, **tables)
     kinds = _rows(_KINDS.format(kept=kept), rejected=rejected, **tables)
     judged = sum(row[verdict] for row in kinds for verdict in ("right", "wrong", "unsure"))
+    teachers = _rows(_TEACHERS.format(kept=kept), **tables)
+    asked = read_stage_file(folder / "ask.json", Asked)
+    others = {row["teacher"] for row in teachers} - {asked.teacher if asked else origin.model}
     replies = _rows(_REPLIES, replies=folder / "replies.parquet")[0]
     return Facts(
         origin=origin,
@@ -115,10 +120,11 @@ def gather_facts(folder: Path, origin: Origin, rows: Mapping[str, int]) -> Facts
         splits=_rows(_SPLITS.format(kept=kept), **tables),
         sources=sources,
         kinds=kinds,
-        teachers=_rows(_TEACHERS.format(kept=kept), **tables),
+        teachers=teachers,
+        others=len(others),
         reasons=[row | {"why": REASONS.get(row["reason"], "")} for row in _rows(_REASONS, rejected=rejected)],
-        licence=licence_of({row["licence"] for row in sources}, origin.terms),
-        asked=read_stage_file(folder / "ask.json", Asked),
+        licence=licence_of({row["licence"] for row in sources}, origin.terms, has_others=bool(others)),
+        asked=asked,
         checked=read_stage_file(folder / "check.json", Checked),
         first_day=_day(replies["first"]),
         last_day=_day(replies["last"]),

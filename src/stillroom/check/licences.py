@@ -31,14 +31,17 @@ class Licence:
     """One sentence for the card."""
 
 
-def licence_of(licences: Collection[str | None], terms: str | None) -> Licence:
+def licence_of(licences: Collection[str | None], terms: str | None, *, has_others: bool = False) -> Licence:
     """What the card may say, from the licences of all sources (None: not recorded) and the teacher's terms.
 
-    A licence is named only where it is the only one and the teacher is the maker's own model. Nothing is made up: what
-    is not known is `unknown`, and what differs or was not looked at is `other`.
+    `has_others`: whether there are rows of other teachers, read from elsewhere, whose terms are not recorded. A licence
+    is named only where it is the only one and the teacher is the maker's own model. Nothing is made up: what is not
+    known is `unknown`, and what differs or was not looked at is `other`.
     """
     if not licences or None in licences:
         return Licence("unknown", None, "The licence of some of the questions is not recorded.")
+    if has_others:
+        return Licence("unknown", None, "Some rows come from elsewhere, and their teachers' terms are not recorded.")
     if len(licences) > 1:
         return Licence("other", "several", "The questions come under different licences: see the table.")
     if terms is None:
