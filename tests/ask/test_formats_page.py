@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stillroom.ask.source_settings import FileSource
 from stillroom.ask.sources import read_questions
-from stillroom.store.tables import ATTEMPTS, QUESTIONS, REPLIES, TRACES
+from stillroom.store.tables import ATTEMPTS, QUESTIONS, REJECTED, REPLIES, TRACES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -18,7 +18,7 @@ def _page(name: str) -> str:
 
 
 def test_every_column_is_named_in_its_section() -> None:
-    tables = {"questions": QUESTIONS, "replies": REPLIES, "attempts": ATTEMPTS, "traces": TRACES}
+    tables = {"questions": QUESTIONS, "replies": REPLIES, "attempts": ATTEMPTS, "traces": TRACES, "rejected": REJECTED}
     for name, schema in tables.items():
         words = set(re.findall(r"\w+", _page(f"{name}-parquet")))
         assert set(schema.names) <= words, name
