@@ -243,6 +243,10 @@ def test_the_data_set_of_a_run_is_verified(recipe: Callable[..., Path]) -> None:
         assert stillroom("ask", path).exit_code == 0
         assert stillroom("check", path, "--set", "check.held_out=0.5").exit_code == 0
     folder = Path("runs/sums/dataset")
+    written = (folder / "manifest.json").read_bytes()
+    for same in ((), ("--set", "exam.max_tokens=7")):
+        assert stillroom("check", path, "--set", "check.held_out=0.5", *same).exit_code == 0
+        assert (folder / "manifest.json").read_bytes() == written
     verified = stillroom("verify", folder)
     assert (verified.exit_code, verified.stdout) == (0, "Every file is what the manifest says.\n")
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -257,6 +261,9 @@ def test_the_data_set_of_a_run_is_verified(recipe: Callable[..., Path]) -> None:
         "differences": ["train.jsonl is not the file that was written: its digest differs."]
     }
     stopped(stillroom("verify", "runs"), 1, "runs/manifest.json does not exist")
+    assert stillroom("check", path).exit_code == 0
+    assert not (folder / "held_out.jsonl").exists()
+    assert stillroom("verify", folder).exit_code == 0
 
 
 def test_look_without_a_run_lists_those_that_there_are(recipe: Callable[..., Path]) -> None:
