@@ -141,9 +141,12 @@ def test_figures_of_takers_and_of_pairs(models: Models, tmp_path: Path) -> None:
 
     rows = list(read_rows(tmp_path / "exam" / "answers.parquet"))
     assert len(rows) == 40
+    assert rows[3].pop("latency_us") > 0
     assert rows[3] == {
         "taker": "teacher",
+        "set": None,
         "question_id": "q003",
+        "sample": 0,
         "family": "odd",
         "question": "3 and one?",
         "expected": "4",
@@ -152,8 +155,10 @@ def test_figures_of_takers_and_of_pairs(models: Models, tmp_path: Path) -> None:
         "verdict": "right",
         "reason": "the same number",
         "extracted": "4",
+        "cut_verdict": None,
         "status": "ok",
         "completion_tokens": 23,
+        "cost_usd": None,
     }
     body = models.bodies[0]
     assert (body["temperature"], body["max_tokens"]) == (0, 512)

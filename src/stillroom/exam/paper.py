@@ -8,8 +8,10 @@ from stillroom.base.errors import DataError
 from stillroom.base.records import Question, question_id
 from stillroom.store.tables import read_questions
 from stillroom.text.naming import named, place
+from stillroom.verify.instructions import has_instructions
 
-WITHOUT_VERIFIER = ("none", "code", "json")
+TESTS_OF_CODE = ("tests", "test", "test_list", "cases")
+"""Keys of `meta`, one of which says what code must pass."""
 
 
 def read_paper(path: Path) -> list[Question]:
@@ -26,12 +28,29 @@ def read_paper(path: Path) -> list[Question]:
         if question.id in seen:
             raise DataError(f"{path} holds {named(question)} twice.", "Give each question its own id.")
         seen.add(question.id)
-        if question.kind in WITHOUT_VERIFIER or (question.kind != "task" and question.answer is None):
+        if not _can_be_judged(question):
             raise DataError(
                 f"The exam's question {named(question)} (kind {question.kind}) has no answer that can be verified.",
-                "Give it an answer and a kind among number, exact, choice, math and task, or leave it out.",
+                "Give it an answer and a kind that fits it (docs/check.md says what each needs), or leave it out.",
             )
     return questions
+
+
+def _can_be_judged(question: Question) -> bool:
+    """Whether a question holds what its kind's verifier compares with."""
+    match question.kind:
+        case "none":
+            return False
+        case "task":
+            return True
+        case "instructions":
+            return has_instructions(question.meta)
+        case "json":
+            return question.answer is not None or "schema" in question.meta
+        case "code":
+            return any(key in question.meta for key in TESTS_OF_CODE)
+        case _:
+            return question.answer is not None
 
 
 def refuse_overlap(questions: list[Question], training: Path) -> None:
