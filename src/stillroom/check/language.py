@@ -24,7 +24,7 @@ LIKELY, UNLIKELY = 0.5, 0.01
 """What is in another language: this share of another one at least, and this one at most of the language wanted."""
 LEAST_OF_WORDS = 12
 """Letters of a question below which it does not show in which script it is written."""
-PIECE, PART = 2000, 800
+SMALLEST_PIECE, PIECE, PART = 400, 2000, 800
 """Characters of a piece at the beginning, in the middle and at the end (a text may change its language), and of its
 prose those that are looked at."""
 
@@ -155,11 +155,12 @@ def prose_of(text: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    last = len(text) - PIECE
-    starts = [0, last // 2, last] if last > 2 * PIECE else [0, last] if last > 0 else [0]
+    size = min(PIECE, max(SMALLEST_PIECE, len(text) // 2))
+    last = len(text) - size
+    starts = [0, last // 2, last] if last > 2 * size else [0, last] if last > 0 else [0]
     for start in starts:
         is_code = text.count("```", 0, start) % 2 == 1
-        yield ("```" if is_code else "") + text[start : start + PIECE]
+        yield ("```" if is_code else "") + text[start : start + size]
 
 
 def _is_plainly_english(piece: str) -> bool:
