@@ -212,6 +212,7 @@ def _origin(recipe: Recipe) -> Origin:
         top_p=recipe.ask.top_p,
         max_tokens=recipe.ask.max_tokens,
         seed=recipe.ask.seed,
+        more_fields=tuple(sorted(teacher.extra_body)),
         has_system_prompt=recipe.ask.system is not None,
         has_examples=bool(recipe.ask.examples),
         held_out=recipe.check.held_out,

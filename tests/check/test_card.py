@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any, get_args
@@ -10,12 +11,14 @@ from markdown_it import MarkdownIt
 
 from stillroom.base.records import Kind
 from stillroom.check.card import KINDS, RULES, card_head, code, render_card
-from stillroom.check.card_facts import Checked, Compared, Facts, Judged
+from stillroom.check.card_facts import Checked, Compared, Facts, Judged, Measured
 from stillroom.check.licences import licence_of
 from stillroom.check.origin import Origin
-from stillroom.check.overlap.hits import Rule
+from stillroom.check.overlap.hits import LeftOut, Overlap, Rule
 from stillroom.check.reasons import REASONS
 from stillroom.report.run_files import Asked
+from stillroom.verify.judge_measurement import measure_judge
+from stillroom.verify.judgement import Judgement
 
 ORIGIN = Origin(
     name="abacus",
@@ -28,6 +31,7 @@ ORIGIN = Origin(
     top_p=None,
     max_tokens=4096,
     seed=None,
+    more_fields=("chat_template_kwargs", "top_k"),
     has_system_prompt=True,
     has_examples=True,
     held_out=0.05,
@@ -140,7 +144,7 @@ def test_what_is_not_known_is_not_in_the_head() -> None:
 
 def test_the_text_says_what_happened() -> None:
     _, html = taken_apart(render_card(FACTS))
-    assert ["number", "compared with the known number, exactly", "verifier", "900", "120", "30", "0"] in html.rows
+    assert ["number", KINDS["number"], "verifier", "900", "120", "30", "0"] in html.rows
     assert ["none", "no known answer", "nobody", "0", "0", "0", "50"] in html.rows
     assert ["sums.jsonl", "MIT", "900", "200"] in html.rows
     assert ["more.jsonl", "not recorded", "50", "50"] in html.rows
@@ -151,6 +155,7 @@ def test_the_text_says_what_happened() -> None:
         "which its server called oracle-1-2026",
         "at api.example.com, from 2026-11-25 to 2026-11-26",
         "Up to 4 replies to a question; temperature 0.7, top-p left to the server, at most 4,096 tokens",
+        "Further fields of each request: chat_template_kwargs, top_k",
         "a system prompt and worked examples, which the rows do not hold",
         "1,200 prompt tokens, 34,567 completion tokens (30,000 of them reasoning), cost 0.1234 USD",
         "2.9\N{NO-BREAK SPACE}% are unsure",
@@ -198,6 +203,13 @@ CHECKED = Checked.model_validate(
         },
     }
 )
+
+
+def test_the_card_reads_what_the_check_writes() -> None:
+    measured = measure_judge([("right", Judgement("right", "")), ("wrong", Judgement("unsure", ""))])
+    assert Measured.model_validate(measured.as_json()).agreement.count == 1
+    overlap = Overlap(9, {"a": LeftOut("contaminated", "")}, Counter({"copy": 2}))
+    assert Compared.model_validate(overlap.report()).left_out == {"contaminated": 1}
 
 
 def test_how_often_the_judge_errs_and_what_overlaps_is_said() -> None:
@@ -304,7 +316,14 @@ def test_names_from_files_and_models_are_only_names(hostile: str) -> None:
     row = {"rows": 5, "tokens": 1, "median": 1, "most": 1, "questions": 1}
     facts = replace(
         FACTS,
-        origin=replace(ORIGIN, model=hostile, terms=hostile, recipe_digest=hostile, host=f"{hostile}.example"),
+        origin=replace(
+            ORIGIN,
+            model=hostile,
+            terms=hostile,
+            more_fields=(hostile,),
+            recipe_digest=hostile,
+            host=f"{hostile}.example",
+        ),
         sources=[{"source": hostile, "licence": hostile, "kept": 1, "rejected": 2}],
         kinds=[{"kind": hostile, "judged_by": None, "right": 1, "wrong": 1, "unsure": 1, "unverifiable": 1}],
         teachers=[{"teacher": hostile, "rows": 1}, {"teacher": None, "rows": 2}],

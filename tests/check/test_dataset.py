@@ -34,6 +34,7 @@ ORIGIN = Origin(
     top_p=None,
     max_tokens=4096,
     seed=None,
+    more_fields=(),
     has_system_prompt=False,
     has_examples=False,
     held_out=0.05,

@@ -27,10 +27,10 @@ from stillroom.text.one_line import one_line
 
 KINDS = {
     "math": "compared with the known answer by math-verify, in both orders",
-    "number": "compared with the known number, exactly",
+    "number": "compared with the known number, within the question's own tolerance if it has one",
     "exact": "compared with the known answer as text, whatever its case and spaces",
     "choice": "the letter that the answer settles on, compared with the known one",
-    "json": "read as JSON, and compared with the known answer or its schema",
+    "json": "read as JSON, and compared with the known answer, a schema, or both",
     "code": "run against the question's tests",
     "task": "scored by the reasoning-gym task that made the question",
     "instructions": "each instruction about the form of the answer, checked by a program",

@@ -25,6 +25,8 @@ class Origin:
     top_p: float | None
     max_tokens: int | None
     seed: int | None
+    more_fields: tuple[str, ...]
+    """Names of further fields that were sent with every request."""
     has_system_prompt: bool
     """Whether the teacher read a system prompt that the rows do not hold."""
     has_examples: bool
