@@ -422,11 +422,15 @@ def _questions(source: Source) -> Iterator[tuple[Place, Question]]:
 
 def _papers(recipe: Recipe, folder: Path, progress: Progress) -> list[Path]:
     """Each set of the exam's questions, fit for one: each can be judged, and none is trained on."""
+    assert recipe.exam is not None
+    own = folder / "questions.parquet"
+    learned_from = [own] if recipe.train and own.exists() else []
+    learned_from += [folder.parent / other.run / "questions.parquet" for other in recipe.exam.others if other.run]
     paths = _exam_questions(recipe, folder, progress)
     for path in paths:
         questions = read_paper(path)
-        if recipe.train and (folder / "questions.parquet").exists():
-            refuse_overlap(questions, folder / "questions.parquet")
+        for table in learned_from:
+            refuse_overlap(questions, table)
     return paths
 
 
