@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -9,11 +10,18 @@ from stillroom.text.function_words import FUNCTION_WORDS
 from stillroom.text.skeleton import number
 from stillroom.text.stem import stem
 
-NUMBER, SYMBOL, FUNCTION = 1, 2, 4
-"""A number; a sign that is no word; a word that says little by itself."""
+NUMBER, OPERATOR, SYMBOL, FUNCTION, VARIABLE = 1, 2, 3, 4, 5
+"""A number; a sign of arithmetic; another sign that is no word; a word that says little by itself; a single letter.
+
+All other words have the sort 0.
+"""
+SIGNS = (OPERATOR, SYMBOL)
 SORT = 0xF
 """The bits that hold the sort."""
 _SORT_BITS = 4
+# Without those that are as often hyphens, currencies, brackets or Markdown.
+_OPERATORS = frozenset("+/=<>^%!×÷±·⋅≤≥≠≈√∑∏∫∈∪∩")
+_VARIABLE = re.compile("[a-zα-ω]")
 _MOST_REMEMBERED = 300_000
 
 
@@ -44,9 +52,11 @@ def _code(token: str) -> int:
     if value is not None:
         return _packed(value, NUMBER)
     if not token[0].isalnum():
-        return _packed(token, SYMBOL)
+        return _packed(token, OPERATOR if token in _OPERATORS else SYMBOL)
     word = token.casefold()
-    return _packed(word, FUNCTION) if word in FUNCTION_WORDS else _packed(stem(word), 0)
+    if word in FUNCTION_WORDS:
+        return _packed(word, FUNCTION)
+    return _packed(word, VARIABLE) if _VARIABLE.fullmatch(word) else _packed(stem(word), 0)
 
 
 def _packed(text: str, sort: int) -> int:

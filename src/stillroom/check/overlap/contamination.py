@@ -41,27 +41,27 @@ def contaminated(corpus: Corpus, examination: Examination, progress: Progress) -
         pairs = examination.candidates(texts).tolist()
         candidates = {row: [examined for _, examined in some] for row, some in groupby(pairs, key=itemgetter(0))}
         for row in range(len(rows)):
+            same = examination.positions.get(int(corpus.said[start + row]))
             same_task = generated.get(int(corpus.parameters[start + row]))
-            if same_task is not None:
-                yield Hit(start + row, same_task, "copy", 1.0)
-            elif row in candidates:
-                yield from _compared(corpus, examination, texts, start, row, candidates[row])
+            others = set(candidates.get(row, ())) - {same, same_task}
+            hits = [Hit(start + row, each, "copy", 1.0) for each in {same, same_task} if each is not None]
+            hits += _compared(corpus, examination, texts, start, row, others)
+            hits.sort(key=lambda hit: (_LIKEST_FIRST.index(hit.rule), -hit.score, hit.examined))
+            yield from hits[:MOST_LISTED]
         progress.update("overlap: examinations", start + len(rows), len(corpus))
 
 
 def _compared(
-    corpus: Corpus, examination: Examination, texts: Flat, start: int, row: int, candidates: list[int]
-) -> list[Hit]:
+    corpus: Corpus, examination: Examination, texts: Flat, start: int, row: int, candidates: set[int]
+) -> Iterator[Hit]:
+    if not candidates:
+        return
     question = examination.question_side(texts.text(row))
     family = int(corpus.families[start + row])
-    hits = []
     for examined in candidates:
-        other = examination.side(examined)
-        # Two tasks of one family share their template: unless they are the same to the letter, their parameters decide.
-        if family and family == examination.texts[examined][1].family and question.tokens != other.tokens:
+        # Tasks of one family share their template: whether they are the same is a matter of their parameters.
+        if family and family == examination.texts[examined][1].family:
             continue
-        verdict: Verdict | None = compare(question, other)
+        verdict: Verdict | None = compare(question, examination.side(examined))
         if verdict is not None:
-            hits.append(Hit(start + row, examined, *verdict))
-    hits.sort(key=lambda hit: (_LIKEST_FIRST.index(hit.rule), -hit.score, hit.examined))
-    return hits[:MOST_LISTED]
+            yield Hit(start + row, examined, *verdict)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from stillroom.base.errors import DataError
 from stillroom.base.progress import Progress
-from stillroom.check.overlap.texts import Text, hash64
+from stillroom.check.overlap.texts import Text, hash64, said_key
 from stillroom.check.overlap.weights import Counts
-from stillroom.text.codes import NUMBER, ONE, SORT, Codebook
+from stillroom.text.codes import NUMBER, ONE, OPERATOR, SORT, VARIABLE, Codebook
 from stillroom.text.flat import Codes, Flat, Positions, flat, mixed
 from stillroom.text.words import tokens
 
@@ -46,14 +46,16 @@ class Corpus:
     ids: list[str]
     words: Spooled
     """The codes of each question's tokens."""
+    said: Codes
+    """Equal for texts that say the same, whatever their case, white space and typography."""
     same: Codes
-    """Equal for questions that say the same, whatever their case, white space and typography."""
+    """Equal for questions that say the same after the same system message."""
     parameters: Codes
     """Equal for generated tasks with the same parameters; 0 for questions that were not generated."""
     families: Codes
     """Of generated tasks; 0 for others."""
-    numbers: Codes
-    """Equal for questions with the same numbers and the same system message."""
+    facts: Codes
+    """Equal for questions with the same numbers, arithmetic and variables, and the same system message."""
     counts: Counts
 
     def __len__(self) -> int:
@@ -83,14 +85,13 @@ class _Writer:
         self._batch: list[int] = []
         self._batch_lengths: list[int] = []
         self._lengths = array("q")
-        self._same, self._parameters, self._families, self._systems = (array("Q") for _ in range(4))
-        self._numbers: list[Codes] = []
+        self._said, self._parameters, self._families, self._systems = (array("Q") for _ in range(4))
+        self._facts: list[Codes] = []
 
     def add(self, text: Text) -> None:
         found = tokens(text.text)
-        said = " ".join(found).casefold() or text.text.strip()
         self.ids.append(text.id)
-        self._same.append(hash64(f"{said}\0{text.system}"))
+        self._said.append(said_key(found, text.text))
         self._systems.append(hash64(text.system) if text.system else 0)
         self._parameters.append(text.parameters)
         self._families.append(text.family)
@@ -108,15 +109,17 @@ class _Writer:
             if before == after:
                 raise DataError(f"The id {before!r} stands twice among the questions.", "Give each question its own.")
         at = np.array(order, np.int64)
-        numbers = np.concatenate(self._numbers) if self._numbers else np.empty(0, np.uint64)
-        numbers = mixed(numbers + _array(self._systems))
+        facts = np.concatenate(self._facts) if self._facts else np.empty(0, np.uint64)
+        said, systems = _array(self._said), mixed(_array(self._systems))
+        facts = mixed(facts + systems)
         return Corpus(
             ids=ids,
             words=self._words(at),
-            same=_array(self._same)[at],
+            said=said[at],
+            same=mixed(said + systems)[at],
             parameters=_array(self._parameters)[at],
             families=_array(self._families)[at],
-            numbers=numbers[at],
+            facts=facts[at],
             counts=self.counts,
         )
 
@@ -126,7 +129,7 @@ class _Writer:
         batch = flat(self._batch, self._batch_lengths)
         self._lengths.extend(self._batch_lengths)
         self.counts.add(batch)
-        self._numbers.append(numbers_keys(batch))
+        self._facts.append(fact_keys(batch))
         batch.values.astype(np.uint32).tofile(self._file)
         self._batch, self._batch_lengths = [], []
 
@@ -138,12 +141,18 @@ class _Writer:
         return Spooled(values, starts[order], ends[order])
 
 
-def numbers_keys(texts: Flat) -> Codes:
-    """For each text, a hash of its numbers, whatever their order; the number 1 is left out."""
-    is_number = ((texts.values & np.uint64(SORT)) == NUMBER) & (texts.values != ONE)
-    found = texts.where(is_number)
-    sums = np.concatenate(([np.uint64(0)], np.cumsum(mixed(found.values), dtype=np.uint64)))
-    return np.asarray(sums[found.starts[1:]] - sums[found.starts[:-1]], np.uint64)
+def fact_keys(texts: Flat) -> Codes:
+    """For each text, a hash of its numbers, signs of arithmetic and variables, whatever their order.
+
+    The number 1 is left out, for it is often left out or written out; and so are single letters in a text without
+    arithmetic, where they are no variables.
+    """
+    sort = texts.values & np.uint64(SORT)
+    has_operator = np.bincount(texts.owners()[sort == OPERATOR], minlength=len(texts)) > 0
+    is_variable = (sort == VARIABLE) & has_operator[texts.owners()]
+    facts = texts.where(((sort == NUMBER) & (texts.values != ONE)) | (sort == OPERATOR) | is_variable)
+    sums = np.concatenate(([np.uint64(0)], np.cumsum(mixed(facts.values), dtype=np.uint64)))
+    return np.asarray(sums[facts.starts[1:]] - sums[facts.starts[:-1]], np.uint64)
 
 
 def _array(values: array[int]) -> Codes:

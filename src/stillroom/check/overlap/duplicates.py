@@ -12,8 +12,8 @@ from stillroom.base.progress import Progress
 from stillroom.check.overlap.corpus import BATCH, Corpus
 from stillroom.check.overlap.hits import Rule
 from stillroom.check.overlap.stock import RunCounts
-from stillroom.check.overlap.weights import Weigh, Weights, weights
-from stillroom.text.codes import SORT, SYMBOL
+from stillroom.check.overlap.weights import Weigh, weights
+from stillroom.text.codes import SIGNS, SORT
 from stillroom.text.flat import Codes, Flat, Positions, distinct, mixed, ngrams
 from stillroom.text.minhash import BANDS, band_keys
 
@@ -21,10 +21,8 @@ SHINGLE = 3
 """Words of a run: two texts are compared by the sets of their runs."""
 FEWEST_WORDS = 8
 """In a question of fewer words, one other word makes it another question: it is compared by its whole text alone."""
-FREQUENT = 20
-"""A run that more questions have counts less: the frame of a template does not make its questions alike."""
-STOCK = 100
-"""A run that more questions have counts so little that it is not looked for."""
+MOST_ALIKE = 8
+"""A run that more questions have does not count: it is a template's, and what stands in its gaps is the question."""
 _NEIGHBOURS = 4
 _PAIRS_AT_ONCE = 1 << 16
 _PAIR_SHIFT = np.uint64(48)
@@ -60,8 +58,9 @@ def near(
 ) -> Iterator[Pair]:
     """Each question of `stays` that is nearly the same as an earlier one which is kept: `overruled`, or not paired.
 
-    Nearly the same: of the runs of `SHINGLE` words that either has, and of its words, weighed by how rare they are, a
-    share of `at_least` is in both; and the numbers are the same. The score is the smaller of the two shares.
+    Nearly the same: of the runs of `SHINGLE` words that either has (those apart that more than `MOST_ALIKE` questions
+    have), and of its words, weighed by how rare they are, a share of `at_least` is in both; and numbers, arithmetic and
+    variables are the same. The score is the smaller of the two shares.
     """
     counts = _count_runs(corpus, np.flatnonzero(stays), progress)
     pairs = _alike(corpus, np.flatnonzero(stays), counts, progress)
@@ -84,24 +83,24 @@ def _count_runs(corpus: Corpus, rows: Positions, progress: Progress) -> RunCount
 def _alike(corpus: Corpus, rows: Positions, counts: RunCounts, progress: Progress) -> Positions:
     """Pairs (earlier, later) whose signatures meet in a band: shape (pairs, 2), sorted by the later one."""
     keys = np.empty((len(rows), BANDS), np.uint64)
-    long_enough = np.zeros(len(rows), np.bool_)
+    comparable = np.zeros(len(rows), np.bool_)
     for start in range(0, len(rows), BATCH):
         some = rows[start : start + BATCH]
         words = plain_words(corpus.words.texts(some))
-        long_enough[start : start + BATCH] = np.diff(words.starts) >= FEWEST_WORDS
-        runs = ngrams(words, SHINGLE)
-        keys[start : start + BATCH] = band_keys(runs.where(counts.of(runs.values) <= STOCK))
+        runs = _own_runs(words, counts)
+        comparable[start : start + BATCH] = (np.diff(words.starts) >= FEWEST_WORDS) & (np.diff(runs.starts) > 0)
+        keys[start : start + BATCH] = band_keys(runs)
         progress.update("overlap: near duplicates", start, len(rows))
-    rows, keys = rows[long_enough], keys[long_enough]
+    rows, keys = rows[comparable], keys[comparable]
     found = np.empty(0, np.uint64)
     for band in range(BANDS):
-        found = np.union1d(found, _meeting(mixed(keys[:, band] + corpus.numbers[rows])))
+        found = np.union1d(found, _meeting(mixed(keys[:, band] + corpus.facts[rows])))
     later, earlier = (found >> np.uint64(32)).astype(np.int64), (found & np.uint64(0xFFFFFFFF)).astype(np.int64)
     pairs = np.stack([rows[earlier], rows[later]], axis=1)
     # Tasks of one family are compared by their parameters, and by nothing else.
     families = corpus.families[pairs]
-    comparable: Positions = pairs[(families[:, 0] != families[:, 1]) | (families[:, 0] == 0)]
-    return comparable
+    different_tasks: Positions = pairs[(families[:, 0] != families[:, 1]) | (families[:, 0] == 0)]
+    return different_tasks
 
 
 def _meeting(keys: Codes) -> Codes:
@@ -126,16 +125,16 @@ def _compared(corpus: Corpus, pairs: Positions, counts: RunCounts, at_least: flo
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[start : start + _PAIRS_AT_ONCE]
         left, right = (plain_words(corpus.words.texts(some[:, side])) for side in (0, 1))
-        left_runs, right_runs = distinct(ngrams(left, SHINGLE)), distinct(ngrams(right, SHINGLE))
-        of_runs = _shared(left_runs, right_runs, lambda run: _rarity(counts, run))
+        of_runs = _shared(_own_runs(left, counts), _own_runs(right, counts), lambda run: np.ones(len(run)))
         of_words = _shared(distinct(left), distinct(right), lambda word: weights(word, corpus.counts))
         scores = np.minimum(of_runs, of_words)
-        near = (scores >= at_least) & (corpus.numbers[some[:, 0]] == corpus.numbers[some[:, 1]])
+        near = (scores >= at_least) & (corpus.facts[some[:, 0]] == corpus.facts[some[:, 1]])
         yield from zip(some[near, 0].tolist(), some[near, 1].tolist(), scores[near].tolist(), strict=True)
 
 
-def _rarity(counts: RunCounts, runs: Codes) -> Weights:
-    return np.minimum(1.0, FREQUENT / np.maximum(counts.of(runs).astype(np.float64), 1.0))
+def _own_runs(words: Flat, counts: RunCounts) -> Flat:
+    runs = distinct(ngrams(words, SHINGLE))
+    return runs.where(counts.of(runs.values) <= MOST_ALIKE)
 
 
 def _shared(left: Flat, right: Flat, weigh: Weigh) -> NDArray[np.float64]:
@@ -155,5 +154,5 @@ def _shared(left: Flat, right: Flat, weigh: Weigh) -> NDArray[np.float64]:
 
 
 def plain_words(texts: Flat) -> Flat:
-    """Without the symbols."""
-    return texts.where((texts.values & np.uint64(SORT)) != SYMBOL)
+    """Without the signs."""
+    return texts.where(~np.isin(texts.values & np.uint64(SORT), SIGNS))

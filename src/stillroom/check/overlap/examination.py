@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from stillroom.check.overlap.candidates import SameSkeleton, SharedRuns, SharedWords, WholeInside
-from stillroom.check.overlap.side import SHORT, Side, skeleton_runs
-from stillroom.check.overlap.texts import Text
+from stillroom.check.overlap.side import FEWEST_CONTENT, SHORT, Side, skeleton_runs
+from stillroom.check.overlap.texts import Text, said_key
 from stillroom.check.overlap.weights import Counts, Weights, weights
-from stillroom.text.codes import FUNCTION, SORT, SYMBOL, Codebook
+from stillroom.text.codes import FUNCTION, SIGNS, SORT, Codebook
 from stillroom.text.flat import Codes, Flat, Positions, distinct, flat
 from stillroom.text.words import tokens
 
@@ -24,23 +24,27 @@ class Examination:
     def __init__(self, texts: Iterable[tuple[str, Text]], questions: Counts) -> None:
         """`texts` with their source. `questions`: the words of the questions that are to be compared with them."""
         self.texts: list[tuple[str, Text]] = []
+        self.positions: dict[int, int] = {}
+        """Of the texts, by what they say: see `said_key`."""
         codebook = Codebook()
         codes: list[int] = []
         lengths: list[int] = []
-        seen: set[tuple[tuple[int, ...], int]] = set()
+        seen: set[tuple[int, int]] = set()
         for source, text in texts:
-            found = codebook.codes(tokens(text.text))
-            key = (tuple(found), text.parameters)
-            if found and key not in seen:
-                seen.add(key)
+            found = tokens(text.text)
+            key = said_key(found, text.text)
+            if (key, text.parameters) not in seen:
+                seen.add((key, text.parameters))
+                self.positions.setdefault(key, len(self.texts))
                 self.texts.append((source, text))
-                codes += found
+                codes += codebook.codes(found)
                 lengths.append(len(found))
         self._tokens = flat(codes, lengths)
         self._own, self._questions = Counts(), questions
         self._own.add(self._tokens)
-        words = self._tokens.where(sorts(self._tokens) != SYMBOL)
-        short = np.diff(words.starts) < SHORT
+        words = self._tokens.where(~np.isin(sorts(self._tokens), SIGNS))
+        content = self._tokens.where(sorts(self._tokens) == 0)
+        short = (np.diff(words.starts) < SHORT) | (np.diff(distinct(content).starts) < FEWEST_CONTENT)
         is_short = short[self._tokens.owners()]
         self._runs = SharedRuns(words, self.weigh)
         self._words = SharedWords(self._tokens.where((sorts(self._tokens) == 0) & ~is_short), self.weigh)
@@ -71,7 +75,7 @@ class Examination:
         """Pairs (text, examined question) that are worth a closer look, sorted: shape (pairs, 2)."""
         sort = sorts(texts)
         found = [
-            self._runs.meeting(texts.where(sort != SYMBOL)),
+            self._runs.meeting(texts.where(~np.isin(sort, SIGNS))),
             self._words.alike(texts.where(sort == 0)),
             self._short.alike(texts.where(sort != FUNCTION)),
             self._skeletons.meeting(texts),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from stillroom.check.overlap.side import (
+    SHORT,
     Side,
     asks_otherwise,
     holds,
@@ -88,7 +89,8 @@ def _compare_short(question: Side, examined: Side) -> Verdict | None:
     if _stands_in(question, examined):
         return Verdict("copy", 1.0)
     alike = shared_weight(question.telling, examined.telling)
-    if question.numbers == examined.numbers and not asks_otherwise(question, examined):
+    same_formulas = len(examined.words) < SHORT or shared_formulas(question, examined) >= SAME_FORMULAS
+    if question.numbers == examined.numbers and same_formulas and not asks_otherwise(question, examined):
         telling_numbers = bool(question.numbers) and likeness(question, examined) >= SHORT_LIKENESS
         if alike >= (SHORT_ALIKE_WITH_NUMBERS if telling_numbers else SHORT_ALIKE):
             return Verdict("near_copy", alike)
@@ -100,5 +102,8 @@ def _compare_short(question: Side, examined: Side) -> Verdict | None:
 
 def _stands_in(question: Side, examined: Side) -> bool:
     spare = len(question.tokens) - len(examined.tokens)
-    fits = spare == 0 if len(examined.tokens) < _FEWEST_TOKENS else spare <= _ROOM_AROUND_SHORT
+    if len(examined.tokens) < _FEWEST_TOKENS:
+        fits = spare == 0
+    else:
+        fits = spare <= _ROOM_AROUND_SHORT or len(examined.words) >= SHORT
     return fits and holds(question.tokens, examined.tokens)

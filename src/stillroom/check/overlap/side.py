@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stillroom.check.overlap.weights import Weigh
-from stillroom.text.codes import FUNCTION, NUMBER, ONE, SORT, SYMBOL, Codebook
+from stillroom.text.codes import FUNCTION, NUMBER, ONE, SIGNS, SORT, Codebook
 from stillroom.text.flat import Codes, Flat, ngrams
 
 SHORT = 8
 """A question of fewer words is short: it has no runs of words by which a copy of it could be told."""
+FEWEST_CONTENT = 4
+"""So is one with fewer words that say something, which then is a formula for the most part."""
 NUMBERS_COUNT = 4
 """Times that a number counts: somebody who rewords a question keeps its numbers, so that the answer stays right."""
 FEWEST_FORMULA_RUNS = 4
@@ -27,7 +29,7 @@ class Side:
         """`stock`: runs of the skeleton that are no sign of anything."""
         weight = weigh(tokens)
         sort = tokens & np.uint64(SORT)
-        is_word = sort != SYMBOL
+        is_word = ~np.isin(sort, SIGNS)
         self.tokens: list[int] = tokens.tolist()
         self.words: list[int] = tokens[is_word].tolist()
         self.weights: list[float] = weight[is_word].tolist()
@@ -62,7 +64,7 @@ class Side:
 
     @property
     def is_short(self) -> bool:
-        return len(self.words) < SHORT
+        return len(self.words) < SHORT or len(self.content) < FEWEST_CONTENT
 
 
 def skeleton_runs(words: Flat) -> Flat:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -94,6 +94,11 @@ def _made_from(meta: Any) -> Any:
         plain = {key: value for key, value in metadata.items() if key != "source_index"} if metadata else None
         made = {**entry, "metadata": plain}
     return made
+
+
+def said_key(found: Sequence[str], text: str) -> int:
+    """Equal for texts that say the same: with these tokens, whatever their case; to the letter where there are none."""
+    return hash64(" ".join(found).casefold() or text.strip())
 
 
 def hash64(data: str | bytes) -> int:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from stillroom.text.codes import FUNCTION, SORT, SYMBOL
+from stillroom.text.codes import FUNCTION, OPERATOR, SORT, SYMBOL, VARIABLE
 from stillroom.text.flat import Codes, Flat
 
 _SLOTS = 1 << 22
 _GUESSED_FROM = 200
 """Questions that the guess stands for."""
-_GUESS = {FUNCTION: 0.15, SYMBOL: 0.05}
+_GUESS = {FUNCTION: 0.15, SYMBOL: 0.05, OPERATOR: 0.05, VARIABLE: 0.05}
 _GUESS_OF_OTHERS = 0.004
 _RAREST = 0.001
 """What is rarer weighs no more: among millions of questions a rare word is no stronger a sign than among thousands."""
