@@ -274,7 +274,8 @@ def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 
     with live_progress() as progress:
         facts = pipeline.check(loaded, progress=progress)
-    _print_json(facts) if as_json else _print_result(checked_in_words(facts))
+    dataset = pipeline.RUNS / loaded.name / "dataset"
+    _print_json(facts) if as_json else _print_result(checked_in_words(facts), f"The data set, with its card: {dataset}")
 
 
 @command("train", "stillroom train recipe.yaml --set train.epochs=5")

@@ -67,6 +67,9 @@ def test_the_terminal_shows_the_result_and_where_the_report_lies(run_folder: Pat
     assert "Cost      price: none" in shown
     assert str(run_folder / "report.html") in shown
     assert "answers only" in shown
+    assert "Data set" not in shown
+    (run_folder / "dataset").mkdir()
+    assert f"Data set  {run_folder / 'dataset'}" in _printed(run_folder, 500)
 
 
 def test_the_terminal_compares_the_student_with_the_others_and_the_files_hold_every_pair(run_folder: Path) -> None:

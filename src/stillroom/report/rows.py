@@ -211,7 +211,7 @@ def _view(folder: Path, tables: Mapping[Part, Path], *, stale: bool) -> str:
 
 
 def _where(wanted: RowFilter) -> str:
-    kept = "part in ('kept', 'held_out')" if wanted.kept else "part not in ('kept', 'held_out')"
+    kept = "part in ('kept', 'held_out')" if wanted.kept else "part = 'rejected'"
     tests = {
         "verdict = $verdict": wanted.verdict,
         "reason = $reason": wanted.reason,

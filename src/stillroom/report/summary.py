@@ -80,7 +80,7 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
 
 
 def print_summary(summary: dict[str, Any], console: Console, report: Path | None = None) -> None:
-    """Print the result, the examination's table, what was kept and what it cost, warnings, where the report lies.
+    """Print the result, the examination's table, what was kept and what it cost, warnings, and where `report` lies.
 
     Of the comparisons only the student's are printed, where there is one: exam.json and the page have them all.
     """
@@ -98,6 +98,9 @@ def print_summary(summary: dict[str, Any], console: Console, report: Path | None
     if summary["warnings"]:
         console.print(_warnings(summary["warnings"]))
     if report is not None:
+        dataset = report.parent / "dataset"
+        if dataset.is_dir():
+            console.print(Text.assemble("Data set  ", (str(dataset), "bold")), soft_wrap=True)
         console.print(Text.assemble("Report    ", (str(report), "bold")), soft_wrap=True)
 
 
