@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from stillroom.base.errors import StoreError
-from stillroom.store.files import read_json, replacing, write_atomically, write_json
+from stillroom.store.files import read_json, replacing, replacing_folder, write_atomically, write_json
 
 
 def test_a_file_is_written_whole_with_its_folder(tmp_path: Path) -> None:
@@ -54,3 +58,46 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("a file, not a folder")
     with pytest.raises(StoreError, match="could not be written"):
         write_atomically(tmp_path / "plain" / "x", "y")
+
+
+KEEPS_WRITING = """
+import itertools, sys
+from pathlib import Path
+from stillroom.store.files import replacing_folder
+
+for number in itertools.count():
+    with replacing_folder(Path(sys.argv[1])) as folder:
+        (folder / "inner").mkdir()
+        for name in ("a", "inner/b", "c"):
+            (folder / name).write_text(str(number))
+    print(number, flush=True)
+"""
+
+
+def test_a_folder_that_is_replaced_is_whole_or_not_there_whenever_its_writer_is_killed(tmp_path: Path) -> None:
+    place = tmp_path / "dataset"
+    rng = random.Random(3)
+    for _ in range(8):
+        with subprocess.Popen([sys.executable, "-c", KEEPS_WRITING, str(place)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()  # it has begun
+            time.sleep(rng.random() / 20)
+            writer.kill()
+        if place.exists():
+            assert len({(place / name).read_text() for name in ("a", "inner/b", "c")}) == 1
+        with replacing_folder(place) as folder:
+            (folder / "again").write_text("")
+        assert [path.name for path in place.iterdir()] == ["again"]
+        assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_a_folder_stays_as_it_was_where_its_writing_fails(tmp_path: Path) -> None:
+    place = tmp_path / "dataset"
+    with replacing_folder(place) as folder:
+        (folder / "old").write_text("")
+    with pytest.raises(ZeroDivisionError), replacing_folder(place) as folder:
+        (folder / "new").write_text(str(1 / 0))
+    with pytest.raises(StoreError, match="could not be written"), replacing_folder(place) as folder:
+        (folder / "nowhere" / "new").write_text("")
+    assert [path.name for path in place.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
