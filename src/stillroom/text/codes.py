@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from stillroom.text.function_words import FUNCTION_WORDS
-from stillroom.text.skeleton import number
 from stillroom.text.stem import stem
+from stillroom.text.words import number
 
 NUMBER, OPERATOR, SYMBOL, FUNCTION, VARIABLE = 1, 2, 3, 4, 5
 """A number; a sign of arithmetic; another sign that is no word; a word that says little by itself; a single letter.

@@ -20,6 +20,16 @@ _TOKEN = re.compile(rf"{_NUMBER}|[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W\d_])+|{_
 _ASCII_TOKEN = re.compile(rf"[A-Za-z]+|{_NUMBER}|{_SIGN}", re.ASCII)
 _THOUSANDS = re.compile(r"\d,\d{3}")
 
+_UNITS = (
+    "zero", "", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+# Without "one", which mostly is no number: one of them, no one, the blue one.
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_UNITS) if word} | {
+    word: str(10 * value) for value, word in enumerate(_TENS, start=2)
+}
+
 
 def tokens(text: str) -> list[str]:
     """Words, numbers and symbols, in their order, with their case.
@@ -35,3 +45,18 @@ def tokens(text: str) -> list[str]:
     if _THOUSANDS.search(text):
         return [token.replace(",", "") for token in found]
     return found
+
+
+def number(token: str) -> str | None:
+    """The number that a token is, in digits: `1200` for 1200 and 1200.0, `7` for seven.
+
+    None for all other tokens; "one" is no number here, for it mostly is a pronoun.
+    """
+    if token[0].isdigit():
+        if not token.isascii():  # other scripts' digits
+            token = "".join(str(unicodedata.digit(char, char)) for char in token)
+        whole, _, decimals = token.partition(".")
+        decimals = decimals.rstrip("0")
+        whole = whole.lstrip("0") or "0"
+        return f"{whole}.{decimals}" if decimals else whole
+    return _NUMBER_WORDS.get(token.lower())

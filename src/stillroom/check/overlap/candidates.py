@@ -7,8 +7,8 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from stillroom.check.overlap.weights import Weigh
-from stillroom.text.codes import NUMBER, SORT
 from stillroom.text.flat import Codes, Flat, Positions, distinct, mixed, ngrams
+from stillroom.text.skeleton import skeletons
 
 RUN = 5
 """Words of the runs by which copied parts are found."""
@@ -52,11 +52,10 @@ class SharedRuns:
 
     def __init__(self, words: Flat, weigh: Weigh) -> None:
         runs = ngrams(words, RUN)
-        weight = np.concatenate(([0.0], np.cumsum(weigh(words.values))))
-        # Run number j of a text begins at its word number j.
-        begins = runs.owners() * (RUN - 1) + np.arange(len(runs.values))
-        begins += words.starts[runs.owners()] - runs.starts[runs.owners()] - runs.owners() * (RUN - 1)
-        telling = weight[begins + RUN] - weight[begins] >= _TELLING_RUN
+        weight_before = np.concatenate(([0.0], np.cumsum(weigh(words.values))))
+        # Run number n of a text begins at its word number n.
+        begins = np.arange(len(runs.values)) + (words.starts - runs.starts)[runs.owners()]
+        telling = weight_before[begins + RUN] - weight_before[begins] >= _TELLING_RUN
         runs = distinct(runs.where(telling))
         _, group, count = np.unique(runs.values, return_inverse=True, return_counts=True)
         runs = runs.where(count[group] <= _MOST_HOLDERS)
@@ -113,8 +112,8 @@ class SameSkeleton:
 def _skeletons(tokens: Flat) -> Codes:
     """For each text, a hash of its tokens in their order, all numbers being one."""
     places = np.arange(len(tokens.values)) - np.repeat(tokens.starts[:-1], np.diff(tokens.starts))
-    values = np.where((tokens.values & np.uint64(SORT)) == NUMBER, np.uint64(NUMBER), tokens.values)
-    sums = np.cumsum(mixed(mixed(values) + places.astype(np.uint64)), dtype=np.uint64)
+    values = mixed(skeletons(tokens).values)
+    sums = np.cumsum(mixed(values + places.astype(np.uint64)), dtype=np.uint64)
     sums = np.concatenate(([np.uint64(0)], sums))
     return np.asarray(sums[tokens.starts[1:]] - sums[tokens.starts[:-1]], np.uint64)
 

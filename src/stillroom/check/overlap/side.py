@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
+from stillroom.check.overlap.candidates import RUN
 from stillroom.check.overlap.weights import Weigh
 from stillroom.text.codes import FUNCTION, NUMBER, ONE, SIGNS, SORT, Codebook
 from stillroom.text.flat import Codes, Flat, ngrams
+from stillroom.text.skeleton import HOLE, skeletons
 
 SHORT = 8
 """A question of fewer words is short: it has no runs of words by which a copy of it could be told."""
@@ -18,22 +21,28 @@ FEWEST_CONTENT = 4
 NUMBERS_COUNT = 4
 """Times that a number counts: somebody who rewords a question keeps its numbers, so that the answer stays right."""
 FEWEST_FORMULA_RUNS = 4
-_HOLE = 0
 _SKELETON_RUN = 3
+_MOST_PLACES = 64
+"""A run that stands in more places of one text is looked for in these: it is a pattern, and a copy has all of it."""
 _QUESTION_WORDS = frozenset(Codebook().codes(["who", "when", "where", "why", "how"]))
 _FORMULA_SIGNS = frozenset(Codebook().codes(list("\\^_{}=+*<>|&~")))
 
 
 class Side:
+    """What is looked at of a question."""
+
     def __init__(self, tokens: Codes, weigh: Weigh, stock: frozenset[int]) -> None:
         """`stock`: runs of the skeleton that are no sign of anything."""
         weight = weigh(tokens)
         sort = tokens & np.uint64(SORT)
         is_word = ~np.isin(sort, SIGNS)
         self.tokens: list[int] = tokens.tolist()
-        self.words: list[int] = tokens[is_word].tolist()
-        self.weights: list[float] = weight[is_word].tolist()
-        """Of the words, in nats."""
+        words = Flat(tokens[is_word], np.array([0, np.count_nonzero(is_word)]))
+        self.words: list[int] = words.values.tolist()
+        self.weight_before: list[float] = [0.0, *np.cumsum(weight[is_word]).tolist()]
+        """For each word, what all words before it weigh together, in nats; the last is what all of them weigh."""
+        self.runs: list[int] = ngrams(words, RUN).values.tolist()
+        """Hashes of the runs of `RUN` words; run number n begins at word number n."""
         pairs = zip(self.tokens, sort.tolist(), weight.tolist(), strict=True)
         self.content: dict[int, float] = {}
         """The words that say something, with their weights."""
@@ -51,16 +60,23 @@ class Side:
                 self.numbers[token] += 1
                 self.number_weights[token] = value
         self.skeleton = [
-            _HOLE if kind == NUMBER else token for token, kind in zip(self.tokens, sort.tolist(), strict=True)
+            int(HOLE) if kind == NUMBER else token for token, kind in zip(self.tokens, sort.tolist(), strict=True)
         ]
         """The tokens with a hole in place of each number."""
         self.asks = _QUESTION_WORDS.intersection(self.words)
         """The question words that another one cannot stand for."""
         self.formula_runs = {run for run in _runs(self.tokens) if not _FORMULA_SIGNS.isdisjoint(run)}
         """Runs of three tokens with a sign in them that formulas are written with."""
-        words = tokens[is_word]
-        self.skeleton_runs = set(skeleton_runs(Flat(words, np.array([0, len(words)]))).values.tolist()) - stock
+        self.skeleton_runs = set(skeleton_runs(words).values.tolist()) - stock
         """Hashes of the runs of three words, numbers as holes."""
+
+    @cached_property
+    def places(self) -> dict[int, list[int]]:
+        """Where each of the runs begins."""
+        found: dict[int, list[int]] = {}
+        for at, run in enumerate(self.runs):
+            found.setdefault(run, []).append(at)
+        return found
 
     @property
     def is_short(self) -> bool:
@@ -69,8 +85,7 @@ class Side:
 
 def skeleton_runs(words: Flat) -> Flat:
     """For each text, hashes of its runs of three words, numbers as holes."""
-    is_number = (words.values & np.uint64(SORT)) == NUMBER
-    return ngrams(Flat(np.where(is_number, np.uint64(_HOLE), words.values), words.starts), _SKELETON_RUN)
+    return ngrams(skeletons(words), _SKELETON_RUN)
 
 
 def _runs(tokens: Sequence[int]) -> Iterator[tuple[int, int, int]]:
@@ -134,17 +149,14 @@ def shared_skeleton(question: Side, examined: Side) -> tuple[float, float]:
 
 
 def longest_run(left: Side, right: Side) -> tuple[float, int]:
-    """The run of words common to both that weighs most: its weight in nats, and its words."""
-    places: dict[int, list[int]] = {}
-    for at, word in enumerate(right.words):
-        places.setdefault(word, []).append(at)
+    """The run of at least `RUN` words common to both that weighs most: its weight in nats, and its words."""
     best = (0.0, 0)
-    runs: dict[int, tuple[float, int]] = {}
-    for word, weight in zip(left.words, left.weights, strict=True):
-        going_on: dict[int, tuple[float, int]] = {}
-        for at in places.get(word, ()):
-            before, words = runs.get(at - 1, (0.0, 0))
-            going_on[at] = run = (before + weight, words + 1)
-            best = max(best, run)
-        runs = going_on
+    lengths: dict[int, int] = {}
+    for at_left, run in enumerate(left.runs):
+        going_on: dict[int, int] = {}
+        for at_right in right.places.get(run, ())[:_MOST_PLACES]:
+            going_on[at_right] = length = lengths.get(at_right - 1, 0) + 1
+            weight = left.weight_before[at_left + RUN] - left.weight_before[at_left + 1 - length]
+            best = max(best, (weight, length + RUN - 1))
+        lengths = going_on
     return best
