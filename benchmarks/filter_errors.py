@@ -4,8 +4,8 @@
 
 Texts without a defect: questions and worked answers of GSM8K, problems and solutions of MATH, recorded replies of a
 dozen providers, prompts that people wrote, Python files and notes of the packages that are installed here (as replies
-with code). Each is taken for the reasoning and for the answer to an English question. Of the prompts, those in other scripts
-are left out, and those in other languages with Latin letters are not: what is rejected is printed, to be looked at.
+with code). Each is taken for the reasoning and for the answer to an English question. Of the prompts, those in other
+scripts are left out, and those in other languages with Latin letters are not: what is rejected is printed.
 
 Planted: loops of several lengths at the end and in the middle; texts that change their language half way; a word of
 Chinese; refusals. The texts that they are planted into are those above.

@@ -54,7 +54,8 @@ def test_the_whole_path_and_what_is_not_done_twice(tmp_path: Path, taught_model:
     first, second, third = Watch(), Watch(), Watch()
 
     summary = pipeline.run(path, runs=runs, progress=first)
-    assert first.worked == ["questions", "exam questions", "ask", "check", "train sft", "train answers_only", "exam"]
+    worked = [stage for stage in first.worked if not stage.startswith("overlap")]  # a part of the check
+    assert worked == ["questions", "exam questions", "ask", "check", "train sft", "train answers_only", "exam"]
     assert first.skipped == []
     assert summary["asked"] == 2
     assert summary["kept"] + sum(summary["rejected"].values()) == 2

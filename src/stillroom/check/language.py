@@ -46,8 +46,8 @@ _ENGLISH = {
     "when", "how", "can", "will", "would", "each", "because", "since", "where", "to", "by", "if", "not", "it", "is",
     "of", "for", "be", "we",
 }  # fmt: skip
-PLAINLY_ENGLISH = 0.15
-"""Share of these among the words of a text, from which on it is English, and the statistic, which is slow, is not
+LEAST_HITS, PLAINLY_ENGLISH = 10, 0.15
+"""Number and share of these among the words of a text, from which on it is English, and the statistic, which is slow, is not
 asked. Texts in other languages hold few of them."""
 _LETTERS = re.compile(r"[^\W\d_]+")
 _SCRIPTS = {
@@ -164,10 +164,14 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _is_plainly_english(piece: str) -> bool:
-    words = [word for word in piece.lower().split() if word.isalpha()]
-    if sum(map(len, words)) < LEAST_LETTERS or len(piece.encode("utf-8", "replace")) > 1.05 * len(piece):
+    if len(piece.encode("utf-8", "replace")) > 1.05 * len(piece):
         return False
-    return sum(word in _ENGLISH for word in words) >= PLAINLY_ENGLISH * len(words)
+    words = piece.lower().split()
+    hits = sum(map(_ENGLISH.__contains__, words))
+    if hits >= LEAST_HITS and hits >= PLAINLY_ENGLISH * len(words):
+        return True
+    plain = [word for word in words if word.isalpha()]  # formulas and numbers are words of no language
+    return sum(map(len, plain)) >= LEAST_LETTERS and hits >= PLAINLY_ENGLISH * len(plain)
 
 
 def _weight(prose: str) -> int:
