@@ -8,7 +8,7 @@ _ABBREVIATION = re.compile(
     r"\b(?:mr|mrs|ms|dr|prof|st|jr|sr|inc|ltd|co|vs|etc|e\.g|i\.e|a\.m|p\.m|u\.s|no|fig|ph\.d|[a-z])\.\Z", re.IGNORECASE
 )
 _END = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s|\Z)")
-_WORD_OR_SIGN = re.compile(r"[^\W\d_]+(?:['’.&-][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*")
 
 
 def sentences(text: str) -> tuple[int, int]:
@@ -36,10 +36,7 @@ def _surely_ends(text: str, match: re.Match[str]) -> bool:
 
 def capital_words(text: str) -> tuple[int, int]:
     """The fewest and the most words in capitals: a word with an apostrophe, a hyphen or dots is one, or its parts."""
-    whole = [match[0] for match in _WORD_OR_SIGN.finditer(text)]
-    parts = [part for word in whole for part in re.split(r"['’.&-]", word)]
+    whole = [match[0] for match in _WORD.finditer(text)]
     joined = sum(word.isupper() for word in whole)
-    single = sum(part.isupper() for part in parts)
-    # A word such as 4X or A1 is in capitals as well, where it is counted as one.
-    with_digits = sum(word.isupper() for word in re.findall(r"\w*\d\w*", text))
-    return min(joined, single), max(joined, single) + with_digits
+    single = sum(part.isupper() for word in whole for part in re.split(r"['’.&-]", word))
+    return min(joined, single), max(joined, single)
