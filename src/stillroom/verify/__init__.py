@@ -14,6 +14,7 @@ from typing import Any
 
 from stillroom.base.records import Question
 from stillroom.verify.choice import verify_choice
+from stillroom.verify.code_answer import verify_code_many
 from stillroom.verify.exact import verify_exact
 from stillroom.verify.instructions import verify_instructions
 from stillroom.verify.json_answer import json_judgement, json_request
@@ -29,7 +30,7 @@ __all__ = ["Judgement", "verify", "verify_many"]
 def verify(question: Question, answer: str) -> Judgement:
     """Judge the answer part of a reply (without its reasoning) against the question's reference. Any thread may call.
 
-    Raises StillroomError when the process that math and task answers are judged in cannot be started.
+    Raises StillroomError when a process that answers are judged in cannot be started.
     """
     return verify_many([(question, answer)])[0]
 
@@ -39,6 +40,8 @@ def verify_many(pairs: Sequence[tuple[Question, str]]) -> list[Judgement]:
     judgements: list[Judgement | None] = [None] * len(pairs)
     waiting: dict[JobName, list[tuple[int, dict[str, Any]]]] = {"math": [], "task": [], "json": []}
     for index, (question, answer) in enumerate(pairs):
+        if question.kind == "code":
+            continue
         started = time.perf_counter()
         found = _here_or_request(question, answer)
         if isinstance(found, Judgement):
@@ -52,13 +55,16 @@ def verify_many(pairs: Sequence[tuple[Question, str]]) -> list[Judgement]:
             responses = workers.run_many([request for _, request in requests])
             for (index, request), response in zip(requests, responses, strict=True):
                 judgements[index] = _judgement(job, request, response, workers.limit_s)
+    code = [index for index, (question, _) in enumerate(pairs) if question.kind == "code"]
+    for index, judgement in zip(code, verify_code_many([pairs[index] for index in code]), strict=True):
+        judgements[index] = judgement
     return [judgement for judgement in judgements if judgement is not None]
 
 
 def _here_or_request(question: Question, answer: str) -> Judgement | dict[str, Any]:
     """The judgement where this process can reach it; what a worker is asked where it cannot."""
-    if question.kind in ("none", "code"):
-        return Judgement("unverifiable", f"kind {question.kind} has no verifier")
+    if question.kind == "none":
+        return Judgement("unverifiable", "kind none has no verifier")
     if question.kind == "task":
         return task_request(question.meta, answer)
     if question.kind == "json":
