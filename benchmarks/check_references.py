@@ -30,7 +30,14 @@ from stillroom.base.records import Message, Question
 from stillroom.verify import verify_many
 
 ALLOWED = {"gsm8k": 3, "math": 10}
-EQUAL: set[frozenset[str]] = set()
+EQUAL = {
+    frozenset(pair)
+    for pair in (
+        ("0", "-0"),
+        ("-1", "x = -1"),
+        ("\\$0.20", "\\frac{1}{5}"),
+    )
+}
 """Answers that are different texts and one value."""
 
 # A unit, and another of its dimension to put in its place.

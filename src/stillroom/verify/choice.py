@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from stillroom.verify.doubts import SUPPOSES
 from stillroom.verify.final import final_answer
 from stillroom.verify.judgement import Judgement
 from stillroom.verify.scripts import plain_signs
@@ -21,7 +22,8 @@ _BEFORE = (
 _AFTER = r"(?=\s*(?:$|[)\].,:;*_`}$\"'”’\n]|(?:because|since|as|which|is|or|and|with)\b|[-–—/&]))(?!['’]\w)"
 _MARKED = re.compile(rf"{_BEFORE}(?P<letter>[A-Za-z])(?:{_AFTER}|(?<=[B-HJ-Z])\b(?!['’]\w))")
 _HEDGED = re.compile(
-    r"[\s)\]*_.}]*(?:(?:,|/|&|\bor\b|\band\b|,\s*(?:or|and)\b)[\s(\[*_]*|[(\[])(?:option\s+|choice\s+)?(?P<letter>[A-Z])\b(?!['’]\w)"
+    r"[\s)\]*_.}]*(?:(?:[,/&+|;]|\b(?:or|and|plus|vs\.?|then)\b|,\s*(?:or|and)\b)[\s(\[*_]*|[(\[])(?:option\s+|choice\s+)?"
+    r"(?P<letter>[A-Z]\b|[a-z](?=[\s.)\]*]*$))(?!['’]\w)"
 )
 _OPENING = re.compile(r"[\s*_`$(\[\"'“‘]*(?P<letter>[A-Za-z])(?:[\s*_`$\"'”’]*$|[\s*_`]*[)\].:;](?!\w)|\s*\n)")
 # A letter of the alphabet before it makes it part of a word. Chinese and Japanese set no blank before a letter.
@@ -40,11 +42,13 @@ _DENIAL = r"\b(?:not|isn['’]t|cannot be|can['’]t be|neither|nor|rather than|
 _DENIED_LETTER = re.compile(rf"{_DENIAL}\s+(?:option\s+|choice\s+)?[(\[*]*[A-Z](?![A-Za-z'’])[)\]*]*")
 _DENIED = re.compile(
     r"\b(?:not|isn't|isn’t|cannot|can't|can’t|neither|nor|except|eliminate[sd]?|incorrect|wrong|rather than|instead of"
-    r"|(?:anything|all|everything) but)\b",
+    r"|(?:anything|all|everything) but|too \w+|false|untrue|invalid|fails?|impossible|unlikely|ruled? out|excluded?)\b",
     re.IGNORECASE,
 )
+_OPENING_LATER = re.compile(r"^[\s*(]*([A-Z])[).:]\s", re.MULTILINE)
+_ASKS = re.compile(r"\?\s*$")
 _UNDECIDED = re.compile(
-    r"\beither\b|\bif\b.*\botherwise\b|\bor (?:none|neither|nothing|another)\b", re.IGNORECASE | re.DOTALL
+    r"\beither\b|\bif\b.*\botherwise\b|^\W*if\b|\bor (?:none|neither|nothing|another)\b", re.IGNORECASE | re.DOTALL
 )
 _NAME_BEFORE = re.compile(
     r"(?:^|[\s(])"
@@ -88,8 +92,8 @@ def letters_chosen(answer: str) -> list[str]:
     text = "\n".join(texts)
     opening = _with_hedges(_OPENING.match(text), text)
     if opening:
-        return _different(opening)
-    if _DENIED.search(text) or _UNDECIDED.search(text):
+        return _different([*opening, *_OPENING_LATER.findall(text)])
+    if any(found.search(text) for found in (_DENIED, _UNDECIDED, SUPPOSES, _ASKS)):
         return []
     standing = [match for match in _STANDING.finditer(text) if not _is_name(match, text)]
     return _different([letter for match in standing for letter in _with_hedges(match, text)])

@@ -1,4 +1,4 @@
-"""Is one reading the other? Shape by shape, down to the expressions, which `expressions` compares.
+"""Is one reading the other? Shape by shape, down to the expressions, which `values` and `expressions` compare.
 
 Every comparison gives a verdict and its reason. Of several parts all must be right; one that is wrong makes the whole
 wrong, else one that is unsure makes it unsure.
@@ -7,42 +7,38 @@ wrong, else one that is unsure makes it unsure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from itertools import chain
 
 import sympy  # type: ignore[import-untyped]
 
-from stillroom.verify.expressions import (
-    NotReadError,
-    Outcome,
-    compare_expressions,
-    number_of,
-    parsed,
-    plain_number,
-    proportional,
-)
+from stillroom.verify.expressions import NotReadError, Outcome, number_of, parsed, plain_number, proportional
 from stillroom.verify.latex import key
-from stillroom.verify.reading import (
+from stillroom.verify.reading import as_real_set, read
+from stillroom.verify.shapes import (
     Assigned,
     Based,
+    Doubtful,
     Equation,
     Expression,
-    Inequality,
     Interval,
     Matrix,
     Ratio,
     Reading,
     RealSet,
     Several,
+    Unread,
     Words,
-    as_real_set,
 )
-
-_ANOTHER_KIND: Outcome = ("wrong", "another kind of answer")
+from stillroom.verify.values import ANOTHER_KIND, compare_based, compare_ratios, compare_values, unsure_if_right
 
 
 def compare(expected: Reading, given: Reading) -> Outcome:
     """Whether the answer `given` is the reference `expected`."""
+    if isinstance(expected, Doubtful) or isinstance(given, Doubtful):
+        reason = next(reading.reason for reading in (given, expected) if isinstance(reading, Doubtful))
+        return unsure_if_right(compare(_undoubted(expected), _undoubted(given)), reason)
+    if isinstance(expected, Unread) or isinstance(given, Unread):
+        return ("right", "the same formula") if expected == given else ("unsure", "a formula that cannot be read")
     if isinstance(expected, Words) or isinstance(given, Words):
         return _words(expected, given)
     if isinstance(expected, Assigned | Equation) or isinstance(given, Assigned | Equation):
@@ -52,16 +48,14 @@ def compare(expected: Reading, given: Reading) -> Outcome:
     if isinstance(expected, Several) or isinstance(given, Several):
         return _several(expected, given)
     if isinstance(expected, Based) or isinstance(given, Based):
-        return _based(expected, given)
+        return compare_based(expected, given)
+    if isinstance(expected, Ratio) or isinstance(given, Ratio):
+        return compare_ratios(expected, given)
     if isinstance(expected, Matrix) and isinstance(given, Matrix):
         return _matrices(expected, given)
-    if isinstance(expected, Ratio) and isinstance(given, Ratio):
-        return _ratios(expected.parts, given.parts)
-    if isinstance(expected, Inequality) and isinstance(given, Inequality):
-        return ("right", "the same condition") if expected == given else ("unsure", "conditions that may be the same")
     if isinstance(expected, Expression) and isinstance(given, Expression):
-        return _expressions(expected, given)
-    return _ANOTHER_KIND
+        return compare_values(expected, given)
+    return ANOTHER_KIND
 
 
 def _all(outcomes: Iterable[Outcome]) -> Outcome:
@@ -74,16 +68,15 @@ def _all(outcomes: Iterable[Outcome]) -> Outcome:
     return worst
 
 
-def _unsure(outcome: Outcome, reason: str) -> Outcome:
-    """Right is unsure, for this reason."""
-    return ("unsure", reason) if outcome[0] == "right" else outcome
-
-
 def _matrices(expected: Matrix, given: Matrix) -> Outcome:
     if [len(row) for row in expected.rows] != [len(row) for row in given.rows]:
         return "wrong", "a matrix of another size"
     cells = zip(chain(*expected.rows), chain(*given.rows), strict=True)
     return _all(compare(one, other) for one, other in cells)
+
+
+def _undoubted(reading: Reading) -> Reading:
+    return reading.value if isinstance(reading, Doubtful) else reading
 
 
 def _words(expected: Reading, given: Reading) -> Outcome:
@@ -102,87 +95,24 @@ def _plain_words(reading: Reading) -> str | None:
     return None
 
 
-def _expressions(expected: Expression, given: Expression) -> Outcome:
-    if expected.noun and given.noun and expected.noun.removesuffix("s") != given.noun.removesuffix("s"):
-        return _unsure(_values(expected, given), f"{given.noun} where the reference has {expected.noun}")
-    one, other = expected.unit, given.unit
-    if one is None and other is None:
-        return _percentages(expected, given)
-    if one is not None and other is not None:
-        if one.dimensions != other.dimensions:
-            return "wrong", f"{other.name} where the reference has {one.name}"
-        if one.size != other.size:
-            return _converted(expected, given, other.size / one.size)
-        return _values(expected, given)
-    bare, degrees = (given, one) if one is not None else (expected, other)
-    if degrees is not None and degrees.dimensions == (("angle", 1),) and "\\pi" in bare.text:
-        return _radians(expected, given)
-    return _values(expected, given)
-
-
-def _values(expected: Expression, given: Expression) -> Outcome:
-    return compare_expressions(expected.text, given.text)
-
-
-def _converted(expected: Expression, given: Expression, factor: Fraction) -> Outcome:
-    one, other = plain_number(expected.text), plain_number(given.text)
-    if one is None or other is None or one.value is None or other.value is None:
-        return "unsure", "another unit"
-    if one.value == other.value * factor:
-        return "right", "the same in another unit"
-    close = abs(one.value - other.value * factor) * 100 <= abs(one.value)
-    return ("unsure", "nearly the same in another unit") if close else ("wrong", "another value")
-
-
-def _radians(expected: Expression, given: Expression) -> Outcome:
-    in_degrees, in_radians = (expected, given) if expected.unit is not None else (given, expected)
-    outcome = compare_expressions(rf"\frac{{{in_degrees.text}\cdot \pi}}{{180}}", in_radians.text)
-    return outcome if outcome[0] == "right" else ("wrong" if outcome[0] == "wrong" else "unsure", "radians for degrees")
-
-
-def _percentages(expected: Expression, given: Expression) -> Outcome:
-    if expected.percent == given.percent:
-        outcome = _values(expected, given)
-        if outcome[0] == "wrong" and not expected.percent:
-            return _degrees_left_out(expected, given) or outcome
-        return outcome
-    with_sign, without = (expected, given) if expected.percent else (given, expected)
-    hundredth = compare_expressions(rf"\frac{{{with_sign.text}}}{{100}}", without.text)
-    one, other = plain_number(with_sign.text), plain_number(without.text)
-    if one is not None and other is not None and one.value is not None and other.value is not None:
-        hundredth = ("right", "the same, one of them in per cent") if one.value == 100 * other.value else hundredth
-    if hundredth[0] == "right":
-        return hundredth
-    as_written = _values(expected, given)
-    if as_written[0] == "right" and one is not None and one.value is not None and abs(one.value) < 1:
-        return "unsure", "the same number but for a percent sign"
-    return as_written
-
-
-def _degrees_left_out(expected: Expression, given: Expression) -> Outcome | None:
-    """90 against pi/2: the same angle, where degrees were asked for and not."""
-    if ("\\pi" in expected.text) == ("\\pi" in given.text):
-        return None
-    plain, radians = (given, expected) if "\\pi" in expected.text else (expected, given)
-    same = compare_expressions(rf"\frac{{{plain.text}\cdot \pi}}{{180}}", radians.text)[0] == "right"
-    return ("unsure", "the same angle, if one of them is in degrees") if same else None
-
-
 def _equations(expected: Reading, given: Reading) -> Outcome:
     if isinstance(expected, Assigned) and isinstance(given, Assigned):
         values = compare(expected.value, given.value)
         if expected.name == given.name:
             return values
         if not (_has_letters(expected) and _has_letters(given)):
-            return _unsure(values, f"{given.name} where the reference has {expected.name}")
+            return unsure_if_right(values, f"{given.name} where the reference has {expected.name}")
     if isinstance(expected, Assigned | Equation) and isinstance(given, Assigned | Equation):
         return _same_equation(_difference(expected), _difference(given))
     named = expected if isinstance(expected, Assigned) else given
     if not isinstance(named, Assigned):
-        return _ANOTHER_KIND
+        equation, other = (expected, given) if isinstance(expected, Equation) else (given, expected)
+        assert isinstance(equation, Equation)
+        outcome = compare(read(equation.right), other)
+        return ("unsure", "an equation that is to be solved") if outcome[0] == "right" else ANOTHER_KIND
     outcome = compare(named.value, given) if named is expected else compare(expected, named.value)
     if _has_letters(named) and "(" not in named.name:
-        return _unsure(outcome, "an expression on one side and an equation on the other")
+        return unsure_if_right(outcome, "an expression on one side and an equation on the other")
     return outcome
 
 
@@ -207,7 +137,7 @@ def _difference(reading: Reading) -> str | None:
 
 def _same_equation(one: str | None, other: str | None) -> Outcome:
     if one is None or other is None:
-        return _ANOTHER_KIND
+        return ANOTHER_KIND
     if key(one) == key(other):
         return "right", "the same equation"
     try:
@@ -227,7 +157,10 @@ def _same_equation(one: str | None, other: str | None) -> Outcome:
 def _real_sets(expected: Reading, given: Reading) -> Outcome:
     one, other = as_real_set(expected), as_real_set(given)
     if one is None or other is None:
-        return _ANOTHER_KIND
+        conditions = any(
+            isinstance(reading, Several) and reading.how in ("list", "or") for reading in (expected, given)
+        )
+        return ("unsure", "conditions that cannot be read together") if conditions else ANOTHER_KIND
     try:
         same = _as_sympy(one) == _as_sympy(other)
     except (NotReadError, TypeError, ValueError, NotImplementedError):
@@ -256,6 +189,12 @@ def _as_sympy(real: RealSet) -> sympy.Set:
 
 def _several(expected: Reading, given: Reading) -> Outcome:
     one, other = _parts(expected), _parts(given)
+    if _is_set_of_one(expected) and not _is_set(given):
+        return compare(one[0], given)
+    if _is_set_of_one(given) and not _is_set(expected):
+        return compare(expected, other[0])
+    if isinstance(expected, Matrix) or isinstance(given, Matrix):
+        return _column(expected, given)
     if not isinstance(expected, Several) or not isinstance(given, Several):
         alone, several = (expected, given) if isinstance(given, Several) else (given, expected)
         assert isinstance(several, Several)
@@ -265,7 +204,7 @@ def _several(expected: Reading, given: Reading) -> Outcome:
                 return "unsure", "several answers are offered"
         if several.how == "list" and _is_decimal_comma(several, alone):
             return "unsure", "two numbers, or one with a decimal comma"
-        return _as_sets(one, other) if len(one) == len(other) else _ANOTHER_KIND
+        return _as_sets(one, other) if len(one) == len(other) else ANOTHER_KIND
     how = {expected.how, given.how}
     if how == {"tuple"}:
         return _in_order(one, other)
@@ -273,8 +212,8 @@ def _several(expected: Reading, given: Reading) -> Outcome:
         if expected.how == "tuple" and given.how == "list" and all(isinstance(part, Assigned) for part in given.parts):
             return _in_order(one, _by_name(given))
         if how == {"tuple", "list"} and len(other) != len(one):
-            return _ANOTHER_KIND
-        return _unsure(_as_sets(one, other), "a tuple on one side and a list or set on the other")
+            return ANOTHER_KIND
+        return unsure_if_right(_as_sets(one, other), "a tuple on one side and a list or set on the other")
     if how == {"list"}:
         ordered = _in_order(one, other)
         if ordered[0] == "right":
@@ -282,8 +221,27 @@ def _several(expected: Reading, given: Reading) -> Outcome:
         if all(isinstance(part, Assigned) for part in (*one, *other)):
             return _in_order(_by_name(expected), _by_name(given))
         together = _as_sets(one, other) if len(one) == len(other) else ordered
-        return _unsure(together, "the same in another order") if together[0] != "wrong" else together
+        return unsure_if_right(together, "the same in another order") if together[0] != "wrong" else together
     return _as_sets(one, other)
+
+
+def _is_set(reading: Reading) -> bool:
+    return isinstance(reading, Several) and reading.how == "set"
+
+
+def _is_set_of_one(reading: Reading) -> bool:
+    return isinstance(reading, Several) and reading.how == "set" and len(reading.parts) == 1
+
+
+def _column(expected: Reading, given: Reading) -> Outcome:
+    """A matrix of one row or column against a tuple."""
+    matrix, other = (expected, given) if isinstance(expected, Matrix) else (given, expected)
+    assert isinstance(matrix, Matrix)
+    assert isinstance(other, Several)
+    cells = tuple(chain(*matrix.rows))
+    if len(matrix.rows) not in (1, len(cells)) or other.how == "set":
+        return ANOTHER_KIND
+    return unsure_if_right(_in_order(cells, other.parts), "a matrix on one side and a tuple on the other")
 
 
 def _parts(reading: Reading) -> tuple[Reading, ...]:
@@ -319,37 +277,3 @@ def _is_decimal_comma(several: Several, alone: Reading) -> bool:
     number = plain_number(f"{texts[0]}.{texts[1]}") if texts[1].isdigit() else None
     value = plain_number(alone.text)
     return number is not None and value is not None and number.value == value.value
-
-
-def _based(expected: Reading, given: Reading) -> Outcome:
-    if isinstance(expected, Based) and isinstance(given, Based):
-        if expected.base == given.base:
-            same = expected.digits.upper() == given.digits.upper()
-            return ("right", "the same digits") if same else ("wrong", "other digits")
-        same = _value(expected) == _value(given) is not None
-        return ("unsure", "the same number in another base") if same else ("wrong", "another base")
-    based, other = (expected, given) if isinstance(expected, Based) else (given, expected)
-    assert isinstance(based, Based)
-    if not isinstance(other, Expression):
-        return _ANOTHER_KIND
-    number = plain_number(other.text)
-    if other.text.lstrip("0") == based.digits or (number is not None and number.value == _value(based)):
-        return "unsure", "the base is left out"
-    return "wrong", "another number"
-
-
-def _value(based: Based) -> int | None:
-    try:
-        return int(based.digits, based.base) if 2 <= based.base <= 36 else None
-    except ValueError:
-        return None
-
-
-def _ratios(one: Sequence[str], other: Sequence[str]) -> Outcome:
-    if len(one) != len(other):
-        return _ANOTHER_KIND
-    outcome = _all(compare_expressions(first, second) for first, second in zip(one, other, strict=True))
-    if outcome[0] != "wrong" or len(one) != 2:
-        return outcome
-    crossed = compare_expressions(rf"({one[0]}) \cdot ({other[1]})", rf"({one[1]}) \cdot ({other[0]})")
-    return ("unsure", "the same ratio in other numbers") if crossed[0] == "right" else outcome

@@ -21,6 +21,8 @@ _YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
 _TIME = re.compile(r"(\d{1,2})[:.](\d{2})(?::00)?(?: ?([ap])\.? ?m\.?)?|(\d{1,2}) ?([ap])\.? ?m\.?")
 
+_NAMED_TIMES = {"midnight": 0, "noon": 12 * 60, "midday": 12 * 60}
+
 
 def same_moment(one: str, other: str) -> bool:
     """Whether two case-folded texts may be the same date, or the same time of day."""
@@ -42,6 +44,8 @@ def _dates(text: str) -> set[tuple[int, int, int]]:
 
 def _times(text: str) -> set[int]:
     """Minutes since midnight that the whole text may mean."""
+    if text in _NAMED_TIMES:
+        return {_NAMED_TIMES[text]}
     match = _TIME.fullmatch(text)
     if match is None:
         return set()
@@ -49,4 +53,6 @@ def _times(text: str) -> set[int]:
     half = match[3] or match[5]
     if half:
         return {(hour % 12 + (12 if half == "p" else 0)) * 60 + minute}
-    return {hour * 60 + minute, (hour % 12 + 12) * 60 + minute} if hour <= 12 else {hour * 60 + minute}
+    if hour > 12:
+        return {hour * 60 + minute}
+    return {hour * 60 + minute, hour % 12 * 60 + minute, (hour % 12 + 12) * 60 + minute}

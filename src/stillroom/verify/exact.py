@@ -28,20 +28,27 @@ def verify_exact(reference: str, answer: str) -> Judgement:
     expected = normalised(reference)
     if not expected:
         return Judgement("unsure", "the reference is empty")
+    if normalised(answer) == expected:
+        return Judgement("right", "the same text", answer.strip())
     final = final_answer(answer)
     if not final.texts:
         return Judgement("wrong", "no answer was given")
-    given = final.texts[-1].strip()
-    candidates = [given]
-    if final.marked:
-        line = bare(_COMMAND.sub(r"\1", first_line(given)))
-        candidates = [line, re.split(r"[.!?](?:\s|$)", line, maxsplit=1)[0], answer.strip()]
+    judgements = [_judged(expected, text, marked=final.marked) for text in final.texts]
     if final.doubt:
-        return Judgement("unsure", final.doubt, candidates[0])
+        return Judgement("unsure", final.doubt, judgements[-1].extracted)
+    if len({judgement.verdict for judgement in judgements}) > 1:
+        return Judgement("unsure", "several answers that differ", judgements[-1].extracted)
+    return judgements[-1]
+
+
+def _judged(expected: str, given: str, *, marked: bool) -> Judgement:
+    given = given.strip()
+    candidates = [given]
+    if marked:
+        line = bare(_COMMAND.sub(r"\1", first_line(given)))
+        candidates = [line, re.split(r"[.!?](?:\s|$)", line, maxsplit=1)[0]]
     if any(normalised(candidate) == expected for candidate in candidates):
-        others = {normalised(_COMMAND.sub(r"\1", text)) for text in final.texts if final.marked}
-        agreed = len(others) <= 1 or normalised(answer) == expected
-        return Judgement("right", "the same text", candidates[0]) if agreed else _differing(candidates[0])
+        return Judgement("right", "the same text", candidates[0])
     return _not_the_same(expected, candidates[0])
 
 
@@ -57,8 +64,8 @@ def plain_letters(text: str) -> str:
     return "".join(plain_signs(char) if "\uff01" <= char <= "\uff5e" else char for char in text)
 
 
-def _differing(shown: str) -> Judgement:
-    return Judgement("unsure", "several answers that differ", shown)
+def _visible(text: str) -> str:
+    return "".join(char for char in text if unicodedata.category(char) != "Cf")
 
 
 def _not_the_same(expected: str, given: str) -> Judgement:
@@ -72,4 +79,6 @@ def _not_the_same(expected: str, given: str) -> Judgement:
         return Judgement("wrong", "the reference is denied", given)
     if same_moment(expected, text):
         return Judgement("unsure", "the same date or time in another form", given)
+    if _visible(text) == _visible(expected):
+        return Judgement("unsure", "the same text but for characters that nobody sees", given)
     return Judgement("wrong", "another text", given)

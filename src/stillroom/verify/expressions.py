@@ -48,6 +48,8 @@ def compare_expressions(expected: str, given: str) -> Outcome:
     same = vanishes(first - second)
     if same is None:
         return "unsure", "whether they are the same could not be worked out"
+    if not same and _logarithms_differ(expected, given):
+        return "unsure", "a logarithm whose base is not said"
     if not same:
         rounded = _rounds_to_the_other(first - second, one or other)
         return ("unsure", "the same only after rounding") if rounded else ("wrong", "another value")
@@ -90,6 +92,8 @@ def parsed(text: str) -> Any:
     """The sympy expression. Raises NotReadError where there is none."""
     if len(text) > LONGEST or _depth(text) > _DEEPEST:
         raise NotReadError("too long or too deep to be an answer")
+    if re.search(r"\d\s+\d|\^\{[^{}]*\}\s+\d|(?<![\\A-Za-z])[A-Za-z]\s+\d|\\text", text):
+        raise NotReadError("numbers or words side by side")
     if re.search(r"\d{300}|\\(?:input|include|write|def|catcode)|__|`|;|\?|\"", text):
         raise NotReadError("no expression")
     if _is_tower(text):
@@ -182,7 +186,7 @@ def _is_zero(value: Any) -> bool | None:
         size = abs(complex(number))
     except (TypeError, ValueError, OverflowError):
         return None
-    return size < 1e-35
+    return size < 1e-60
 
 
 def _rounds_to_the_other(difference: Any, numeral: Numeral | None) -> bool:
@@ -191,6 +195,12 @@ def _rounds_to_the_other(difference: Any, numeral: Numeral | None) -> bool:
         return False
     size = sympy.N(sympy.Abs(difference), 20)
     return bool(size.is_number and size <= sympy.Rational(1, 2 * 10**numeral.decimals))
+
+
+def _logarithms_differ(one: str, other: str) -> bool:
+    """Whether one side has a logarithm without a base where the other has a natural one."""
+    plain, natural = r"\\log(?!\s*_)", r"\\ln"
+    return any(re.search(plain, first) and re.search(natural, second) for first, second in ((one, other), (other, one)))
 
 
 def _is_factored(expression: Any) -> bool:

@@ -11,15 +11,23 @@ import re
 from dataclasses import dataclass, replace
 
 from stillroom.text.think import split_think
+from stillroom.verify.doubts import SUPPOSES
 from stillroom.verify.markers import Marked, is_cut, marked_answers
 
 _CORRECTION = re.compile(
     r"""
     (?: ^ | (?<=[.!?;:,)}$*>\n]) ) \s* (?: (?:but|oh|ah|so|or|hmm+|no)\b [,.]? \s+ ){0,3}
-    (?: wait\b | actually\b | hmm+\b | oops\b | sorry\b | correction\b | hold[ ]on\b | scratch[ ]that
-      | on[ ]second[ ]thought | on[ ]reflection | (?<=\s)(?-i:No)[,:]\s | no,[ ]wait | let[ ]me[ ](?:correct|fix|revise)
-      | i[ ](?:made[ ](?:a|an)\b|forgot|misread|miscounted|miscalculated|was[ ]wrong|meant)
+    (?: wait\b | actually\b | hmm+\b | oops\b | sorry\b | correction\b | hold[ ]on\b | scratch[ ]that | make[ ]that\b
+      | (?:or[ ])?rather\b | i[ ]mean\b | (?<=\s)(?-i:No)[,:]\s | no,[ ]wait | let[ ]me[ ](?:correct|fix|revise)
+      | i[ ](?:made[ ](?:a|an)[ ](?:\w+[ ])?(?:mistake|error|slip)\b|forgot|misread|miscounted|miscalculated)
+      | i[ ](?:was[ ]wrong|meant)
+    )
+    | (?: ^ | (?<=[.!?;)}$*>\n]) ) \s* (?: (?:but|oh|ah|so|no)\b [,.]? \s+ ){0,2}
+    (?: on[ ]second[ ]thought | on[ ]reflection | however\b | in[ ]fact\b | instead\b
+      | (?:it|that|this)[ ]should(?:[ ]actually)?[ ]be\b
       | (?:that|this)(?:[ ]is|['’]s)[ ](?:wrong|incorrect|not[ ]right|a[ ]mistake)
+      | the[ ](?:correct|right|true|actual|real)[ ]
+        (?:answer|value|result|number|one|sum|total|solution|choice|option|letter)\b
     )
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -31,6 +39,11 @@ _GIVES_UP = re.compile(
 )
 _EMPTY_BOX = re.compile(r"\\boxed\s*\{\s*\}")
 _NOISE = re.compile(r"([()\[\]{}])\1{39}")
+
+LONGEST = 20_000
+"""Characters of an answer that are looked at, from its end: a page or ten, and a bound on the time that it takes."""
+
+_MOST_CORRECTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +64,36 @@ class Final:
 
 def final_answer(reply: str) -> Final:
     """What `reply`, an answer with or without its thinking, says in the end."""
-    text = _EMPTY_BOX.sub(" ", split_think(reply).answer).strip()
+    text = _EMPTY_BOX.sub(" ", split_think(reply).answer.strip()[-LONGEST:]).strip()
     if not text:
         return Final((), False)
     doubt = _doubt(text)
-    marks = marked_answers(text)
-    strong = [mark for mark in marks if mark.mark != "phrase"]
+    for _ in range(_MOST_CORRECTIONS):
+        marks = [mark for mark in marked_answers(text) if mark.mark != "phrase" or not _is_supposed(text, mark)]
+        strong = [mark for mark in marks if mark.mark != "phrase"]
+        correction = _last_correction(text, strong[-1].end if strong else 0)
+        if correction is None:
+            return replace(_standing(text, marks, strong), doubt=doubt)
+        before, text = text, text[correction:].strip(" .,!:")
+        if not text:
+            return Final((before,), False, doubt or "the answer was taken back")
+    return Final((text,), False, "it goes back and forth")
+
+
+def _standing(text: str, marks: list[Marked], strong: list[Marked]) -> Final:
+    """What a text says in which nothing is taken back after its last mark."""
     chosen = strong or marks
-    correction = _last_correction(text, chosen[-1].end if strong else 0)
-    if correction is not None:
-        after = final_answer(text[correction:]) if text[correction:].strip(" .,!") else Final((), False)
-        if after.texts:
-            return replace(after, doubt=doubt or after.doubt)
-        return Final((text,), False, doubt or "the answer was taken back")
     if not chosen:
-        return Final((text,), False, doubt)
+        return Final((text,), False)
     outranked = tuple(mark.text for mark in marks if strong and mark.mark == "phrase")
     texts = tuple(mark.text for mark in _not_taken_back(text, chosen))
-    return Final(texts, True, doubt, bool(strong), outranked)
+    return Final(texts, True, boxed=bool(strong), outranked=outranked)
+
+
+def _is_supposed(text: str, mark: Marked) -> bool:
+    """Whether the sentence before "the answer is" makes it no answer of its own: "if", "the wrong"."""
+    start = max(text.rfind(end, 0, mark.start) for end in (". ", "\n", "! ", "? "))
+    return bool(SUPPOSES.search(text, max(start, mark.start - 200, 0), mark.start))
 
 
 def gives_up(text: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from stillroom.verify.doubts import SUPPOSES, concludes, doubt_about, is_denied
 from stillroom.verify.latex import plain_latex
 from stillroom.verify.markers import first_line
 from stillroom.verify.quantity import Found, marked_quantity, unmarked_quantity
@@ -21,18 +22,15 @@ _FORMULA = re.compile(
     re.DOTALL,
 )
 _JOINS = re.compile(r"\s*(?:,|,?\s*or|,?\s*and)\s*")
-_DENIES = re.compile(
-    r"(?:\b(?:not|never|nor|cannot be|cannot equal)|n['’]t(?: be)?)\s*(?:equal(?: to)?|exactly|just)?\s*$",
+# What may follow the formula that is the answer, up to the next formula of the sentence.
+_EXPLAINS = re.compile(
+    r"\s*[,;(]?\s*(?:because|since|as|where|for|which|by|from|so|i\.e\.|that is|not|namely|using|out of|of)\b",
     re.IGNORECASE,
 )
-_BOUND = re.compile(
-    r"\b(?:at (?:least|most)|(?:more|less|greater|fewer|larger|smaller|other) than"
-    r"|between|nearly|almost|up to|over|under|below|above)\s*$",
-    re.IGNORECASE,
-)
-_CONCLUDES = re.compile(
-    r"(?:\b(?:is|are|be|equals?|gives?|get|have|has|so|thus|therefore|hence|means|yields?|makes?|obtain|find|that|answer|"
-    r"conclude|namely|which is|leaves?)\b[^$.]{0,30}|[=:])\s*$",
+# Before an equation: it says what is known, and not what it comes to.
+_GIVEN = re.compile(
+    r"\b(?:let|given|where|when|whenever|with|since|because|as|for|consider|define|denote|recall|note|set|setting|at"
+    r"|substituting|plugging|is not|are not|cannot)\b[^.,;]*$",
     re.IGNORECASE,
 )
 _OUT_OF = re.compile(r"\s*(?:[^\W\d]+\s+){0,2}(?:out\s+)?of\s+(?:(?:the|these|those|all|its)\s+)*", re.IGNORECASE)
@@ -67,21 +65,22 @@ def phrase_formula(text: str) -> Formula:
     if not spans:
         return _in_plain_text(first_line(text) if text.strip() else text, marked=True)
     sentence = _sentence(text)
-    allowed = [span for span in spans if not _DENIES.search(sentence[: span.start()])]
+    allowed = [span for span in spans if not is_denied(sentence, span.start(), span.end())]
     if not allowed:
         return Formula(_content(spans[0]), "it says what the answer is not", spans[0][0])
     first = allowed[0]
     text, end, shown = _content(first), first.end(), first[0]
+    doubt = ""
     for span in allowed[1:]:
         between = sentence[end : span.start()]
         if not _JOINS.fullmatch(between):
+            doubt = "" if _EXPLAINS.match(between) else "which of several formulas is meant is not clear"
             break
-        text, shown = (
-            f"{text}{' or ' if 'or' in between else ', '}{_content(span)}",
-            sentence[first.start() : span.end()],
-        )
+        text += (" or " if "or" in between else ", ") + _content(span)
         end = span.end()
-    doubt = "a bound, not a value" if _BOUND.search(sentence[: first.start()]) else ""
+        shown = sentence[first.start() : end]
+    before = max((span.end() for span in spans if span.end() <= first.start()), default=0)  # "not $5$ but $6$"
+    doubt = doubt or doubt_about(sentence[before:], first.start() - before, end - before)
     unit = re.match(r"\s*((?:square |cubic )?[A-Za-z%°]+)", sentence[end:])
     return Formula(plain_latex(text + _unit_after(unit)), doubt, shown)
 
@@ -94,17 +93,19 @@ def unmarked_formula(text: str) -> Formula:
     if not sentences:
         return _in_plain_text(text, marked=False)
     sentence = sentences[-1]
-    spans = [span for span in _spans(sentence) if not _DENIES.search(sentence[: span.start()])]
+    spans = [span for span in _spans(sentence) if not is_denied(sentence, span.start(), span.end())]
     if not spans:
         return Formula("", "it says what the answer is not", sentence.strip())
     if len(spans) == 2 and _OUT_OF.fullmatch(sentence[spans[0].end() : spans[1].start()]):
         spans = spans[:1]
     last = spans[-1]
-    clear = (len(spans) == 1 and len(sentences) == 1) or _CONCLUDES.search(sentence[: last.start()])
-    alone = not re.search(r"\w", sentence[: last.start()] + sentence[last.end() :])
-    if _BOUND.search(sentence[: last.start()]) or sentence.rstrip().endswith("?"):
-        return Formula(_content(last), "a bound or a question, not a value", last[0])
-    doubt = "" if clear or alone else "which of several formulas is meant is not clear"
+    if "=" in _content(last):
+        given = _GIVEN.search(sentence[: last.start()]) or SUPPOSES.search(sentence[: last.start()])
+        doubt = "what is given, not what is found" if given or sentence.rstrip().endswith("?") else ""
+    else:
+        doubt = doubt_about(sentence, last.start(), last.end())
+    if (len(spans) > 1 or len(sentences) > 1) and not ("=" in _content(last) or concludes(sentence, last.start())):
+        doubt = doubt or "which of several formulas is meant is not clear"
     return Formula(_content(last), doubt, last[0])
 
 
@@ -118,7 +119,7 @@ def is_formula(text: str) -> bool:
     prose = [word for word in _PROSE.findall(outside) if word.lower() not in _FUNCTIONS]
     if prose or "\n" in text or "$" in text.replace("\\$", ""):
         return False
-    return bool(re.search(r"[\d\\=+]", text)) or not re.search(r"[A-Za-z]{2,}\s+[A-Za-z]|[^A-Za-z\s()*/^-]", text)
+    return bool(re.search(r"[\d\\=+]", text)) or not re.search(r"[A-Za-z]{2,}\s+[A-Za-z]|[^A-Za-z\s()*/^|-]", text)
 
 
 def _in_plain_text(text: str, *, marked: bool) -> Formula:

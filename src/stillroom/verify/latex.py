@@ -109,7 +109,8 @@ def stripped(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """What two writings of one formula have in common when only blanks differ."""
+    """What two writings of one formula have in common when only blanks differ, but for a blank between two digits."""
+    text = re.sub(r"(?<=\d)\s+(?=\d)", "\0", text)
     return re.sub(r"\s+", "", re.sub(r"\\text\{([^{}]*)\}", lambda match: match[1].casefold(), text))
 
 

@@ -30,6 +30,9 @@ _MARK = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
+MOST_MARKS = 40
+"""More are not looked at, from the end: what is said in the end counts, and each is looked through to its close."""
+
 _NUMBER_LINE = re.compile(r"[-+$€£\d][\d\s.,/%$€£-]*")
 
 
@@ -46,7 +49,7 @@ class Marked:
 def marked_answers(text: str) -> list[Marked]:
     """Every marked answer of a reply, in the order in which they stand."""
     found: list[Marked] = []
-    matches = list(_MARK.finditer(text))
+    matches = list(_MARK.finditer(text))[-MOST_MARKS:]
     for index, match in enumerate(matches):
         end = matches[index + 1].start() if index + 1 < len(matches) else len(text)
         mark = _mark_of(match)

@@ -11,7 +11,8 @@ from stillroom.verify.formula import Formula, boxed_formula, phrase_formula, unm
 from stillroom.verify.judgement import Judgement
 from stillroom.verify.latex import key, plain_latex
 from stillroom.verify.markers import marked_answers
-from stillroom.verify.reading import Assigned, Expression, Reading, Several, read
+from stillroom.verify.reading import read
+from stillroom.verify.shapes import Assigned, Equation, Expression, Reading, Several
 from stillroom.verify.units import asks_for_percent, unfit_for
 
 
@@ -59,9 +60,17 @@ def _outcome(expected: Reading, expected_text: str, given_text: str, question: s
     if key(expected_text) == key(given_text):
         return "right", "the same formula"
     given = read(given_text)
+    if isinstance(given, Equation) and not isinstance(expected, Equation) and _is_asked(given, question):
+        given = read(given.right)
     verdict, reason = compare(expected, given)
     mismatch = _against_question(list(_expressions(expected)), list(_expressions(given)), question)
     return ("unsure", mismatch) if verdict == "right" and mismatch else (verdict, reason)
+
+
+def _is_asked(equation: Equation, question: str) -> bool:
+    """Whether the question asks for the left side: then "a + b = 5" says that it is 5, and is not to be solved."""
+    asked, left = key(plain_latex(question)), key(equation.left)
+    return left in asked and f"{left}={key(equation.right)}" not in asked
 
 
 def _together(expected: Reading, expected_text: str, formulas: list[Formula]) -> Outcome:

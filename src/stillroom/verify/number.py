@@ -18,8 +18,8 @@ from typing import Any
 from stillroom.base.records import Verdict
 from stillroom.verify.final import final_answer
 from stillroom.verify.judgement import Judgement
-from stillroom.verify.numerals import agree_when_rounded, numerals, tidied
-from stillroom.verify.quantity import Quantity, marked_quantity, quantity_at, unmarked_quantity
+from stillroom.verify.numerals import Numeral, agree_when_rounded, numerals, tidied
+from stillroom.verify.quantity import Quantity, boxed_quantity, marked_quantity, quantity_at, unmarked_quantity
 from stillroom.verify.units import asks_for_percent, unfit_for
 
 _LOSS = re.compile(
@@ -38,7 +38,7 @@ def verify_number(reference: str, answer: str, question: str = "", tolerance: An
     final = final_answer(answer)
     if not final.texts:
         return Judgement("wrong", "no answer was given")
-    read = marked_quantity if final.marked else unmarked_quantity
+    read = boxed_quantity if final.boxed else marked_quantity if final.marked else unmarked_quantity
     judgements = [_judged(wanted, *read(text), question=question, tolerance=tolerance) for text in final.texts]
     judgements = [one for one in judgements if one.extracted is not None] or judgements[-1:]
     last = judgements[-1]
@@ -67,11 +67,15 @@ def _compared(wanted: Quantity, found: Quantity, tolerance: Any) -> tuple[Verdic
         if wanted.unit.dimensions != found.unit.dimensions:
             return "wrong", f"{found.unit.name} where the reference has {wanted.unit.name}"
         factor = found.unit.size / wanted.unit.size
-    elif found.value != found.numeral.value:
+    elif found.value != found.numeral.value and not _is_money(found):
         return "unsure", "several units where the reference has none"
     elif wanted.noun and found.noun and wanted.noun.removesuffix("s") != found.noun.removesuffix("s"):
         return "unsure", f"{found.noun} where the reference has {wanted.noun}"
     return _same(wanted, found, factor, tolerance)
+
+
+def _is_money(quantity: Quantity) -> bool:
+    return quantity.unit is not None and quantity.unit.dimensions in ((("dollars", 1),), (("euros", 1),))
 
 
 def _same(wanted: Quantity, found: Quantity, factor: Fraction, tolerance: Any) -> tuple[Verdict, str]:
@@ -92,6 +96,8 @@ def _same(wanted: Quantity, found: Quantity, factor: Fraction, tolerance: Any) -
     allowed = _allowed(tolerance, abs(value))
     if allowed is not None and abs(value - given) <= allowed and expected.percent == numeral.percent:
         return "right", "within the tolerance"
+    if expected.percent != numeral.percent and _rounded_percentage(expected, numeral):
+        return "unsure", "the same only after rounding, one of them in per cent"
     if value in numeral.others or found.value in expected.others:
         return "unsure", "the writing has two meanings"
     if tolerance is None and agree_when_rounded(value, given, expected.decimals, numeral.decimals, factor):
@@ -99,6 +105,14 @@ def _same(wanted: Quantity, found: Quantity, factor: Fraction, tolerance: Any) -
     if value == -given and _LOSS.search(found.region):
         return "unsure", "the same number but for its sign, which may be in words"
     return "wrong", "another number"
+
+
+def _rounded_percentage(one: Numeral, other: Numeral) -> bool:
+    percentage, plain = (one, other) if one.percent else (other, one)
+    if percentage.value is None or plain.value is None:
+        return False
+    decimals = None if percentage.decimals is None else percentage.decimals + 2
+    return agree_when_rounded(percentage.value / 100, plain.value, decimals, plain.decimals)
 
 
 def _allowed(tolerance: Any, size: Fraction) -> Fraction | None:

@@ -28,16 +28,22 @@ _PARTS = {
     }.items()
     for word in words.split()
 }
+_MOST_WORDS = 24
 _NUMBER = "|".join(sorted([*_SMALL, *_TENS, "hundred", "dozen", *_SCALES], key=len, reverse=True))
+_DIGIT = "zero|one|two|three|four|five|six|seven|eight|nine"
+_SCALE = "hundred|thousand|million|billion|trillion"
 _PART = "|".join(sorted(_PARTS, key=len, reverse=True))
 _SPAN = re.compile(
     rf"""
-    (?<![\w-]) (?<!\d[ ]) (?<!\bhalf[ ])
+    (?<![\w-]) (?<!\d[ ])
     (?: (?P<sign>minus|negative) \s+ )?
     (?: (?P<number> (?:a\s+(?=hundred|thousand|million|billion|dozen))?
             (?:{_NUMBER}) (?: (?:\s+|-|\s+and\s+) (?:{_NUMBER}) )* )
-        (?: \s+and\s+ (?P<and_part_count>a|an|one|two|three) [\s-]+ (?P<and_part>{_PART}) | [\s-]+ (?P<part>{_PART}) )?
+        (?: \s+point (?P<point>(?:\s+(?:{_DIGIT}))+)
+          | \s+and\s+ (?P<and_part_count>a|an|one|two|three) [\s-]+ (?P<and_part>{_PART}) (?:\s+(?P<of_scale>{_SCALE}))?
+          | [\s-]+ (?P<part>{_PART}) )?
       | (?P<one_part>an?) [\s-]+ (?P<single_part>half|third|quarter|fifth|tenth)
+      | half \s+ an? \s+ (?P<half_of>{_SCALE}|dozen)
       | (?P<bare_part>half)
     )
     (?![\w-])
@@ -61,20 +67,34 @@ def words_as_digits(text: str) -> str:
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
-    if match["number"] is None:
-        value: Fraction | None = Fraction(1, _PARTS[(match["single_part"] or match["bare_part"]).lower()])
+    if match["half_of"]:
+        value: Fraction | None = _whole([match["half_of"].lower()])
+        value = None if value is None else value / 2
+    elif match["number"] is None:
+        value = Fraction(1, _PARTS[(match["single_part"] or match["bare_part"]).lower()])
     else:
         value = _whole(re.findall(r"[a-z]+", match["number"].lower()))
-        if value is not None and match["and_part"]:
-            count = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}[match["and_part_count"].lower()]
-            value += Fraction(count, _PARTS[match["and_part"].lower()])
-        elif value is not None and match["part"]:
-            value /= _PARTS[match["part"].lower()]
+        if value is not None:
+            value = _with_parts(value, match)
     return -value if value is not None and match["sign"] else value
+
+
+def _with_parts(value: Fraction, match: re.Match[str]) -> Fraction:
+    """With what follows a whole number: "point five", "and a half", "thirds"."""
+    if match["point"]:
+        digits = [str(_SMALL[word]) for word in match["point"].lower().split()[:_MOST_WORDS]]
+        return Fraction(f"{value}.{''.join(digits)}")
+    if match["and_part"]:
+        count = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}[match["and_part_count"].lower()]
+        value += Fraction(count, _PARTS[match["and_part"].lower()])
+        return value * (_SCALES | {"hundred": 100})[match["of_scale"].lower()] if match["of_scale"] else value
+    return value / _PARTS[match["part"].lower()] if match["part"] else value
 
 
 def _whole(words: list[str]) -> Fraction | None:
     """The value of the words; None where they are no number, as in "five six"."""
+    if len(words) > _MOST_WORDS:
+        return None
     total, group, last = 0, 0, 10**15  # `last`: the size of the word before, which the next must fit below
     for word in words:
         if word in ("a", "and"):

@@ -88,13 +88,16 @@ def tidied(text: str) -> str:
     r"""The text with LaTeX, typography and words made plain: `1{,}234` is 1,234, `\$` is $, ½ is 1/2, twelve is 12."""
     text = plain_signs(text)
     text = re.sub(r"\\(?:left|right|displaystyle|textstyle|big|Big)(?![A-Za-z])|\\!", "", text)
-    text = re.sub(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|underline|boldsymbol)\s*\{([^{}]*)\}", r" \1 ", text)
+    text = re.sub(
+        r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|underline|boxed|fbox|boldsymbol)\s*\{([^{}]*)\}", r" \1 ", text
+    )
     text = re.sub(r"\\[dtc]frac", r"\\frac", text)
     text = re.sub(r"\\frac\s*\{\s*-", r"-\\frac{", text)
+    text = re.sub(r"(?:(?<=[=(≈])[ \t]*|^\s*)-[ \t]*[({]?[ \t]*(?=[\d$])|-[({][ \t]*(?=[\d$])", " -", text)
     text = re.sub(rf"(?<=\d)(?:\{{,\}}|\\[,;]|[{_GROUP_BLANKS}])(?=\d{{3}})", ",", text)
     text = re.sub(r"(?<!\d)\*\*|\*\*(?!\d)", "", text)
     text = re.sub(r"\\([$%])", r"\1", text).replace("__", "").replace("^\\circ", "°")
-    text = re.sub(r"(?<=10)[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
+    text = re.sub(r"(?<=\d)[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
     text = re.sub(r"(\d)\u0305", r"\\overline{\1}", text)  # a bar of Unicode over the digit before it
     text = re.sub(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])", _plain_fraction, text)
     return words_as_digits(chinese_as_digits(text))
@@ -139,7 +142,8 @@ def _read(match: re.Match[str]) -> Numeral:
     others = tuple(other * factor for other in others)
     value = None if value is None or factor == 0 else value * factor
     if match["scale"] and value is not None:
-        others = (*others, value)
+        if match["scale"].lower() != "hundred":
+            others = (*others, value)  # millions, or dozens, may have been asked for
         value *= _SCALES[match["scale"].lower().removesuffix("s")]
     if exponent is not None or match["power"] is not None or match["scale"] or match["mille"]:
         decimals = None
@@ -148,7 +152,7 @@ def _read(match: re.Match[str]) -> Numeral:
 
 def _unscaled(match: re.Match[str]) -> tuple[Fraction | None, tuple[Fraction, ...], int | None]:
     """The digits alone: value, what else they could mean, digits after the point."""
-    if max((len(run) for run in re.findall(r"\d+", match[0])), default=0) > MAX_DIGITS:
+    if sum(map(str.isdigit, match[0])) > MAX_DIGITS:
         return None, (), None
     over = match["frac_over"] or match["frac_over_digit"]
     if over is not None:

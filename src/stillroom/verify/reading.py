@@ -7,102 +7,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
-from stillroom.verify.latex import key, stripped
-from stillroom.verify.units import Unit, currency, unit_at
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """One value. `noun` is what is counted, or any other text that follows and is no unit known."""
-
-    text: str
-    unit: Unit | None = None
-    percent: bool = False
-    noun: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Several:
-    """list: in an order that may matter; set and or and pm: no order; tuple: an order that matters."""
-
-    parts: tuple[Reading, ...]
-    how: Literal["list", "set", "or", "pm", "tuple"]
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """`name` = value; `name` is one letter, or a function's head such as f(x)."""
-
-    name: str
-    value: Reading
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    left: str
-    right: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """From `low` to `high`, expressions in text, \\infty included."""
-
-    low: str
-    high: str
-    low_open: bool
-    high_open: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RealSet:
-    """A union of intervals; `variable` is the letter whose condition it was written as, "" where there was none."""
-
-    intervals: tuple[Interval, ...]
-    variable: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inequality:
-    """A condition that is not one on a single letter."""
-
-    parts: tuple[str, ...]
-    relations: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    rows: tuple[tuple[Reading, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Based:
-    """Digits with the base they are written in."""
-
-    digits: str
-    base: int
-
-
-Reading = Expression | Words | Several | Assigned | Equation | RealSet | Inequality | Matrix | Ratio | Based
+from stillroom.verify.latex import stripped
+from stillroom.verify.shapes import (
+    Assigned,
+    Based,
+    Doubtful,
+    Equation,
+    Expression,
+    Interval,
+    Matrix,
+    Ratio,
+    Reading,
+    RealSet,
+    Several,
+    Unread,
+    Words,
+)
+from stillroom.verify.units import currency, unit_at
 
 _OR = re.compile(r"\\text\{\s*,?\s*or\s*\}|\\lor(?![a-z])|(?<![A-Za-z\\])or(?![A-Za-z])")
 _AND = re.compile(r",?\s*\\text\{\s*,?\s*and\s*\}|,?\s*(?<![A-Za-z\\])and(?![A-Za-z])|;")
 _RELATION = re.compile(r"\\(?:le|ge|ne|in|approx|equiv)(?![a-z])|<|>|=")
 _NAME = re.compile(r"(?:[A-Za-z]|\\[a-z]{2,8})(?:_\{?[A-Za-z0-9]+\}?)?'?")
+# What a value is given for, and is no variable: AB, \\angle ABC, |AB|, f(3), P(A), \\text{Area}.
+_LABEL = re.compile(
+    r"\\text\{[^{}]*\}(?:\s*\([^()]*\))?|m?\s*\\angle\s*[A-Z]{1,3}|\|?[A-Z]{2,4}\|?|\[[A-Z]{3,5}\]|\\overline\{[A-Z]{2}\}"
+    r"|[A-Za-z]{1,2}\(-?\d+(?:,\s*-?\d+)*\)|P\([A-Z]\)"
+)
+_VAGUE = re.compile(
+    r"\b(?:or|more|less|fewer|greater|least|most|not|about|approx\w*|around|roughly|nearly|if|when|mod|factorial|squared|cubed"
+    r"|percent of|base)\b"
+)
+_NO_SOLUTION = """no solution|no solutions|no real solution|no real solutions|empty set|the empty set"""
+_ALL_REALS = """all real numbers|all reals|the real numbers|all real numbers x|all real x"""
 _FUNCTION = re.compile(r"[A-Za-z](?:\^\{-1\})?\([A-Za-z](?:,[A-Za-z])*\)")
 _SEPARATED = re.compile(r"-?\d{1,3}(?:(?:,\d{3})+(?:\.\d+)?|(?:\.\d{3})+,\d+)")
+_COMMA = re.compile(r",(?!(?<=\d,)\d{3}(?!\d))")  # but not the one of 1,000
 _BASED = re.compile(r"([0-9A-Fa-f]+)_\{?(?:\\text\{\s*)?(\d{1,2})(?:\s*\})?\}?")
 _MATRIX = re.compile(r"\\begin\{[pbvB]?matrix\}(.*)\\end\{[pbvB]?matrix\}", re.DOTALL)
 FUNCTION_NAMES = (
@@ -129,8 +70,12 @@ _INFINITY = "\\infty"
 def read(text: str) -> Reading:
     """The shape of a formula in the writing of `plain_latex`."""
     text = stripped(text)
+    if about := re.match(r"\\(?:approx|sim|simeq|cong)(?![a-z])", text):
+        return Doubtful(read(text[about.end() :]), "only about")
     if is_words(text):
-        return Words(_words(text))
+        return _said(_words(text))
+    if re.search(r"\\(?:pmod|bmod|setminus|equiv)(?![a-z])|\\begin\{vmatrix\}", text):
+        return Unread(text)
     if match := _MATRIX.fullmatch(text):
         rows = [row for row in re.split(r"\\\\", match[1]) if row.strip()]
         return Matrix(tuple(tuple(read(cell) for cell in row.split("&")) for row in rows))
@@ -147,6 +92,16 @@ def read(text: str) -> Reading:
     if _SEPARATED.fullmatch(text):
         return Expression(text)
     return _bracketed(text) or _listed(text) or _related(text) or _single(text)
+
+
+def _said(words: str) -> Reading:
+    """Words, of which some say what a formula could."""
+    plain = words.casefold()
+    if plain in _NO_SOLUTION.split("|"):
+        return Several((), "set")
+    if plain in _ALL_REALS.split("|"):
+        return RealSet((Interval("-" + _INFINITY, _INFINITY, True, True),))
+    return Words(words)
 
 
 def is_words(text: str) -> bool:
@@ -238,6 +193,8 @@ def _bracketed(text: str) -> Reading | None:
     if not (text[:1] in ("(", "[") and text[-1:] in (")", "]") and _wraps(text, 1)):
         return None
     parts = split_top(text[1:-1], re.compile(r",|;"))
+    if _SEPARATED.fullmatch(text[1:-1]) and any(part.startswith("0") for part in parts[1:]):
+        return Expression(text[1:-1])  # (1,000) is a thousand
     if len(parts) == 1:
         return read(parts[0]) if text[0] == "(" and text[-1] == ")" else None
     if len(parts) == 2 and (text[0] == "[" or text[-1] == "]"):
@@ -264,7 +221,7 @@ def _braced(inner: str) -> Reading:
 
 
 def _listed(text: str) -> Reading | None:
-    parts = [part for comma in split_top(text, _AND) for part in split_top(comma, re.compile(","))]
+    parts = [part for comma in split_top(text, _AND) for part in split_top(comma, _COMMA)]
     parts = [part for part in parts if part]
     if len(parts) < 2:
         return None
@@ -284,13 +241,14 @@ def _related(text: str) -> Reading | None:
         return None
     if "\\approx" in relations:
         left, right = parts[0], parts[-1]
-        return read(right if _NAME.fullmatch(left) else left)
+        named = _NAME.fullmatch(left) or _LABEL.fullmatch(left)
+        return Doubtful(read(right), "only about") if named else read(left)
     if set(relations) <= {"=", "\\equiv"}:
         return _equation(parts)
     if relations == ("\\in",):
         inside = as_real_set(read(parts[1]))
         return None if inside is None else RealSet(inside.intervals, parts[0])
-    return _condition(parts, relations) or Inequality(tuple(parts), relations)
+    return _condition(parts, relations) or Unread(text)
 
 
 def _equation(parts: list[str]) -> Reading:
@@ -298,13 +256,23 @@ def _equation(parts: list[str]) -> Reading:
     for name, value in ((left, right), (right, left)):
         if (_NAME.fullmatch(name) or _FUNCTION.fullmatch(name.replace(" ", ""))) and name not in ("i", "e", "\\pi"):
             return Assigned(name.replace(" ", ""), read(value))
-    if not re.search(r"[A-Za-z]", re.sub(r"\\[a-z]+", "", left)):
+    if _LABEL.fullmatch(left) or not _has_letters(left):
         return read(right)  # 3 \cdot 4 = 12: what it comes to
-    return Equation(parts[-2], right)
+    if len(parts) > 2 and not _has_letters(parts[-2]):
+        return read(right)  # l w = 40 \\cdot 10 = 400
+    return Equation(left, right)
+
+
+def _has_letters(text: str) -> bool:
+    """Whether there is a variable in it."""
+    return bool(re.search(r"[A-Za-z]", re.sub(r"\\[a-z]+", "", text)))
 
 
 def _condition(parts: list[str], relations: tuple[str, ...]) -> RealSet | None:
     """x < 5, 5 > x, 1 \\le x < 2 and x \\ne 3 as intervals."""
+    absolute = re.fullmatch(r"\|([a-z])\|", parts[0].replace(" ", "")) if len(parts) == 2 else None
+    if absolute:
+        return _absolute(absolute[1], relations[0], parts[1])
     at = next((index for index, part in enumerate(parts) if _NAME.fullmatch(part)), None)
     if at is None or any(_NAME.fullmatch(part) for index, part in enumerate(parts) if index != at):
         return None
@@ -325,6 +293,17 @@ def _condition(parts: list[str], relations: tuple[str, ...]) -> RealSet | None:
     return None
 
 
+def _absolute(name: str, relation: str, size: str) -> RealSet | None:
+    """|x| < 2 and its like."""
+    if relation in ("<", "\\le"):
+        return RealSet((Interval(f"-({size})", size, relation == "<", relation == "<"),), name)
+    if relation in (">", "\\ge"):
+        is_open = relation == ">"
+        below = Interval("-" + _INFINITY, f"-({size})", True, is_open)
+        return RealSet((below, Interval(size, _INFINITY, is_open, True)), name)
+    return None
+
+
 def _single(text: str) -> Reading:
     if text.count("\\pm") == 1 and "\\mp" not in text:
         plus, minus = text.replace("\\pm", "+"), text.replace("\\pm", "-")
@@ -333,9 +312,12 @@ def _single(text: str) -> Reading:
     if len(ratio) > 1 and all(ratio):
         return Ratio(tuple(ratio))
     based = _BASED.fullmatch(text.replace(" ", ""))
-    if based and based[1][0].isdigit():
+    if based and (based[1][0].isdigit() or (len(based[1]) > 1 and int(based[2]) > 10)):
         return Based(based[1].lstrip("0") or "0", int(based[2]))
-    return _with_unit(text)
+    expression = _with_unit(text)
+    if _VAGUE.search(expression.noun):
+        return Doubtful(expression, f"given with a reserve: {expression.noun}")
+    return expression
 
 
 def _with_unit(text: str) -> Expression:
@@ -364,7 +346,3 @@ def _with_unit(text: str) -> Expression:
         if plain[1].lower() not in _MATHS_WORDS and " " in text[: plain.start() + 1] + plain[0][:1]:
             return Expression(text[: plain.start()].strip(), None, False, words.lower())
     return Expression(text)
-
-
-def same_writing(one: str, other: str) -> bool:
-    return key(one) == key(other)

@@ -8,6 +8,9 @@ import unicodedata
 _SIGNS = str.maketrans(
     {
         "\u2212": "-",  # minus sign
+        "\u2044": "/",  # fraction slash
+        "\u2215": "/",
+        "\u066a": "%",  # Arabic percent sign
         "\u2012": "-",
         "\u2013": "-",  # en dash
         "\u066b": ".",  # Arabic decimal separator
@@ -20,6 +23,7 @@ _SIGNS = str.maketrans(
 _CHINESE_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _CHINESE_STEPS = {"十": 10, "百": 100, "千": 1000}
 _CHINESE_SCALES = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
+_MOST_SIGNS = 40
 _CHINESE = re.compile("[零〇一二三四五六七八九两十百千万萬亿億]+")
 
 
@@ -52,6 +56,8 @@ def chinese_as_digits(text: str) -> str:
 
 def chinese_value(numeral: str) -> int | None:
     """The value of a Chinese numeral (一百二十三); None where it is none."""
+    if len(numeral) > _MOST_SIGNS:
+        return None
     if all(sign in _CHINESE_DIGITS for sign in numeral):
         return int("".join(str(_CHINESE_DIGITS[sign]) for sign in numeral))
     total = section = digit = 0
