@@ -54,7 +54,7 @@ def examples() -> list[tuple[str, str | None]]:
 def test_the_page_shows_each_source() -> None:
     shown = {source["from"] for text, _ in examples() for source in read_yaml(text).value["questions"]}
     assert shown == {"file", "huggingface", "documents", "reasoning-gym"}
-    assert sum(asked is not None for _, asked in examples()) == 3
+    assert sum(asked is not None for _, asked in examples()) == 4
 
 
 @pytest.mark.parametrize(("text", "asked"), examples(), ids=lambda value: str(value)[:50])
