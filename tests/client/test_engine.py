@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -26,7 +27,7 @@ from stillroom.client.request import ChatRequest, RequestSettings, sent_messages
 from stillroom.client.settings import Endpoint, Price, Sampling
 from stillroom.client.waiting import TAKEN_AT_ONCE
 from stillroom.store.journal import Journal
-from stillroom.testing import Answer, MisbehavingTeacher
+from stillroom.testing import Answer, MisbehavingTeacher, Rule
 from stillroom.testing.faults import (
     Fault,
     blank_lines,
@@ -197,6 +198,36 @@ def test_retry_after_is_obeyed(tmp_path: Path, clock: Any) -> None:
     assert 7 <= first <= 8
     assert 90 <= second <= 95  # the newest value, not the first
     assert sum(rest) <= 30
+
+
+class TickingClock:
+    """A clock on which up to a second passes between any two looks. Calls in flight end while it sleeps."""
+
+    def __init__(self, seed: int) -> None:
+        self._now_s, self._draw = 1_000_000.0, random.Random(seed)
+
+    def now_us(self) -> int:
+        return round(self._now_s * 1e6)
+
+    def monotonic(self) -> float:
+        self._now_s += self._draw.random()
+        return self._now_s
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0.03)
+        self._now_s += seconds
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_opens_while_it_is_looked_at_is_not_waited_for(tmp_path: Path, seed: int) -> None:
+    async def ask(journal: Journal, base_url: str) -> EngineCounts:
+        endpoint = Endpoint(model="teacher", base_url=base_url, price="none")
+        asked = ask_all(requests_of(40), endpoint, journal, pace=PaceLimits(concurrency=4), clock=TickingClock(seed))
+        return await asyncio.wait_for(asked, timeout=60)  # it would wait for ever
+
+    rules = [Rule(rate_limited("1"), share=0.3)]
+    with MisbehavingTeacher(rules=rules, seed=seed) as teacher, Journal(tmp_path / "ask.sqlite") as journal:
+        assert asyncio.run(ask(journal, teacher.base_url)).by_status["ok"] == 40
 
 
 def test_calls_in_flight_are_bounded_and_the_first_goes_alone(tmp_path: Path) -> None:

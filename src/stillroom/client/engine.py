@@ -136,6 +136,7 @@ class _Engine:
     async def _dispatch(self) -> None:
         while self._stop is None:
             self._changed.clear()
+            looked_at = self._clock.monotonic()
             block = self._choose()
             if block:
                 await self._send(block)
@@ -145,7 +146,7 @@ class _Engine:
             elif self._is_finished():
                 return
             elif self._stop is None:
-                await self._wait_for_change()
+                await self._wait_for_change(looked_at)
 
     def _choose(self) -> list[tuple[Call, Lane]]:
         """Calls that may be sent now, with their places taken and their worst case reserved."""
@@ -224,17 +225,17 @@ class _Engine:
         busy = self._calls or self._outbox or self._is_writing or self._following
         return self._waiting.is_exhausted and not busy
 
-    async def _wait_for_change(self) -> None:
-        """Until something comes back, or time alone lets something be sent."""
-        now = self._clock.monotonic()
+    async def _wait_for_change(self, looked_at: float) -> None:
+        """Until something comes back, or time alone lets something be sent, which may have come since `looked_at`."""
         moments = [self._waiting.next_due] if self._has_room() else []
         if not self._waiting.is_exhausted:
-            moments += [lane.opens_at(now, self._next_tokens) for lane in self._lanes]
-        later = [moment for moment in moments if moment is not None and moment > now]
+            moments += [lane.opens_at(looked_at, self._next_tokens) for lane in self._lanes]
+        later = [moment for moment in moments if moment is not None and moment > looked_at]
         if not later:
             await self._changed.wait()
             return
-        sleeping = asyncio.ensure_future(self._clock.sleep(min(later) - now))
+        wait_s = max(0.0, min(later) - self._clock.monotonic())
+        sleeping = asyncio.ensure_future(self._clock.sleep(wait_s))
         changing = asyncio.ensure_future(self._changed.wait())
         try:
             await asyncio.wait((sleeping, changing), return_when=asyncio.FIRST_COMPLETED)
