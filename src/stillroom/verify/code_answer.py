@@ -33,8 +33,12 @@ from stillroom.verify.sandbox import Sandbox, shared
 _PYTHON = ("python", "py", "python3", "py3")
 _BEGINNING = re.compile(r"\s*(?:#|@\w|(?:async\s+)?def\s+\w+|class\s+\w+|import\s+\w|from\s+\S+\s+import\b|\"\"\"|''')")
 _READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0\b|\bfileinput\b")
-_DOUBTFUL = ("MemoryError", "PermissionError", "ImportError", "ModuleNotFoundError")
-"""Errors of a program that may be the sandbox's fault."""
+_DOUBTFUL = tuple(
+    name
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, OSError | ImportError | MemoryError)
+)
+"""The names of errors that may be the sandbox's fault."""
 
 
 @dataclass(frozen=True, slots=True)

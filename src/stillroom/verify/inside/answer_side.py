@@ -27,6 +27,9 @@ class AnswerSide:
         self._link = link
         self._objects: list[object] = []
         self._numbers: dict[int, int] = {}
+        module = types.ModuleType(MODULE)
+        sys.modules[MODULE] = module
+        self._names = module.__dict__
 
     def serve(self) -> NoReturn:
         while True:
@@ -48,22 +51,17 @@ class AnswerSide:
     # What the other side asks for
 
     def _do_run(self, sources: list[str]) -> list[Any]:
-        """Run sources one after the other, in one module."""
-        module = types.ModuleType(MODULE)
-        sys.modules[MODULE] = module
+        """Run sources one after the other, in the one module."""
         for source in sources:
-            exec(compile(source, "<answer>", "exec"), module.__dict__)
+            exec(compile(source, "<answer>", "exec", dont_inherit=True), self._names)
         return ["value", True, []]
 
     def _do_name(self, name: str) -> list[Any]:
         """A global of the answer's."""
-        module = sys.modules[MODULE]
-        if name not in module.__dict__:
-            return ["no such name"]
-        return ["value", self._encoded(module.__dict__[name]), []]
+        return ["value", self._encoded(self._names[name]), []] if name in self._names else ["no such name"]
 
     def _do_forget(self, name: str) -> list[Any]:
-        sys.modules[MODULE].__dict__.pop(name, None)
+        self._names.pop(name, None)
         return ["value", True, []]
 
     def _do_call(self, target: Any, positional: list[Any], named: dict[str, Any]) -> list[Any]:

@@ -43,7 +43,9 @@ def judge(link: Link, before: Sequence[str], code: str, tests: Sequence[str], en
         free = [name for index, source in enumerate(tests) for name in free_names(source, index)]
     except SyntaxError as mistake:
         return Outcome("unsure", f"the tests cannot be compiled: {mistake}")
-    namespace = _namespace(side, free, entry_point, entry)
+    namespace, missing = _namespace(side, free, entry_point, entry)
+    if missing and not any(type(value) is Proxy for value in namespace.values()):
+        return Outcome("wrong", f"the code defines no {missing[0]}")
     error: BaseException | None
     try:
         message = _run(tests, namespace, entry)
@@ -74,10 +76,16 @@ def _loaded(side: TestSide, before: Sequence[str], code: str, entry_point: str |
     return None
 
 
-def _namespace(side: TestSide, free: Sequence[tuple[str, bool]], entry_point: str | None, entry: Any) -> dict[str, Any]:
-    """What tests see. A name that they use and do not define is a module of the standard library where a part of it
-    is asked for, and else the answer's; what is built in is the answer's only where it defines nothing else of use."""
+def _namespace(
+    side: TestSide, free: Sequence[tuple[str, bool]], entry_point: str | None, entry: Any
+) -> tuple[dict[str, Any], list[str]]:
+    """What tests see, and the names that nobody defines.
+
+    A name that they use and do not define is a module of the standard library where a part of it is asked for, and else
+    the answer's. What is built in is the answer's only where the tests use nothing else of it.
+    """
     namespace: dict[str, Any] = {"__name__": "tests"}
+    missing = []
     for name, is_module in free:
         if hasattr(builtins, name) or name == entry_point:
             continue
@@ -85,14 +93,16 @@ def _namespace(side: TestSide, free: Sequence[tuple[str, bool]], entry_point: st
             namespace[name] = importlib.import_module(name)
         elif (value := side.named(name)) is not MISSING:
             namespace[name] = value
+        else:
+            missing.append(name)
     if entry_point is not None:
         if not hasattr(builtins, entry_point):
             namespace[entry_point] = entry
-    elif not any(type(value) is Proxy for value in namespace.values()):
+    elif not missing and not any(type(value) is Proxy for value in namespace.values()):
         for name, _ in free:
             if hasattr(builtins, name) and (value := side.named(name)) is not MISSING:
                 namespace[name] = value
-    return namespace
+    return namespace, missing
 
 
 def _run(tests: Sequence[str], namespace: dict[str, Any], entry: Any) -> str | None:

@@ -22,7 +22,7 @@ MISSING = object()
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 _DOUBTFUL = {
     "MemoryError": "the answer's code ran out of the memory that it may use",
-    "PermissionError": "the answer's code tried what the sandbox refuses",
+    "OSError": "the answer's code tried what the sandbox refuses",
     "ImportError": "the answer's code needs what the sandbox does not have",
     "can't start new thread": "the answer's code ran out of the memory that it may use",
 }
