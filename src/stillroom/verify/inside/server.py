@@ -112,7 +112,7 @@ class _Job:
     def _keep_only(self, places: dict[int, int]) -> None:
         """Become a process that has these descriptors, each moved to its place, and no way back."""
         walls.end_with_parent()
-        builtins.exit = builtins.quit = sys.exit  # type: ignore[attr-defined]  # which programs call, and a module makes
+        vars(builtins).update(exit=sys.exit, quit=sys.exit)  # a module makes them that is not loaded here
         moved = {place: os.dup2(descriptor, 40 + place) for place, descriptor in places.items()}
         nothing = os.open(os.devnull, os.O_RDWR)
         for place in range(3):
