@@ -92,6 +92,14 @@ def test_each_set_is_asked_as_it_says(held: tuple[Path, dict[str, Any], Misbehav
     assert {row["cut_verdict"] for row in rows if row["status"] == "ok"} == {None}
 
 
+def test_every_key_of_exam_json_is_on_its_page(held: tuple[Path, dict[str, Any], MisbehavingTeacher]) -> None:
+    _, facts, _ = held
+    page = (Path(__file__).parents[2] / "docs" / "formats" / "exam-json.md").read_text(encoding="utf-8")
+    of_set, good = facts["sets"]["often"], facts["takers"]["good"]
+    written = {*facts, *of_set, *good, *facts["comparisons"][0], *of_set["takers"]["good"]}
+    assert {key for key in written if f"`{key}`" not in page} == set()
+
+
 def test_results_are_written_as_lm_eval_writes_its_own(
     held: tuple[Path, dict[str, Any], MisbehavingTeacher],
 ) -> None:

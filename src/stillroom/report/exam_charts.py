@@ -92,7 +92,7 @@ def pass_chart(takers: Mapping[str, Taker]) -> Spec | None:
         encoding={"x": {**x, "axis": {"values": ks, "grid": False, "format": "d"}}, **_colour(names)},
         layer=[
             {
-                "mark": {"type": "area", "opacity": 0.12},
+                "mark": {"type": "area", "opacity": 0.12 if len(names) < 3 else 0.06},
                 "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}},
             },
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"y": y}},

@@ -91,7 +91,7 @@ def _headline(n: int, takers: Mapping[str, Taker]) -> str:
     said += " right" + "".join(f", {short(taker_name(name))} {percent(takers[name].accuracy)}" for name in others)
     more = len(best) - 4
     said += f", and {counted(more, 'model', 'models')} less" if more > 0 else ""
-    return f"{said[0].upper()}{said[1:]}."
+    return f"{said[0].upper()}{said[1:]}." if first in words.TAKERS else f"{said}."  # a model is called as it is called
 
 
 def _few_questions(examined: Examined) -> Iterator[str]:
