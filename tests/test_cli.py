@@ -179,7 +179,7 @@ def test_what_a_stage_did_is_said_in_sentences(recipe: Callable[..., Path]) -> N
     with MisbehavingTeacher(adds) as teacher:
         path = recipe(teacher.base_url)
         stages = {command: stillroom(command, path).stdout for command in ("ask", "check", "report")}
-    assert "12 questions: 12 replies, all of them whole." in stages["ask"]
+    assert "12 questions: 12 replies, all of which are whole." in stages["ask"]
     assert "All of it lies in runs/sums/." in stages["ask"]
     assert "12 replies were judged: 11 kept, 1 rejected (wrong 1)." in stages["check"]
     for said in stages.values():

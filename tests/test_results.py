@@ -31,17 +31,25 @@ def test_what_is_not_known_or_not_there_is_not_spoken_of() -> None:
     one = {"asked": 1, "samples": 1, "replies": 1, "shared": 0, "calls": 1, "by_status": {"ok": 1}}
     served = {"served_models": ["some-model"]}
     assert asked_in_words(ASKED | FREE | no_counts | one | served) == (
-        "1 question: 1 reply.\n1 call was made, earlier runs included."
+        "1 question: 1 reply, which is whole.\n1 call was made, earlier runs included."
     )
     lost = asked_in_words(ASKED | FREE | no_counts | one | served | {"unknown_calls": 1, "by_status": {"failed": 1}})
     assert lost == (
-        "1 question: 1 reply, of which 1 failed.\n1 call was made, earlier runs included; the outcome of 1 is unknown."
+        "1 question: 1 reply, which failed.\n1 call was made, earlier runs included; the outcome of 1 is unknown."
     )
 
 
 def test_a_price_of_the_list_is_named() -> None:
     listed_price = {"price_id": "genai-prices 0.0.25: deepseek/deepseek-chat"}
     assert "USD (by the price of genai-prices 0.0.25: deepseek/deepseek-chat); " in asked_in_words(ASKED | listed_price)
+
+
+def test_all_of_one_kind() -> None:
+    cut = asked_in_words(ASKED | {"by_status": {"truncated": 80}})
+    assert cut.startswith("40 questions, 2 samples each: 80 replies, all of which were cut by the token limit.")
+    assert asked_in_words(ASKED | {"replies": 0, "by_status": {}}).startswith(
+        "40 questions, up to 2 samples each: 0 repl"
+    )
 
 
 def test_until_enough_is_right_there_may_be_fewer() -> None:

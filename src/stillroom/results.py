@@ -30,12 +30,13 @@ def _replies(facts: Mapping[str, Any]) -> str:
     each = "" if samples == 1 else f", {up_to}{samples:,} samples each"
     words = f"{counted(facts['asked'], 'question')}{each}: {counted(replies, 'reply', 'replies')}"
     by_status: dict[str, int] = facts["by_status"]
-    if by_status.keys() <= {"ok"}:
-        words += ", all of them whole." if replies > 1 else "."
+    known = {status: _REPLIES.get(status, (status, status)) for status in {**_REPLIES, **by_status}}
+    if len(by_status) == 1:
+        one, many = known[next(iter(by_status))]
+        words += f", which {one}." if replies == 1 else f", all of which {many}."
     else:
-        known = {status: _REPLIES.get(status, (status, status)) for status in {**_REPLIES, **by_status}}
         parts = [counted(by_status[status], *said) for status, said in known.items() if by_status.get(status)]
-        words += f", of which {listed(parts)}."
+        words += f", of which {listed(parts)}." if parts else "."
     if facts["shared"]:
         words += f" {counted(facts['shared'], 'reply serves', 'replies serve')} a second question with the same text."
     return words

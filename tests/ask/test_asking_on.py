@@ -295,3 +295,19 @@ def test_an_estimate_that_is_made_again_begins_with_what_is_done(tmp_path: Path)
         estimate(tmp_path, settings_of(teacher), AskSettings(), heard)
         assert set(heard.done) == {12}
         assert teacher.requests == 12
+
+
+def test_asking_again_says_how_many_it_will_be(tmp_path: Path) -> None:
+    write(tmp_path, [f"q{number}" for number in range(30)])
+    with MisbehavingTeacher(lambda _: Answer("one two three four five")) as teacher:
+        ask(tmp_path, settings_of(teacher), AskSettings(max_tokens=3))
+        heard = Heard()
+        ask(tmp_path, settings_of(teacher), AskSettings(max_tokens=3), heard, again="truncated", longer_limits=[4, 9])
+        passes = [(done, facts["replies"]) for done, _, facts in heard.updates if facts["replies"] in (0, 30)]
+        assert passes[0] == (30, 0)  # what is there is passed over; then 30 are asked with 4 tokens, and with 9
+        assert [total for _, total, _ in heard.updates] == [30] * len(heard.updates)
+        assert passes.count((0, 0)) >= 2
+        assert teacher.requests == 90
+        heard = Heard()
+        ask(tmp_path, settings_of(teacher), AskSettings(max_tokens=3), heard, again="truncated", longer_limits=[99])
+        assert set(heard.done) == {30}  # nothing is cut any longer: there is no second pass

@@ -95,7 +95,7 @@ class Asking:
             raise RecipeError("stop_after_right needs somebody who can tell what is right.", "Hand in is_right.")
         self._is_right = is_right
         self._spent_before = journal.spent()
-        """By earlier runs."""
+        """When the pass began, earlier runs included."""
         self._standing: Standing | None = None
 
     def where_it_stands(self) -> str | None:
@@ -137,16 +137,21 @@ class Asking:
         self._ask_again(lambda found: found.status == status, None)
 
     def _ask_again(self, only: Callable[[Finished], bool], limit: int | None) -> None:
-        chosen = _have_replies(self._journal, requests(self._questions, self._teacher, self._settings, limit), only)
-        self.ask(chosen, None, only=only)
+        def chosen() -> Iterator[ChatRequest]:
+            asked = requests(self._questions, self._teacher, self._settings, limit)
+            return _have_replies(self._journal, asked, only)
+
+        if total := sum(len(request.samples) for request in chosen()):
+            self._spent_before = self._journal.spent()
+            self.ask(chosen(), total, only=only)
 
     def ask(
-        self, to_ask: Iterator[ChatRequest], total: int | None, before: int = 0, passed_over: int = 0, **options: Any
+        self, to_ask: Iterator[ChatRequest], total: int, before: int = 0, passed_over: int = 0, **options: Any
     ) -> EngineCounts:
         """One pass. `before`: samples that earlier runs settled, of which `passed_over` are not in `to_ask`."""
         settings = self._settings
         is_counted = settings.max_calls is not None or settings.max_total_tokens is not None
-        spent_before = self._journal.spent() if is_counted else None
+        spent_before = self._spent_before if is_counted else None
         is_most = settings.stop_after_right is not None
 
         def report(counts: EngineCounts) -> None:
@@ -155,10 +160,9 @@ class Asking:
             self._standing = Standing(done, total, is_most, dict(counts.by_status), dict(counts.failures))
             self._progress.update("ask", done, total, **facts_of(counts, settings, spent_before))
 
-        if total:  # the first reply may take minutes
-            self._standing = Standing(before, total, is_most, {}, {})
-            counts = EngineCounts(spent_usd=self._spent_before.usd)
-            self._progress.update("ask", before, total, **facts_of(counts, settings, spent_before))
+        self._standing = Standing(before, total, is_most, {}, {})
+        counts = EngineCounts(spent_usd=self._spent_before.usd)
+        self._progress.update("ask", before, total, **facts_of(counts, settings, spent_before))  # minutes may pass now
         return run_to_end(
             ask_all(
                 to_ask,

@@ -15,8 +15,8 @@ class Standing(NamedTuple):
     """Of one pass over the questions, in samples."""
 
     done: int
-    total: int | None
-    """That the pass would ask for; None where nobody knows."""
+    total: int
+    """That the pass would ask for."""
     is_most: bool
     """It may ask for fewer."""
     by_status: Mapping[str, int]
@@ -26,9 +26,7 @@ class Standing(NamedTuple):
 
     def in_words(self, journal: Journal, *, is_limited: bool) -> str:
         """A sentence a line. `is_limited`: the token limit is the recipe's, and not only the model's own."""
-        if self.total is None:
-            sentences = [f"{counted(self.done, 'sample is', 'samples are')} done."]
-        elif left := self.total - self.done:
+        if left := self.total - self.done:
             most = "At most " if self.is_most else ""
             verb = "is" if left == 1 else "are"
             sentences = [f"{most}{left:,} of {counted(self.total, 'sample')} {verb} left to ask."]
