@@ -55,10 +55,10 @@ def _verify(batch: list[Decided], agreement: float | None) -> list[Decided]:
 
 
 def _agree(question: Question, decisions: Sequence[Decision], agreement: float) -> None:
-    """Where no answer is known: judge the samples by each other. One that was found unfit agrees with nobody."""
+    """Where nothing is known to verify with: judge the samples by each other. One found unfit agrees with nobody."""
     samples = [decision for decision in decisions if not decision.is_from_elsewhere]
-    unjudged = [decision for decision in samples if decision.judgement is not None]
-    if question.answer is not None or question.kind in ("code", "task") or not unjudged:
+    verdicts = {decision.judgement.verdict for decision in samples if decision.judgement is not None}
+    if verdicts != {"unverifiable"}:
         return
     answers = [decision.reply["answer"] if decision.judgement is not None else None for decision in samples]
     for decision, judgement in zip(samples, agree(question.kind, answers, agreement), strict=True):

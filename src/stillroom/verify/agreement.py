@@ -13,8 +13,10 @@ for right; nobody has to take it for proof that the others erred.
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from stillroom.base.records import Kind, Message, Question
@@ -31,22 +33,26 @@ _NOBODYS_TEXT = "\ue000"
 def agree(kind: Kind, answers: Sequence[str | None], at_least: float) -> list[Judgement]:
     """Judge all samples of one question, in their order, by each other. None: a sample that brought no answer.
 
-    `at_least` is the share of all samples that must agree, above 0.5 and at most 1. Questions of kind code and task
-    have other ways of being verified: their answers are not compared.
+    `at_least` is the share of all samples that must agree, above 0.5 and at most 1. Questions of kind code, task and
+    instructions have many right answers: theirs are not compared, and stay unverifiable.
     Raises ValueError for another share, StillroomError when the process that compares cannot be started.
     """
     if not 0.5 < at_least <= 1:
         raise ValueError("the share that must agree is above 0.5 and at most 1")
-    if kind in ("code", "task"):
+    if kind in ("code", "task", "instructions"):
         return [Judgement("unverifiable", f"answers of kind {kind} are not compared with each other")] * len(answers)
+    started = time.perf_counter()
     found = _final_answers(kind, answers)
     needed = max(LEAST_AGREEING, math.ceil(Fraction(str(at_least)) * len(answers)))
     group = _largest_group(kind, [one.extracted for one in found if one.extracted is not None], needed)
     agreeing = sum(one.extracted in group for one in found)
     if agreeing < needed:
-        return [_without_agreement(one, needed, len(answers)) for one in found]
-    share = f"{agreeing} of {len(answers)} samples agree"
-    return [_with_agreement(one, one.extracted in group, share) for one in found]
+        judged = [_without_agreement(one, needed, len(answers)) for one in found]
+    else:
+        share = f"{agreeing} of {len(answers)} samples agree"
+        judged = [_with_agreement(one, one.extracted in group, share) for one in found]
+    each_s = (time.perf_counter() - started) / max(1, len(answers))
+    return [replace(one, seconds=each_s) for one in judged]
 
 
 def _final_answers(kind: Kind, answers: Sequence[str | None]) -> list[Judgement]:
