@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from stillroom.base.records import Kind
 from stillroom.verify.agreement import LEAST_AGREEING, agree
 
 
-def verdicts(kind: Kind, answers: list[str | None], at_least: float = 0.6) -> str:
+def verdicts(kind: Kind, answers: Sequence[str | None], at_least: float = 0.6) -> str:
     """`r` for right, `u` for unsure, one for each sample."""
     return "".join(judgement.verdict[0] for judgement in agree(kind, answers, at_least))
 
@@ -24,12 +25,12 @@ def verdicts(kind: Kind, answers: list[str | None], at_least: float = 0.6) -> st
         ("number", ["1,000", "1000", "a lot", "1e3"], "rrur"),
         ("number", ["1/3", "0.3333", "0.333", "1/3", "1/3"], "ruurr"),
         ("number", ["5 or 6", "5", "6", "5", "5"], "ururr"),
-        ("choice", ["(B)", "B. Paris", "The answer is B", "option B", "C"], "rrrru"),
+        ("choice", ["(B)", "B. Paris", "The answer is B", "**B**", "C"], "rrrru"),
         ("choice", ["A or B", "A", "A", "A", "not sure"], "urrru"),
         ("math", ["\\boxed{\\frac{1}{2}}", "$0.5$", "The answer is $\\frac{2}{4}$", "\\boxed{2}"], "rrru"),
         ("exact", ["Paris", "paris.", "The answer is Paris.", "London"], "rrru"),
         ("none", ["Paris", "paris.", "The answer is Paris.", "London"], "rrru"),
-        ("json", ['{"a": 1, "b": 2}', '```\n{"b": 2, "a": 1.0}\n```', '<answer>{"a": 1, "b": 2}</answer>', "{}"], "rrru"),
+        ("json", ['{"a": 1, "b": 2}', '```\n{"b": 2, "a": 1}\n```', '<answer>{"b": 2, "a": 1}</answer>', "3"], "rrru"),
         ("json", ['{"a": 1}', '{"a": 1', '{"a": 1}', '{"a": 1, "a": 1}'], "uuuu"),
         # the share is of all samples, those without an answer among them
         ("number", ["7", "7", "7", None, None], "rrruu"),
@@ -51,7 +52,7 @@ def test_who_agrees(kind: Kind, answers: list[str | None], expected: str) -> Non
 
 def test_the_share_is_exact() -> None:
     """0.7 * 10 is more than 7 in floating point."""
-    answers: list[str | None] = ["7"] * 7 + ["8"] * 3
+    answers = ["7"] * 7 + ["8"] * 3
     assert verdicts("number", answers, 0.7) == "r" * 7 + "u" * 3
     assert verdicts("number", answers, 0.71) == "u" * 10
     assert verdicts("number", ["7"] * 10, 1.0) == "r" * 10
