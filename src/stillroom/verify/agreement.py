@@ -105,7 +105,7 @@ def _with_agreement(found: Judgement, is_member: bool, share: str) -> Judgement:
 def _question(kind: Kind, reference: str) -> Question:
     return Question(
         id="agreement",
-        messages=(Message(role="user", content="?"),),
+        messages=(Message(role="user", content=""),),  # which leaves open what units it asks for
         answer=reference,
         kind="exact" if kind == "none" else kind,
         source="agreement",
