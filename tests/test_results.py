@@ -97,7 +97,9 @@ def test_an_estimate() -> None:
     ]
 
 
-@pytest.mark.parametrize(("asked", "left", "said"), [(1, 0, "None is left."), (1, 1, "1 is left, 1 sample each.")])
+@pytest.mark.parametrize(
+    ("asked", "left", "said"), [(1, 0, "Nothing is left to ask."), (1, 1, "1 is left, 1 sample each.")]
+)
 def test_an_estimate_of_few(asked: int, left: int, said: str) -> None:
     facts = ESTIMATE | {"asked": asked, "left": left, "samples": [1, 1], "cost_usd": None}
     assert estimate_in_words(facts).splitlines()[0] == f"1 question was asked, and the replies are kept. {said}"

@@ -110,14 +110,13 @@ def estimate_in_words(facts: Mapping[str, Any]) -> str:
     times = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     spent = f" {facts['spent_usd']} USD are spent." if facts["cost_usd"] is not None else ""
     asked = counted(facts["asked"], "question was", "questions were")
-    left = counted(facts["left"], "is", "are") if facts["left"] else "None is"
-    lines = [
-        f"{asked} asked, and the replies are kept.{spent} {left} left"
-        + (f", {times} {'sample' if times == '1' else 'samples'} each." if facts["left"] else ".")
-    ]
-    if facts["left"]:
-        lines += [*_cost_of_the_rest(facts), *_time_of_the_rest(facts)]
-    if facts["left"] and facts["completion_tokens"] is not None:
+    lines = [f"{asked} asked, and the replies are kept.{spent}"]
+    if not facts["left"]:
+        return f"{lines[0]} Nothing is left to ask."
+    each = "sample" if times == "1" else "samples"
+    lines[0] += f" {counted(facts['left'], 'is', 'are')} left, {times} {each} each."
+    lines += [*_cost_of_the_rest(facts), *_time_of_the_rest(facts)]
+    if facts["completion_tokens"] is not None:
         cut = f"; {counted(facts['truncated'], 'was', 'were')} cut by the limit" if facts["truncated"] else ""
         lines.append(f"A reply has {facts['completion_tokens']:,.0f} tokens on average{cut}.")
     return "\n".join(lines)

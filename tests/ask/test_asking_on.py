@@ -243,9 +243,13 @@ class Heard(Silent):
 
     def __init__(self) -> None:
         self.updates: list[tuple[int, int | None, dict[str, Any]]] = []
+        self.said: list[str] = []
 
     def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:  # noqa: ARG002
         self.updates.append((done, total, facts))
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
 
     @property
     def done(self) -> list[int]:
@@ -311,3 +315,6 @@ def test_asking_again_says_how_many_it_will_be(tmp_path: Path) -> None:
         heard = Heard()
         ask(tmp_path, settings_of(teacher), AskSettings(max_tokens=3), heard, again="truncated", longer_limits=[99])
         assert set(heard.done) == {30}  # nothing is cut any longer: there is no second pass
+        assert heard.said == ["No reply was cut by a limit below these: nothing was asked again."]
+        ask(tmp_path, settings_of(teacher), AskSettings(max_tokens=3), heard, again="empty")
+        assert heard.said[1:] == ["No reply is empty: nothing was asked again."]

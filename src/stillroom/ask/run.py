@@ -34,6 +34,12 @@ Again = Literal["truncated", "failed", "refused", "empty"]
 LONGER_LIMITS = (4096, 16384, 32768)
 """Token limits that replies cut short are asked again with, one after the other, as far as they are larger."""
 
+_NONE_IS: dict[Again, str] = {
+    "truncated": "No reply was cut by a limit below these: nothing was asked again.",
+    "failed": "No reply has failed: nothing was asked again.",
+    "refused": "No reply was refused: nothing was asked again.",
+    "empty": "No reply is empty: nothing was asked again.",
+}
 _SILENT = Silent()
 _WRITTEN_AT_ONCE = 500
 
@@ -63,10 +69,11 @@ def ask(
         try:
             asking.all_questions()
             if again == "truncated":
-                for limit in longer_limits:
-                    asking.cut_replies(limit)
+                asked_again = sum(map(asking.cut_replies, longer_limits))
             elif again is not None:
-                asking.replies_that_are(again)
+                asked_again = asking.replies_that_are(again)
+            if again is not None and not asked_again:
+                progress.say(_NONE_IS[again])
         except (KeyboardInterrupt, BudgetReached, TeacherError) as stop:
             if (note := asking.where_it_stands()) is not None:
                 stop.add_note(note)
@@ -126,17 +133,18 @@ class Asking:
             earlier.look(asked)
         return earlier
 
-    def cut_replies(self, limit: int) -> None:
-        """Ask those again that a smaller limit cut."""
-        self._ask_again(
+    def cut_replies(self, limit: int) -> int:
+        """Ask those again that a smaller limit cut. Returns how many."""
+        return self._ask_again(
             lambda found: found.status == "truncated" and found.max_tokens is not None and found.max_tokens < limit,
             limit,
         )
 
-    def replies_that_are(self, status: str) -> None:
-        self._ask_again(lambda found: found.status == status, None)
+    def replies_that_are(self, status: str) -> int:
+        """Ask those again whose reply has this status. Returns how many."""
+        return self._ask_again(lambda found: found.status == status, None)
 
-    def _ask_again(self, only: Callable[[Finished], bool], limit: int | None) -> None:
+    def _ask_again(self, only: Callable[[Finished], bool], limit: int | None) -> int:
         def chosen() -> Iterator[ChatRequest]:
             asked = requests(self._questions, self._teacher, self._settings, limit)
             return _have_replies(self._journal, asked, only)
@@ -144,6 +152,7 @@ class Asking:
         if total := sum(len(request.samples) for request in chosen()):
             self._spent_before = self._journal.spent()
             self.ask(chosen(), total, only=only)
+        return total
 
     def ask(
         self, to_ask: Iterator[ChatRequest], total: int, before: int = 0, passed_over: int = 0, **options: Any
