@@ -97,6 +97,7 @@ def test_paths_are_taken_from_the_recipes_folder(tmp_path: Path, monkeypatch: py
     recipe = load_recipe(path)
     assert recipe.questions[0].from_ == "file"
     assert recipe.questions[0].path == str(tmp_path / "problems.jsonl")
+    assert recipe.teacher is not None
     assert recipe.teacher.serve == str(tmp_path.parent / "big")
     assert recipe.train is not None
     assert recipe.train.student == str(tmp_path / "model")
@@ -121,7 +122,23 @@ def test_a_home_that_is_not_there_is_a_name(tmp_path: Path) -> None:
 
 
 def test_the_embedded_teacher_needs_no_address(tmp_path: Path) -> None:
-    assert load_recipe(write(tmp_path, GOOD, "https://teacher.example/v1", "classroom")).teacher.base_url == "classroom"
+    teacher = load_recipe(write(tmp_path, GOOD, "https://teacher.example/v1", "classroom")).teacher
+    assert teacher is not None
+    assert teacher.base_url == "classroom"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (GOOD[GOOD.index("teacher:") : GOOD.index("questions:")], "", "teacher is missing; only a recipe with an exam"),
+        (GOOD[GOOD.index("questions:") : GOOD.index("ask:")], "", "questions should have at least one entry; only a"),
+    ],
+)
+def test_without_an_examination_alone_teacher_and_questions_are_needed(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(tmp_path, GOOD, old, new))
 
 
 # Overrides
@@ -148,6 +165,7 @@ def test_overrides_reach_lists_sections_left_out_and_free_keys(tmp_path: Path) -
     )
     assert recipe.ask.samples == 2
     assert recipe.questions[1].count == 3
+    assert recipe.teacher is not None
     assert recipe.teacher.extra_body == {"top_k": 5}
     assert recipe.exam is not None
     assert recipe.exam.compare == ("teacher",)
