@@ -131,7 +131,7 @@ def test_the_embedded_teacher_needs_no_address(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         (GOOD[GOOD.index("teacher:") : GOOD.index("questions:")], "", "teacher is missing; only a recipe with an exam"),
-        (GOOD[GOOD.index("questions:") : GOOD.index("ask:")], "", "questions should have at least one entry; only a"),
+        (GOOD[GOOD.index("questions:") : GOOD.index("ask: {")], "", "questions should have at least one entry; only a"),
     ],
 )
 def test_without_an_examination_alone_teacher_and_questions_are_needed(
