@@ -285,12 +285,10 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
 def report(recipe: Recipe | str | Path, *, runs: Path = RUNS) -> dict[str, Any]:
     """Write `summary.json`, `report.html` and `exam.html` from whatever the stages have left. Returns the summary."""
     folder = _folder(_recipe(recipe), runs)
-    from stillroom.report.exam_page import write_exam_page
     from stillroom.report.page import summarise, write_report
 
     summary = summarise(folder)
     write_report(folder)
-    write_exam_page(folder)
     return summary
 
 

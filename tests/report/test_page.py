@@ -44,7 +44,8 @@ def test_a_finished_run_gives_a_page_that_is_well_formed(run_folder: Path, read_
     assert len(ids) == len(set(ids))
     links = [attributes["href"] for attributes in page.tags("a")]
     assert len(links) >= 8
-    assert {link.removeprefix("#") for link in links} <= set(ids)
+    assert {link.removeprefix("#") for link in links} <= {*ids, "exam.html"}
+    assert (run_folder / "exam.html").exists()
     levels = [HEADINGS[tag] for tag, _ in page.elements if tag in HEADINGS]
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
@@ -61,7 +62,7 @@ def test_the_page_loads_nothing_and_runs_only_its_own_scripts(run_folder: Path, 
         assert "src" not in attributes
         assert "style" not in attributes
         assert not [name for name in attributes if name.startswith("on")]
-        assert (attributes.get("href") or "#").startswith(("#", "data:,"))
+        assert (attributes.get("href") or "#").startswith(("#", "data:,", "exam.html"))
     style = re.findall(r"<style>(.*?)</style>", (run_folder / "report.html").read_text(), re.DOTALL)
     assert len(style) == 1
     assert "url(" not in style[0]

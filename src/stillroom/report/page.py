@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from stillroom import __version__
 from stillroom.report import charts, words
+from stillroom.report.exam_page import write_exam_page
 from stillroom.report.rendering import SCRIPTS, environment, script, text_of
 from stillroom.report.rows import Found, Shown
 from stillroom.report.rows_page import ROWS, read_checked_rows, render_rows
@@ -37,8 +38,8 @@ VERSIONS_OF = ("torch", "transformers", "math-verify", "reasoning-gym", "pyarrow
 def write_report(folder: Path) -> Path:
     """Write `report.html` from whatever files the stages have left in the folder; the same files give the same page.
 
-    Where the replies are checked, `rows.html` is written beside it. Raises DataError where there is no such folder,
-    StoreError for a damaged file.
+    Where the replies are checked, `rows.html` is written beside it; after an examination, `exam.html`. Raises DataError
+    where there is no such folder, StoreError for a damaged file.
     """
     run, path = read_run(folder), folder / REPORT
     rows = read_checked_rows(folder)
@@ -46,6 +47,7 @@ def write_report(folder: Path) -> Path:
         write_atomically(folder / ROWS, render_rows(run.name, rows, run.checked.why))
     else:
         (folder / ROWS).unlink(missing_ok=True)  # of an earlier check
+    write_exam_page(folder)
     write_atomically(path, render(run, rows))
     return path
 
