@@ -9,6 +9,13 @@ from __future__ import annotations
 
 import re
 
+SUPPOSED = "it only supposes that"
+LABEL = "a label, not an answer"
+NOT_SAID = "what is said of the number is not clear"
+UNCLEAR = "which of several numbers is meant is not clear"
+WHICH = frozenset((SUPPOSED, LABEL, NOT_SAID, UNCLEAR))
+"""Doubts about which number is meant, or whether it is: where none of them is the reference, they do not matter."""
+
 # How far back the words before a number are looked at.
 _REACH = 120
 
@@ -104,13 +111,13 @@ def doubt_about(text: str, start: int, end: int, *, attached: str = "") -> str:
         (re.search(r"±|\\pm|\bone\s+(?:in|out of|of)\s*$", before), "an expression, not a number"),
         (_RELATIVE.match(after), "a difference to something else"),
         (_DEPENDS.search(text), "it depends on a condition"),
-        (SUPPOSES.search(before), "it only supposes that"),
+        (SUPPOSES.search(before), SUPPOSED),
         (_IN_A_CALL.search(before), "a program, not an answer"),
-        (_LABEL.search(before), "a label, not an answer"),
+        (_LABEL.search(before), LABEL),
         (attached, "part of a longer expression"),
         (_SIGN_AFTER.match(after), "part of a longer expression"),
         (_OPERATION.match(after), "an operation is left to do, or a condition"),
         (text.rstrip().endswith("?"), "a question, not an answer"),
-        (not (is_plain(before) or concludes(text, start)), "what is said of the number is not clear"),
+        (not (is_plain(before) or concludes(text, start)), NOT_SAID),
     )
     return next((reason for found, reason in reasons if found), "")

@@ -16,10 +16,11 @@ from fractions import Fraction
 from typing import Any
 
 from stillroom.base.records import Verdict
+from stillroom.verify.doubts import WHICH
 from stillroom.verify.final import final_answer
 from stillroom.verify.judgement import Judgement
 from stillroom.verify.numerals import Numeral, agree_when_rounded, numerals, tidied
-from stillroom.verify.quantity import Quantity, boxed_quantity, marked_quantity, quantity_at, unmarked_quantity
+from stillroom.verify.quantity import Found, Quantity, boxed_quantity, marked_quantity, quantity_at, unmarked_quantity
 from stillroom.verify.units import asks_for_percent, unfit_for
 
 _LOSS = re.compile(
@@ -39,7 +40,7 @@ def verify_number(reference: str, answer: str, question: str = "", tolerance: An
     if not final.texts:
         return Judgement("wrong", "no answer was given")
     read = boxed_quantity if final.boxed else marked_quantity if final.marked else unmarked_quantity
-    judgements = [_judged(wanted, *read(text), question=question, tolerance=tolerance) for text in final.texts]
+    judgements = [_judged(wanted, text, read(text), question=question, tolerance=tolerance) for text in final.texts]
     judgements = [one for one in judgements if one.extracted is not None] or judgements[-1:]
     last = judgements[-1]
     if final.doubt:
@@ -49,16 +50,24 @@ def verify_number(reference: str, answer: str, question: str = "", tolerance: An
     return last
 
 
-def _judged(wanted: Quantity, found: Quantity | None, doubt: str, *, question: str, tolerance: Any) -> Judgement:
+def _judged(wanted: Quantity, text: str, read: Found, *, question: str, tolerance: Any) -> Judgement:
+    found, doubt = read
     if found is None:
         return Judgement("unsure" if doubt else "wrong", doubt or "no number was found")
-    text = found.numeral.text
-    if doubt:
-        return Judgement("unsure", doubt, text)
+    shown = found.numeral.text
     verdict, reason = _compared(wanted, found, tolerance)
+    if doubt and not (doubt in WHICH and verdict == "wrong" and not _stands_in(wanted, text)):
+        return Judgement("unsure", doubt, shown)
     if verdict == "right" and (mismatch := _against_question(wanted, found, question)):
-        return Judgement("unsure", mismatch, text)
-    return Judgement(verdict, reason, text)
+        return Judgement("unsure", mismatch, shown)
+    return Judgement(verdict, reason, shown)
+
+
+def _stands_in(wanted: Quantity, text: str) -> bool:
+    """Whether any number of a text is the reference, or may be."""
+    return any(
+        number.value in (None, wanted.value) or wanted.value in number.others for number in numerals(tidied(text))
+    )
 
 
 def _compared(wanted: Quantity, found: Quantity, tolerance: Any) -> tuple[Verdict, str]:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stillroom.verify.doubts import concludes, doubt_about, is_denied
+from stillroom.verify.doubts import UNCLEAR, concludes, doubt_about, is_denied
 from stillroom.verify.numerals import Numeral, numerals, tidied
 from stillroom.verify.units import Unit, currency, unit_at
 
@@ -45,7 +45,6 @@ _LIST_MARK = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+")
 _NO_NOUN = """left more less total each per are and the was were will for altogether remaining have has had because
 since which that who when where then than from with after before times out all now still in on at by to of or if so
 as is"""
-_UNCLEAR = "which of several numbers is meant is not clear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +125,12 @@ def unmarked_quantity(text: str) -> Found:
     numbers = numerals(region)
     found = [number for number in numbers if not _denied(region, number)]
     if len(numbers) > MOST_NUMBERS:
-        return quantity_at(region, numbers[-1]), _UNCLEAR
+        return quantity_at(region, numbers[-1]), UNCLEAR
     if not found:
         return quantity_at(region, numbers[-1]), "it says what the answer is not"
     if len(found) > 1 and _OUT_OF.fullmatch(region[found[-2].end : found[-1].start]):
         quantity = quantity_at(region, found[-2])
-        return quantity, _doubt(quantity) if len(found) == 2 else _UNCLEAR
+        return quantity, _doubt(quantity) if len(found) == 2 else UNCLEAR
     for index in range(len(found)):
         quantity, length = _compound(region, found[index:])
         if index + length == len(found):
@@ -143,7 +142,7 @@ def unmarked_quantity(text: str) -> Found:
         return quantity, _joined(region, found) or _doubt(quantity)
     is_result = _RESULT.search(region) or "=" in region[: quantity.numeral.start]
     if not is_result and any(_RESULT.search(sentence) for sentence in sentences[:-1]):
-        return quantity, _UNCLEAR
+        return quantity, UNCLEAR
     return quantity, _joined(region, found) or _unclear(region, found) or _doubt(quantity)
 
 
@@ -161,12 +160,12 @@ def _unclear(region: str, found: list[Numeral]) -> str:
     if after.value != last.value:
         return "the number after the equals sign is not the last one"
     if not concludes(region, last.start):
-        return _UNCLEAR
+        return UNCLEAR
     told = [number for number in found[:-1] if number.value != last.value and concludes(region, number.start)]
     concluding = re.search(
         r"=|\b(?:so|thus|therefore|hence|which|making|leaving|giving|for a total of)\b", region[: last.start]
     )
-    return _UNCLEAR if told and not concluding else ""
+    return UNCLEAR if told and not concluding else ""
 
 
 def _is_alone(quantity: Quantity) -> bool:
