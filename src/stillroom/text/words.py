@@ -15,7 +15,7 @@ _SAME_CHARACTERS = _INVISIBLE | _APOSTROPHES | _DASHES
 _UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _NUMBER = r"\d+(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?"
 # An exclamation mark after a number or a bracket is a factorial; elsewhere it ends a sentence, which is no matter.
-_SIGN = r"(?<=[\d)])!|[^\w\s.,;:!?\"“”„«»…]|_"
+_SIGN = r"(?<=[\d)])!|[^\w\s\x00-\x1f\x7f-\x9f.,;:!?\"“”„«»…]|_"
 _TOKEN = re.compile(rf"{_NUMBER}|[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W\d_])+|{_SIGN}")
 _ASCII_TOKEN = re.compile(rf"[A-Za-z]+|{_NUMBER}|{_SIGN}", re.ASCII)
 _THOUSANDS = re.compile(r"\d,\d{3}")

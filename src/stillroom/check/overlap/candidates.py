@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stillroom.check.overlap.weights import Weigh
 from stillroom.text.flat import Codes, Flat, Positions, distinct, mixed, ngrams
-from stillroom.text.skeleton import skeletons
+from stillroom.text.skeleton import HOLE, skeletons
 
 RUN = 5
 """Words of the runs by which copied parts are found."""
@@ -16,9 +16,7 @@ _TELLING_RUN = 10.0
 """What the words of such a run weigh at least together, in nats. Stock phrases weigh less."""
 _RUNS = 2
 """Runs that a question has in common with one that it is compared with."""
-_MOST_HOLDERS = 64
-"""A run that more examined questions hold is a stock phrase, whatever it weighs."""
-_ALIKE = 0.2
+_ALIKE = 0.3
 """Share of all words of both, by weight, that a question has in common with one that it is compared with."""
 _LONGEST_START = 5
 _NOBODY = np.empty((0, 2), np.int64)
@@ -48,21 +46,23 @@ class Holders:
 
 
 class SharedRuns:
-    """Finds copied parts. `words` are those of all examined questions."""
+    """Finds copied parts, whatever their numbers. `words` are those of all examined questions."""
 
-    def __init__(self, words: Flat, weigh: Weigh) -> None:
+    def __init__(self, words: Flat, weigh: Weigh, stock: Codes) -> None:
+        """`stock`: runs that are no sign of anything."""
+        words = skeletons(words)
         runs = ngrams(words, RUN)
-        weight_before = np.concatenate(([0.0], np.cumsum(weigh(words.values))))
+        weight_before = np.concatenate(([0.0], np.cumsum(np.where(words.values == HOLE, 0, weigh(words.values)))))
         # Run number n of a text begins at its word number n.
         begins = np.arange(len(runs.values)) + (words.starts - runs.starts)[runs.owners()]
         telling = weight_before[begins + RUN] - weight_before[begins] >= _TELLING_RUN
-        runs = distinct(runs.where(telling))
-        _, group, count = np.unique(runs.values, return_inverse=True, return_counts=True)
-        runs = runs.where(count[group] <= _MOST_HOLDERS)
+        runs = distinct(runs.where(telling & ~np.isin(runs.values, stock)))
         self._holders = Holders(runs.values, runs.owners())
 
     def meeting(self, words: Flat) -> Positions:
-        pairs, count = np.unique(self._holders.pairs(distinct(ngrams(words, RUN))), axis=0, return_counts=True)
+        pairs, count = np.unique(
+            self._holders.pairs(distinct(ngrams(skeletons(words), RUN))), axis=0, return_counts=True
+        )
         return pairs[count >= _RUNS]
 
 

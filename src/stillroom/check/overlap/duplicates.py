@@ -21,8 +21,10 @@ SHINGLE = 3
 """Words of a run: two texts are compared by the sets of their runs."""
 FEWEST_WORDS = 8
 """In a question of fewer words, one other word makes it another question: it is compared by its whole text alone."""
+FRAME = 6
+"""Words of a run by which a template is known."""
 MOST_ALIKE = 8
-"""A run that more questions have does not count: it is a template's, and what stands in its gaps is the question."""
+"""A run of `FRAME` words that more questions have is a template's; what stands in its gaps is the question."""
 _NEIGHBOURS = 4
 _PAIRS_AT_ONCE = 1 << 16
 _PAIR_SHIFT = np.uint64(48)
@@ -58,9 +60,9 @@ def near(
 ) -> Iterator[Pair]:
     """Each question of `stays` that is nearly the same as an earlier one which is kept: `overruled`, or not paired.
 
-    Nearly the same: of the runs of `SHINGLE` words that either has (those apart that more than `MOST_ALIKE` questions
-    have), and of its words, weighed by how rare they are, a share of `at_least` is in both; and numbers, arithmetic and
-    variables are the same. The score is the smaller of the two shares.
+    Nearly the same: of the runs of `SHINGLE` words that either has (those apart that belong to a template), and of its
+    words, weighed by how rare they are, a share of `at_least` is in both; and numbers, arithmetic and variables are the
+    same. The score is the smaller of the two shares.
     """
     counts = _count_runs(corpus, np.flatnonzero(stays), progress)
     pairs = _alike(corpus, np.flatnonzero(stays), counts, progress)
@@ -74,9 +76,9 @@ def near(
 def _count_runs(corpus: Corpus, rows: Positions, progress: Progress) -> RunCounts:
     counts = RunCounts()
     for start in range(0, len(rows), BATCH):
-        runs = ngrams(plain_words(corpus.words.texts(rows[start : start + BATCH])), SHINGLE)
+        runs = ngrams(plain_words(corpus.words.texts(rows[start : start + BATCH])), FRAME)
         counts.add(distinct(runs).values)
-        progress.update("overlap: stock phrases", start, len(rows))
+        progress.update("overlap: templates", min(start + BATCH, len(rows)), len(rows))
     return counts
 
 
@@ -90,7 +92,7 @@ def _alike(corpus: Corpus, rows: Positions, counts: RunCounts, progress: Progres
         runs = _own_runs(words, counts)
         comparable[start : start + BATCH] = (np.diff(words.starts) >= FEWEST_WORDS) & (np.diff(runs.starts) > 0)
         keys[start : start + BATCH] = band_keys(runs)
-        progress.update("overlap: near duplicates", start, len(rows))
+        progress.update("overlap: near duplicates", min(start + BATCH, len(rows)), len(rows))
     rows, keys = rows[comparable], keys[comparable]
     found = np.empty(0, np.uint64)
     for band in range(BANDS):
@@ -133,8 +135,16 @@ def _compared(corpus: Corpus, pairs: Positions, counts: RunCounts, at_least: flo
 
 
 def _own_runs(words: Flat, counts: RunCounts) -> Flat:
-    runs = distinct(ngrams(words, SHINGLE))
-    return runs.where(counts.of(runs.values) <= MOST_ALIKE)
+    """The runs of `SHINGLE` words that are not all a template's, once each."""
+    runs, frames = ngrams(words, SHINGLE), ngrams(words, FRAME)
+    is_frame = counts.of(frames.values) > MOST_ALIKE
+    # A run is inside a template where one of the frames that cover it is frequent: those that begin up to
+    # FRAME - SHINGLE words before it. Frames and runs with the number n of a text begin at its word number n.
+    first = np.flatnonzero(is_frame) + (runs.starts - frames.starts)[frames.owners()[is_frame]]
+    own = np.ones(len(runs.values), np.bool_)
+    for step in range(FRAME - SHINGLE + 1):
+        own[first + step] = False
+    return distinct(runs.where(own))
 
 
 def _shared(left: Flat, right: Flat, weigh: Weigh) -> NDArray[np.float64]:

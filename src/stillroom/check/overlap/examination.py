@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stillroom.check.overlap.candidates import SameSkeleton, SharedRuns, SharedWords, WholeInside
-from stillroom.check.overlap.side import FEWEST_CONTENT, SHORT, Side, skeleton_runs
+from stillroom.check.overlap.candidates import RUN, SameSkeleton, SharedRuns, SharedWords, WholeInside
+from stillroom.check.overlap.side import FEWEST_CONTENT, NUMBERS_COUNT, SHORT, Side, skeleton_runs
 from stillroom.check.overlap.texts import Text, said_key
 from stillroom.check.overlap.weights import Counts, Weights, weights
-from stillroom.text.codes import FUNCTION, SIGNS, SORT, Codebook
-from stillroom.text.flat import Codes, Flat, Positions, distinct, flat
+from stillroom.text.codes import FUNCTION, NUMBER, SIGNS, SORT, Codebook
+from stillroom.text.flat import Codes, Flat, Positions, distinct, flat, ngrams
+from stillroom.text.skeleton import skeletons
 from stillroom.text.words import tokens
 
 _SOME, _MANY = 3, 0.02
@@ -46,13 +48,14 @@ class Examination:
         content = self._tokens.where(sorts(self._tokens) == 0)
         short = (np.diff(words.starts) < SHORT) | (np.diff(distinct(content).starts) < FEWEST_CONTENT)
         is_short = short[self._tokens.owners()]
-        self._runs = SharedRuns(words, self.weigh)
-        self._words = SharedWords(self._tokens.where((sorts(self._tokens) == 0) & ~is_short), self.weigh)
+        kinds = (skeleton_runs(words), ngrams(words, RUN), ngrams(skeletons(words), RUN))
+        stock = np.concatenate([_stock(runs, len(self.texts)) for runs in kinds])
+        self._stock = frozenset(stock.tolist())
+        self._runs = SharedRuns(words, self.weigh, stock)
+        self._words = SharedWords(self._tokens.where(_counts(sorts(self._tokens)) & ~is_short), self._weigh_likeness)
         self._short = SharedWords(self._tokens.where((sorts(self._tokens) != FUNCTION) & is_short), self.weigh)
         self._skeletons = SameSkeleton(self._tokens, short)
         self._inside = WholeInside(self._tokens, short)
-        runs, counts = np.unique(distinct(skeleton_runs(words)).values, return_counts=True)
-        self._stock = frozenset(runs[counts > max(_SOME, _MANY * len(self.texts))].tolist())
         self._sides: dict[int, Side] = {}
 
     def __len__(self) -> int:
@@ -60,6 +63,9 @@ class Examination:
 
     def weigh(self, codes: Codes) -> Weights:
         return weights(codes, self._questions, self._own)
+
+    def _weigh_likeness(self, codes: Codes) -> Weights:
+        return self.weigh(codes) * np.where((codes & np.uint64(SORT)) == NUMBER, NUMBERS_COUNT, 1)
 
     def side(self, examined: int) -> Side:
         """What is compared of an examined question."""
@@ -76,12 +82,23 @@ class Examination:
         sort = sorts(texts)
         found = [
             self._runs.meeting(texts.where(~np.isin(sort, SIGNS))),
-            self._words.alike(texts.where(sort == 0)),
+            self._words.alike(texts.where(_counts(sort))),
             self._short.alike(texts.where(sort != FUNCTION)),
             self._skeletons.meeting(texts),
             self._inside.meeting(texts),
         ]
         return np.unique(np.concatenate(found), axis=0)
+
+
+def _counts(sort: Codes) -> NDArray[np.bool_]:
+    """What the likeness of two questions is made of: words that say something, and numbers."""
+    return np.isin(sort, (0, NUMBER))
+
+
+def _stock(runs: Flat, texts: int) -> Codes:
+    values, counts = np.unique(distinct(runs).values, return_counts=True)
+    stock: Codes = values[counts > max(_SOME, _MANY * texts)]
+    return stock
 
 
 def sorts(texts: Flat) -> Codes:

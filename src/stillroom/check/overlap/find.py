@@ -61,11 +61,7 @@ def _examined(paths: Sequence[Path]) -> Iterator[tuple[str, Text]]:
 def _repeated(corpus: Corpus, settings: OverlapSettings, progress: Progress) -> Iterator[Found]:
     stays = np.ones(len(corpus), np.bool_)
     overruled = set(settings.overrule)
-    kept = (
-        frozenset(place for place, identity in enumerate(corpus.ids) if identity in overruled)
-        if overruled
-        else frozenset()
-    )
+    kept = frozenset(place for place, identity in enumerate(corpus.ids) if identity in overruled)
     pairs = [*same(corpus.same, "same_text", stays), *same(corpus.parameters, "same_parameters", stays)]
     pairs += near(corpus, stays, settings.near, kept, progress)
     for pair in pairs:

@@ -26,6 +26,7 @@ Found = Literal["copy", "near_copy", "numbers_swapped", "quoted_part", "in_doubt
 ALIKE = 0.5
 """From this likeness on, with mostly the same numbers, a question is the other one reworded."""
 MOSTLY_SAME_NUMBERS = 0.6
+"""Share of all numbers of either question that both have."""
 SAME_FORMULAS = 0.5
 """Share of the examined question's formulas that a rewording of it holds: the words around a formula say little."""
 SHORT_ALIKE = 0.72
@@ -33,6 +34,7 @@ SHORT_ALIKE = 0.72
 SHORT_ALIKE_WITH_NUMBERS = 0.5
 """The same where both have numbers, and the same ones, which say as much as `SHORT_LIKENESS`."""
 SHORT_LIKENESS = 0.75
+"""Likeness by which the numbers of short questions tell something."""
 SAME_SKELETON = 0.35
 """Share of common runs of three words, numbers as holes, from which on it is the same text with other numbers."""
 WHOLE_SKELETON = 0.7
@@ -41,6 +43,10 @@ FEWEST_RUNS = 3
 """Runs of a skeleton that is judged by."""
 QUOTED = 28.0
 """Nats that the words of a run weigh together which is too long to be there by chance."""
+QUOTED_SHARE = 0.2
+"""Share of the examined question that such a run is at least: a few lines of a long program may well be anybody's."""
+LONG_QUOTED = 150.0
+"""Nats of a run that is a quotation of however long a question."""
 MUCH_QUOTED = 0.4
 """A run that is such a share of the examined question is a quotation even where the rest has its numbers swapped."""
 IN_DOUBT = 0.3
@@ -80,7 +86,7 @@ def compare(question: Side, examined: Side) -> Verdict | None:
     quoted = words / len(examined.words)
     if swapped and common >= SAME_SKELETON and quoted < MUCH_QUOTED:
         return Verdict("numbers_swapped", common)
-    if weight >= QUOTED:
+    if weight >= (QUOTED if quoted >= QUOTED_SHARE else LONG_QUOTED):
         return Verdict("quoted_part", quoted)
     return Verdict("in_doubt", alike) if same_statement and alike >= IN_DOUBT else None
 
@@ -91,7 +97,8 @@ def _compare_short(question: Side, examined: Side) -> Verdict | None:
     alike = shared_weight(question.telling, examined.telling)
     same_formulas = len(examined.words) < SHORT or shared_formulas(question, examined) >= SAME_FORMULAS
     if question.numbers == examined.numbers and same_formulas and not asks_otherwise(question, examined):
-        telling_numbers = bool(question.numbers) and likeness(question, examined) >= SHORT_LIKENESS
+        same_sum = bool(question.numbers) and question.operators == examined.operators
+        telling_numbers = same_sum and likeness(question, examined) >= SHORT_LIKENESS
         if alike >= (SHORT_ALIKE_WITH_NUMBERS if telling_numbers else SHORT_ALIKE):
             return Verdict("near_copy", alike)
         return Verdict("in_doubt", alike) if alike >= IN_DOUBT else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from stillroom.check.overlap.candidates import RUN
 from stillroom.check.overlap.weights import Weigh
-from stillroom.text.codes import FUNCTION, NUMBER, ONE, SIGNS, SORT, Codebook
+from stillroom.text.codes import FUNCTION, NUMBER, ONE, OPERATOR, SIGNS, SORT, Codebook
 from stillroom.text.flat import Codes, Flat, ngrams
 from stillroom.text.skeleton import HOLE, skeletons
 
@@ -32,7 +32,7 @@ class Side:
     """What is looked at of a question."""
 
     def __init__(self, tokens: Codes, weigh: Weigh, stock: frozenset[int]) -> None:
-        """`stock`: runs of the skeleton that are no sign of anything."""
+        """`stock`: hashes of runs that are no sign of anything."""
         weight = weigh(tokens)
         sort = tokens & np.uint64(SORT)
         is_word = ~np.isin(sort, SIGNS)
@@ -41,8 +41,9 @@ class Side:
         self.words: list[int] = words.values.tolist()
         self.weight_before: list[float] = [0.0, *np.cumsum(weight[is_word]).tolist()]
         """For each word, what all words before it weigh together, in nats; the last is what all of them weigh."""
-        self.runs: list[int] = ngrams(words, RUN).values.tolist()
-        """Hashes of the runs of `RUN` words; run number n begins at word number n."""
+        runs: list[int] = ngrams(words, RUN).values.tolist()
+        self.runs = [None if run in stock else run for run in runs]
+        """Hashes of the runs of `RUN` words, None for stock phrases; run number n begins at word number n."""
         pairs = zip(self.tokens, sort.tolist(), weight.tolist(), strict=True)
         self.content: dict[int, float] = {}
         """The words that say something, with their weights."""
@@ -50,6 +51,7 @@ class Side:
         """The same with numbers and symbols."""
         self.numbers: Counter[int] = Counter()
         """All but the number 1, which is often left out or written out."""
+        self.operators: Counter[int] = Counter()
         self.number_weights: dict[int, float] = {}
         for token, kind, value in pairs:
             if kind == 0:
@@ -59,6 +61,8 @@ class Side:
             if kind == NUMBER and token != ONE:
                 self.numbers[token] += 1
                 self.number_weights[token] = value
+            if kind == OPERATOR:
+                self.operators[token] += 1
         self.skeleton = [
             int(HOLE) if kind == NUMBER else token for token, kind in zip(self.tokens, sort.tolist(), strict=True)
         ]
@@ -75,7 +79,8 @@ class Side:
         """Where each of the runs begins."""
         found: dict[int, list[int]] = {}
         for at, run in enumerate(self.runs):
-            found.setdefault(run, []).append(at)
+            if run is not None:
+                found.setdefault(run, []).append(at)
         return found
 
     @property
@@ -154,7 +159,7 @@ def longest_run(left: Side, right: Side) -> tuple[float, int]:
     lengths: dict[int, int] = {}
     for at_left, run in enumerate(left.runs):
         going_on: dict[int, int] = {}
-        for at_right in right.places.get(run, ())[:_MOST_PLACES]:
+        for at_right in () if run is None else right.places.get(run, ())[:_MOST_PLACES]:
             going_on[at_right] = length = lengths.get(at_right - 1, 0) + 1
             weight = left.weight_before[at_left + RUN] - left.weight_before[at_left + 1 - length]
             best = max(best, (weight, length + RUN - 1))

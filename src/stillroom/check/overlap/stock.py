@@ -1,4 +1,4 @@
-"""Runs of words that many questions share: stock phrases, and the frames that questions of one template stand in."""
+"""Runs of words that many questions share, as those of one template do."""
 
 from __future__ import annotations
 
