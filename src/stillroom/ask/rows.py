@@ -22,6 +22,8 @@ from stillroom.base.validation import first_problem
 from stillroom.text.columns import as_text, text_in, value_of
 from stillroom.text.conversation import conversation
 from stillroom.text.naming import PLACE
+from stillroom.verify.code_answer import read_tests
+from stillroom.verify.json_answer import read_json, read_schema
 
 _CONVERSATIONS = ("messages", "conversations")
 _OWN = ("kind", "family", "source", "licence", "split", "meta")
@@ -72,7 +74,7 @@ def _question(
     if reply:
         meta["reply"] = "\n\n".join(message.content for message in reply)
     try:
-        return Question(
+        question = Question(
             id=_identity(place, row, settings) or question_id(messages),
             messages=messages,
             answer=answer,
@@ -85,6 +87,22 @@ def _question(
         )
     except ValidationError as error:
         raise DataError(f"{place}: {first_problem(error)}.", FORMAT) from error
+    _can_be_verified(question, place)
+    return question
+
+
+def _can_be_verified(question: Question, place: Place) -> None:
+    """Tests and schemas are looked at before anything is paid for. That a question has none is no error."""
+    try:
+        if question.kind == "code":
+            read_tests(question.meta, question.messages[-1].content)
+        elif question.kind == "json":
+            read_schema(question.meta)
+            if question.answer is not None:
+                read_json(question.answer)
+    except ValueError as error:
+        what = "tests" if question.kind == "code" else "schema or the answer"
+        raise DataError(f"{place}: the {what} cannot be used: {error}.", "See docs/sources.md.") from error
 
 
 def _messages(
@@ -145,13 +163,18 @@ def _identity(place: Place, row: dict[str, Any], settings: RowSource) -> str | N
 
 
 def _answer(place: Place, row: dict[str, Any], settings: RowSource) -> tuple[str | None, Kind]:
-    has_answer = settings.answer is not None or "answer" in row
-    answer = text_in(row, settings.answer or "answer", place) if has_answer else None
     kind = row.get("kind") or settings.kind
     if kind is not None and kind not in _KINDS:
         raise DataError(f"{place}: there is no kind {kind!r}.", f"The kinds are {', '.join(_KINDS)}.")
+    column = settings.answer or "answer"
+    has_answer = settings.answer is not None or "answer" in row
+    if kind == "json" and has_answer and isinstance(value := value_of(row, column, place), list | dict):
+        return json.dumps(value, ensure_ascii=False), kind
+    answer = text_in(row, column, place) if has_answer else None
     if answer is None:
         return None, kind or "none"
+    if kind in ("json", "code"):
+        return answer, kind
     if _WORKED_ANSWER in answer:
         return answer.rpartition(_WORKED_ANSWER)[2].strip(), kind or "number"
     return answer, kind or "exact"

@@ -41,7 +41,11 @@ def verify_json(question: Question, answer: str, workers: Workers) -> Judgement:
 
 def json_request(question: Question, answer: str) -> dict[str, Any] | Judgement:
     """What the worker is asked; a judgement where there is nothing to ask."""
-    schema, reference = question.meta.get("schema"), question.answer
+    reference = question.answer
+    try:
+        schema = read_schema(question.meta)
+    except ValueError as error:
+        return Judgement("unsure", f"the schema cannot be used: {error}")
     if schema is None and reference is None:
         return Judgement("unverifiable", "the question has neither a schema nor a reference answer")
     if len(answer) > MOST_CHARACTERS:
@@ -57,8 +61,7 @@ def json_request(question: Question, answer: str) -> dict[str, Any] | Judgement:
         return differing
     if schema is None:
         return Judgement("right", "the same value", text)
-    # As text: a worker reads numbers as they are written.
-    return {"schema": schema if isinstance(schema, str) else json.dumps(schema), "instance": text}
+    return {"schema": schema, "instance": text}
 
 
 def json_judgement(request: dict[str, Any], response: dict[str, Any], limit_s: float) -> Judgement:
@@ -82,6 +85,21 @@ def read_json(text: str) -> Any:
         raise _Unclear("it is nested too deeply") from None
     except InvalidOperation:
         raise _Unclear("it holds a number that is too large to be read") from None
+
+
+def read_schema(meta: dict[str, Any]) -> str | None:
+    """The text of the schema that a question has; None where it has none.
+
+    Raises ValueError where it is neither an object, nor true or false, nor the JSON text of one of these.
+    """
+    schema = meta.get("schema")
+    if schema is None:
+        return None
+    # As text: a worker reads numbers as they are written.
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    if not isinstance(read_json(text), dict | bool):
+        raise ValueError("the schema is not an object")
+    return text
 
 
 def _found(answer: str) -> tuple[str, Any] | Judgement:
