@@ -30,6 +30,7 @@ from stillroom.check.settings import CheckSettings
 from stillroom.check.writing import Spool
 from stillroom.store.files import write_json
 from stillroom.store.tables import count_rows, query
+from stillroom.verify.sandbox import Protection, sandbox_protection
 
 _SILENT = Silent()
 
@@ -72,6 +73,8 @@ class _Check:
         self._counts = Counts()
         self._lots = Lots(settings.seed)
         self._judge: dict[str, Any] = {}
+        self._sandbox: Protection | None = None
+        """What keeps in the code of answers, where there is any."""
         self._unknown_difficulty = 0
         """Questions that `pass_rate` says nothing about."""
 
@@ -128,6 +131,9 @@ class _Check:
 
     def _fit(self, tables: Tables, left_out: Mapping[str, LeftOut]) -> Iterator[Decided]:
         for asked in tables:
+            if asked.question.kind == "code" and self._sandbox is None:
+                self._sandbox = sandbox_protection()
+                self._progress.say(self._sandbox.sentence)
             decisions = [Decision(reply) for reply in asked.replies]
             overlap = left_out.get(asked.question.id)
             for decision, found in zip(decisions, self._filters.unfit(asked.question, asked.replies), strict=True):
@@ -169,6 +175,8 @@ class _Check:
         assert report["rows"] == report["kept"] + sum(report["rejected"].values())
         if settings.judge is not None:
             report["judge"] = self._judge
+        if self._sandbox is not None:
+            report["sandbox"] = {"means": self._sandbox.means, "sentence": self._sandbox.sentence}
         if settings.pass_rate is not None:
             report["unknown_difficulty"] = self._unknown_difficulty
         if settings.long_share is not None:
