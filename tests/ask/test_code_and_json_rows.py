@@ -81,7 +81,7 @@ def test_code_without_tests_is_no_error(tmp_path: Path) -> None:
 
 
 def test_the_reference_of_a_json_question_may_be_json_itself(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"question": "a", "answer": {"b": [1, "####"]}, "kind": "json"},
         {"question": "b", "answer": '{"c": "x #### y"}', "kind": "json"},
         {"question": "c", "answer": 7, "kind": "json"},
