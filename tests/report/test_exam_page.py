@@ -202,7 +202,7 @@ def test_without_an_examination_there_is_no_page(tmp_path: Path) -> None:
 
 
 def test_looks_tell_models_apart() -> None:
-    names = ["teacher", "student", *(f"m{number}" for number in range(6))]
+    names = ["teacher", "student", *(f"m{number}" for number in range(16))]
     looks = looks_of(names)
     assert (looks["teacher"].key, looks["student"].shape) == ("teacher", "circle")
     assert len({(look.key, look.shape) for look in looks.values()}) == len(names)

@@ -48,7 +48,11 @@ def _accuracy(parts: Sequence[Marks]) -> dict[str, Any]:
     would have brought: from its lower end if all were wrong, to its upper end if all were right.
     """
     found = _mean([part.right() / part.samples for part in parts], are_single=_are_single(parts))
-    at_most = _mean([(part.right() + part.failed()) / part.samples for part in parts], are_single=_are_single(parts))
+    at_most = found
+    if any(part.failed().any() for part in parts):
+        at_most = _mean(
+            [(part.right() + part.failed()) / part.samples for part in parts], are_single=_are_single(parts)
+        )
     return {**asdict(found), "high": at_most.high, "accuracy_at_most": at_most.accuracy}
 
 

@@ -17,7 +17,7 @@ from statsmodels.stats.proportion import proportion_confint  # type: ignore[impo
 
 from stillroom.exam.statistics import ALPHA, distance
 
-RESAMPLES = 20_000
+RESAMPLES = 10_000
 SEED = 20_261_126
 MOST_STEPS = 3e8
 """Additions up to which the distribution of a sum of signs is computed, and not approximated: about a second."""

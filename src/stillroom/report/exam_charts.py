@@ -34,7 +34,9 @@ def looks_of(names: Sequence[str]) -> dict[str, Looks]:
     found = {name: Looks(name, SHAPES[name]) for name in names if name in SHAPES}
     for position, name in enumerate(others):
         number = position % len(_OTHER_SHAPES) + 1
-        found[name] = Looks(f"model-{number}", free[position % len(free)])
+        # Beyond six, the same colours come again with other shapes.
+        shape = free[(position + position // len(_OTHER_SHAPES)) % len(free)]
+        found[name] = Looks(f"model-{number}", shape)
     return {name: found[name] for name in names}
 
 
