@@ -77,8 +77,9 @@ def test_with_and_without_a_reference(tmp_path: Path) -> None:
     ]
     found = judged(tmp_path, items)
     assert [one.verdict for one in found] == ["right", "wrong", "right", "wrong", "wrong", "unsure"]
-    assert [one.reason for one in found[:2]] == ["the judge: 18 and 18", "the judge: 18 and 20"]
+    assert [one.reason for one in found[:2]] == ["the judge says: 18 and 18", "the judge says: 18 and 20"]
     assert found[4].reason == "the answer is empty"
+    assert all(one.seconds > 0 for one in found if one.reason.startswith("the judge"))
 
 
 def test_two_texts_are_compared_in_both_orders(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_what_is_no_verdict_is_unsure(tmp_path: Path, reply: Answer, reason: str
 
 def test_mended_json_is_said_to_be_mended(tmp_path: Path) -> None:
     (found,) = judged(tmp_path, [item("18", None)], lambda _: Answer(r'{"reason": "\(18\)", "verdict": "right",}'))
-    assert (found.verdict, found.reason) == ("right", r"the judge (its JSON was mended): \(18\)")
+    assert (found.verdict, found.reason) == ("right", r"the judge (its JSON was mended) says: \(18\)")
 
 
 def test_a_judge_that_fails_is_unsure(tmp_path: Path) -> None:
@@ -264,6 +265,7 @@ def test_its_errors_are_counted(tmp_path: Path) -> None:
     assert (measured.agreement.count, measured.agreement.n) == (16, 19)
     assert (measured.called_right.count, measured.called_right.n) == (2, 10)
     assert (measured.called_wrong.count, measured.called_wrong.n) == (1, 10)
+    assert (measured.replies, measured.repaired, measured.unreadable) == (40, 0, 0)
     # Wilson's interval of 2 of 10, by hand: (2 + z*z/2 -+ z*sqrt(2*8/10 + z*z/4)) / (10 + z*z)
     assert measured.called_right.low == pytest.approx(0.0567, abs=1e-4)
     assert measured.called_right.high == pytest.approx(0.5098, abs=1e-4)
@@ -280,6 +282,18 @@ def test_it_is_measured_in_the_ways_in_which_it_was_asked(tmp_path: Path) -> Non
         measured = asked.measure(sample)
     assert list(measured) == ["with_reference", "without_reference"]
     assert [one.agreement.share for one in measured.values()] == [1.0, 1.0]
+
+
+def test_replies_that_are_not_quite_json_are_counted(tmp_path: Path) -> None:
+    def careless(told: str) -> Answer:
+        return Answer('{"verdict": "right",}') if "right 1?" in told else Answer("Yes.")
+
+    sample = [known("right", 1), known("wrong", 2)]
+    with MisbehavingTeacher(careless) as teacher:
+        told = settings(teacher, compare_with_reference=False)
+        with Judge(told, tmp_path / "judge.sqlite") as asked:
+            measured = asked.measure(sample)["without_reference"]
+    assert (measured.replies, measured.repaired, measured.unreadable, measured.unsure) == (2, 1, 1, 1)
 
 
 def test_figures_of_nothing_are_unknown() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stillroom.base.errors import BudgetReached, RecipeError
@@ -122,16 +122,10 @@ class Judge:
         if not item.answer.strip():
             return Judgement("wrong", "the answer is empty")
         said = [self._said(prompt, request) for prompt, request in self._requests(item)]
-        repaired = " (its JSON was mended)" if any(reply.is_repaired for order in said for reply in order) else ""
-        verdicts = [_most_frequent(order) for order in said]
-        if None in verdicts:
-            reason = _why_none(said[verdicts.index(None)])
-            return Judgement("unsure", f"the judge came to no verdict{repaired}: {reason}")
-        if len(set(verdicts)) > 1:
-            return Judgement("unsure", f"the judge says otherwise when the two answers change places{repaired}")
-        (verdict, *_) = verdicts
-        assert verdict is not None
-        return Judgement(verdict, f"the judge{repaired}: {_reason_for(verdict, said[0])}")
+        verdict, reason = _verdict(said)
+        mended = " (its JSON was mended)" if any(reply.is_repaired for order in said for reply in order) else ""
+        seconds = sum(reply.seconds for order in said for reply in order)
+        return Judgement(verdict, f"the judge{mended} {reason}", seconds=seconds)
 
     def measure(self, known: Sequence[KnownItem]) -> dict[str, JudgeMeasurement]:
         """Ask about answers whose verdict is known, and count the judge's errors. `known`: see `known_sample`.
@@ -145,10 +139,11 @@ class Judge:
             items = [JudgeItem(item.question, item.answer, shows) for item in usable]
             self.ask(items, len(items))
             pairs = [(each.verdict, self.judgement(item)) for each, item in zip(usable, items, strict=True)]
-            measured["with_reference" if shows else "without_reference"] = measure_judge(pairs)
+            replies = [reply for item in items for reply in self._replies(item)]
+            measured["with_reference" if shows else "without_reference"] = measure_judge(pairs, replies)
         return measured
 
-    def replies(self, item: JudgeItem) -> list[JudgeReply]:
+    def _replies(self, item: JudgeItem) -> list[JudgeReply]:
         """All replies about an item, of both orders, as they were read."""
         return [reply for prompt, request in self._requests(item) for reply in self._said(prompt, request)]
 
@@ -192,19 +187,26 @@ def _read(reply: Reply | None, prompt: JudgePrompt) -> JudgeReply:
         return JudgeReply(None, "it was not asked")
     if reply.status != "ok":
         return JudgeReply(None, f"its reply is {reply.status}" + (f" ({reply.error_kind})" if reply.error_kind else ""))
-    return read_verdict(read_reply(reply).answer, _VERDICTS[prompt.task])
+    read = read_verdict(read_reply(reply).answer, _VERDICTS[prompt.task])
+    return replace(read, seconds=reply.latency_us / 1e6)
 
 
 def _meaning(reply: JudgeReply) -> Verdict | None:
     return None if reply.verdict is None else _MEANING[reply.verdict]
 
 
-def _reason_for(verdict: Verdict, replies: list[JudgeReply]) -> str:
-    return next(reply.reason for reply in replies if _meaning(reply) == verdict)
-
-
-def _why_none(replies: list[JudgeReply]) -> str:
-    return next((reply.reason for reply in replies if reply.verdict is None), "its replies differ")
+def _verdict(said: list[list[JudgeReply]]) -> tuple[Verdict, str]:
+    """What the replies of all orders come to, and why: what follows "the judge"."""
+    verdicts = [_most_frequent(order) for order in said]
+    if None in verdicts:
+        order = said[verdicts.index(None)]
+        why = next((reply.reason for reply in order if reply.verdict is None), "its replies differ")
+        return "unsure", f"came to no verdict: {why}"
+    first = verdicts[0]
+    assert first is not None
+    if len(set(verdicts)) > 1:
+        return "unsure", "says otherwise when the two answers change places"
+    return first, f"says: {next(reply.reason for reply in said[0] if _meaning(reply) == first)}"
 
 
 def _most_frequent(replies: list[JudgeReply]) -> Verdict | None:

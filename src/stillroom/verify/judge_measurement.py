@@ -9,6 +9,7 @@ from heapq import nsmallest
 from typing import Any, Literal, NamedTuple
 
 from stillroom.base.records import Question
+from stillroom.verify.judge_reply import JudgeReply
 from stillroom.verify.judgement import Judgement
 
 SureVerdict = Literal["right", "wrong"]
@@ -49,6 +50,12 @@ class JudgeMeasurement:
     """Of the wrong answers, those that it called right."""
     called_wrong: Rate
     """Of the right answers, those that it called wrong."""
+    replies: int
+    """Of the judge about these answers: two or more for each, where it compares or is asked several times."""
+    repaired: int
+    """Of the replies: whose JSON had to be mended."""
+    unreadable: int
+    """Of the replies: that were no verdict."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,8 +77,10 @@ def known_sample(known: Iterable[KnownItem], size: int) -> list[KnownItem]:
     return right[: size - of_wrong] + wrong[:of_wrong]
 
 
-def measure_judge(pairs: Sequence[tuple[SureVerdict, Judgement]]) -> JudgeMeasurement:
-    """`pairs`: what is known of each answer, and what the judge said of it."""
+def measure_judge(
+    pairs: Sequence[tuple[SureVerdict, Judgement]], replies: Sequence[JudgeReply] = ()
+) -> JudgeMeasurement:
+    """`pairs`: what is known of each answer, and what the judge said of it. `replies`: all that it said."""
     judged = [(known, said.verdict) for known, said in pairs if said.verdict in ("right", "wrong")]
     said_of = {known: [said.verdict for each, said in pairs if each == known] for known in ("right", "wrong")}
     return JudgeMeasurement(
@@ -81,6 +90,9 @@ def measure_judge(pairs: Sequence[tuple[SureVerdict, Judgement]]) -> JudgeMeasur
         kappa=_kappa(judged),
         called_right=_rate(said_of["wrong"].count("right"), len(said_of["wrong"])),
         called_wrong=_rate(said_of["right"].count("wrong"), len(said_of["right"])),
+        replies=len(replies),
+        repaired=sum(reply.is_repaired for reply in replies),
+        unreadable=sum(reply.verdict is None for reply in replies),
     )
 
 

@@ -27,6 +27,8 @@ class JudgeReply:
     verdict: str | None
     reason: str
     is_repaired: bool = False
+    seconds: float = 0.0
+    """How long it took, where that is known."""
 
 
 def read_verdict(text: str, verdicts: Sequence[str]) -> JudgeReply:
