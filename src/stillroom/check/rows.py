@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,12 +11,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from stillroom.base.errors import DataError
 from stillroom.base.records import Question
-from stillroom.store.tables import REPLIES, count_rows, query, read_questions, read_rows
+from stillroom.check.sorting import write_sorted
+from stillroom.store.tables import QUESTIONS, REPLIES, read_questions, read_rows, write_questions
 
 Row = dict[str, Any]
 """A row of `ROWS`: a reply of the teacher, or one from elsewhere."""
@@ -24,8 +26,6 @@ Row = dict[str, Any]
 ROWS = REPLIES.append(pa.field("mix", pa.int64())).append(pa.field("pass_rate", pa.float64()))
 """replies.parquet, with the number of the file in `check.mix` that a row comes from (null: the teacher's), and what
 that file says of its question's pass rate."""
-_MEMORY = "256MB"
-"""For sorting; what does not fit is sorted on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +62,29 @@ def sorted_tables(folder: Path, elsewhere: Tables | None = None) -> Iterator[Tab
     Raises StoreError for a table that cannot be read, DataError for a reply whose question is not there.
     """
     questions, replies = folder / "questions.parquet", folder / "replies.parquet"
-    for table in (replies, questions):
-        count_rows(table)  # The clear error about a file that is missing, damaged or too new.
+    for table, columns in ((replies, REPLIES.names), (questions, QUESTIONS.names)):
+        next(read_rows(table, columns), None)  # the clear error about a file that is missing, damaged or too new
     with tempfile.TemporaryDirectory(dir=folder, prefix=".check-") as name:
         sorted_ = Tables(Path(name) / "questions.parquet", Path(name) / "rows.parquet")
-        asked, rows = from_table(questions), from_table(replies)
-        if elsewhere is None:
-            rows = f"select *, null::bigint as mix, null::double as pass_rate from ({rows})"
-        else:
-            asked += f" union all by name ({from_table(elsewhere.questions)})"
-            rows += f" union all by name ({from_table(elsewhere.rows)})"
-        copies = [(asked, "id", sorted_.questions), (rows, "question_id, sample nulls last, key", sorted_.rows)]
-        write_sorted(Path(name), copies)
-        _refuse_orphans(sorted_)
+        schema = pq.read_schema(questions)
+        if schema.field("messages").type != QUESTIONS.field("messages").type:
+            write_questions(
+                Path(name) / "as-text.parquet", read_questions(questions)
+            )  # of version 1, or another tool's
+            questions = Path(name) / "as-text.parquet"
+        others = [] if elsewhere is None else [elsewhere]
+        write_sorted([questions, *(each.questions for each in others)], QUESTIONS, ["id"], sorted_.questions)
+        _refuse_orphans(sorted_.questions, replies)
+        by = ["question_id", "sample", "key"]
+        write_sorted([replies, *(each.rows for each in others)], ROWS, by, sorted_.rows)
         yield sorted_
 
 
-def _refuse_orphans(tables: Tables) -> None:
-    sql = "select question_id from rows where question_id not in (select id from questions) limit 1"
-    orphans = query(sql, questions=tables.questions, rows=tables.rows).column(0).to_pylist()
-    if orphans:
+def _refuse_orphans(questions: Path, replies: Path) -> None:
+    answered = pq.read_table(replies, columns=["question_id"])["question_id"].unique()
+    orphans = answered.filter(pc.invert(pc.is_in(answered, pq.read_table(questions, columns=["id"])["id"])))
+    if len(orphans):
         raise DataError(
             f"There is a reply to question {orphans[0]}, which is not in questions.parquet.",
             "Run `stillroom ask` again: it writes both from the journal.",
         )
-
-
-def write_sorted(temporary: Path, copies: Iterable[tuple[str, str, Path]]) -> None:
-    """Write each query's rows, by the columns named, to a Parquet file. What does not fit into memory waits on disk."""
-    with duckdb.connect(":memory:", config={"memory_limit": _MEMORY, "temp_directory": str(temporary)}) as connection:
-        for rows, order, target in copies:
-            ordered = f"{rows} order by {order}"
-            connection.execute(f"copy ({ordered}) to {_quoted(target)} (format parquet, row_group_size 8192)")
-
-
-def from_table(path: Path) -> str:
-    return f"select * from read_parquet({_quoted(path)})"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -14,9 +14,10 @@ from stillroom.base.records import Question
 from stillroom.check.counts import Counts
 from stillroom.check.decide import Decision
 from stillroom.check.held_out import HeldOut
-from stillroom.check.rows import Row, from_table, write_sorted
+from stillroom.check.rows import Row
+from stillroom.check.sorting import write_sorted
 from stillroom.store.files import replacing
-from stillroom.store.tables import REJECTED, ROWS_PER_GROUP, TRACES, message_row, table_writer
+from stillroom.store.tables import REJECTED, ROWS_PER_GROUP, TRACES, message_row, open_parquet, table_writer
 
 _GOOD = pa.schema(
     [
@@ -84,7 +85,7 @@ class Spool:
             if held_out is not None:
                 write_held_out = stack.enter_context(_batch_writer(target / "held_out.parquet", TRACES))
             first = 0
-            for batch in pq.ParquetFile(self._good).iter_batches(ROWS_PER_GROUP):
+            for batch in open_parquet(self._good).iter_batches(ROWS_PER_GROUP):
                 columns = batch.select(["verdict", "family", "source", "licence", "mix", "question_id"]).to_pylist()
                 kept, held = [], []
                 for number, row in enumerate(columns, first):
@@ -123,9 +124,9 @@ class Spool:
         source = self._bad
         if not is_sorted:
             source = self._folder / "bad-sorted.parquet"
-            write_sorted(self._folder, [(from_table(self._bad), "place", source)])
+            write_sorted([self._bad], _REJECTED, ["place"], source)
         with _batch_writer(path, REJECTED) as write:
-            for batch in pq.ParquetFile(source).iter_batches(ROWS_PER_GROUP, columns=REJECTED.names):
+            for batch in open_parquet(source).iter_batches(ROWS_PER_GROUP, columns=REJECTED.names):
                 write(batch)
 
 

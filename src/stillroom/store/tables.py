@@ -32,6 +32,9 @@ ROWS_PER_GROUP = 2048
 # Arrow's own allocators keep what was freed: 25 MB of a million questions' tables, which nothing else could use.
 pa.set_memory_pool(pa.system_memory_pool())
 
+_READ_AHEAD = 2**20
+"""Bytes of each column. Without it, a whole column of a row group would be."""
+
 _Record = TypeVar("_Record", Question, Trace)
 _TABLE, _VERSION = b"stillroom.table", b"stillroom.schema_version"
 
@@ -338,9 +341,14 @@ def query(sql: str, **paths: Path) -> pa.Table:
     return table
 
 
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """For reading a part at a time: told nothing, pyarrow reads the columns of the whole file ahead, and keeps them."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_AHEAD)
+
+
 def _open(path: Path) -> pq.ParquetFile:
     try:
-        file = pq.ParquetFile(path)
+        file = open_parquet(path)
     except FileNotFoundError as error:
         raise StoreError(f"{path} does not exist.", "Run the stage that writes it first.") from error
     except (pa.ArrowException, OSError) as error:
