@@ -19,7 +19,7 @@ HEAVY = {
     "torch",
     "transformers",
 }
-SETTINGS = ["ask", "check", "client", "exam", "train"]
+SETTINGS = ["ask", "check", "client", "exam", "train", "verify"]
 
 
 def loaded_by(code: str) -> set[str]:

@@ -31,7 +31,16 @@ from stillroom.verify.markers import marked_answers
 from stillroom.verify.sandbox import Sandbox, shared
 
 _PYTHON = ("python", "py", "python3", "py3")
-_BEGINNING = re.compile(r"\s*(?:#|@\w|(?:async\s+)?def\s+\w+|class\s+\w+|import\s+\w|from\s+\S+\s+import\b|\"\"\"|''')")
+# What code begins with, after comments: a line that no prose begins with.
+_BEGINNING = re.compile(
+    r"""
+    (?:\s*\#[^\n]*\n)* \s*
+    (?: @\w | (?:async\s+)?def\s+\w+\s*\( | class\s+\w+\s*[(:] | import\s+\w+\s*(?:$|[,\n]|as\b) | from\s+\S+\s+import\b
+      | [A-Za-z_]\w*\s*(?:,\s*\w+\s*)*=[^=] | [A-Za-z_][\w.]*\( | (?:for|while|if|with)\b[^\n]*:\s*\n | try:\s*\n
+    )
+    """,
+    re.VERBOSE,
+)
 _READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0\b|\bfileinput\b")
 _DOUBTFUL = tuple(
     name
