@@ -18,8 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, BinaryIO
 
 Job = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -91,20 +90,21 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     with contextlib.suppress(ValueError, OSError):  # macOS has no limit on the address space
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    connection = Connection(descriptor)
+    reader, writer = os.fdopen(descriptor, "rb"), os.fdopen(os.dup(descriptor), "wb")
     job = JOBS[job_name]()
     install_guard()
-    connection.send_bytes(b"ready")
-    while True:
-        try:
-            requests = json.loads(connection.recv_bytes())
-        except (EOFError, ConnectionError):
-            return  # The parent has gone.
-        for request in requests:
+    say(writer, b"ready")
+    for line in reader:  # until the parent has gone
+        for request in json.loads(line):
             signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
             response = _answered(job, request)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            connection.send_bytes(json.dumps(response).encode())
+            say(writer, json.dumps(response).encode())
+
+
+def say(writer: BinaryIO, line: bytes) -> None:
+    writer.write(line + b"\n")
+    writer.flush()
 
 
 def _answered(job: Job, request: dict[str, Any]) -> dict[str, Any]:

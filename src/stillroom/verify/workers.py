@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import json
-import multiprocessing.connection
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -95,7 +95,8 @@ def shared(job: JobName) -> Workers:
 
 class _Worker:
     def __init__(self, job: str, limit_s: float) -> None:
-        self.connection, theirs = multiprocessing.connection.Pipe()
+        self.socket, theirs = socket.socketpair()
+        self._received = b""
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         package_folder = str(Path(stillroom.__file__).parent.parent)
         search_path = [package_folder, os.environ.get("PYTHONPATH", "")]
@@ -121,8 +122,9 @@ class _Worker:
 
     def ask(self, requests: Sequence[dict[str, Any]], limit_s: float) -> Iterator[dict[str, Any]]:
         """The answer to each request, up to the first that takes too long or ends the process."""
+        self.socket.settimeout(None)
         try:
-            self.connection.send_bytes(json.dumps(requests).encode())
+            self.socket.sendall(json.dumps(requests).encode() + b"\n")
         except (BrokenPipeError, ConnectionResetError):
             yield {"died": True}
             return
@@ -134,13 +136,25 @@ class _Worker:
             yield json.loads(message)
 
     def _receive(self, limit_s: float) -> bytes | None:
-        """One message; None after `limit_s` seconds without one; b"" where the process has ended."""
-        try:
-            return self.connection.recv_bytes() if self.connection.poll(limit_s) else None
-        except (EOFError, ConnectionResetError):
-            return b""
+        """One line; None after `limit_s` seconds without one; b"" where the process has ended.
+
+        Lines that have come already are not waited for: one wake-up of this process reads them all.
+        """
+        self.socket.settimeout(limit_s)
+        while b"\n" not in self._received:
+            try:
+                received = self.socket.recv(65536)
+            except TimeoutError:
+                return None
+            except ConnectionResetError:
+                return b""
+            if not received:
+                return b""
+            self._received += received
+        line, _, self._received = self._received.partition(b"\n")
+        return line
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.connection.close()
+        self.socket.close()
