@@ -72,7 +72,7 @@ def test_every_question_has_one_reply_and_every_reply_is_kept_or_rejected(
     assert len(replies) == 120
     assert set(replies.values()) == {1}
     assert summary["asked"] == 120 == summary["kept"] + sum(summary["rejected"].values())
-    assert count_rows(folder / "traces.parquet") == summary["kept"]
+    assert count_rows(folder / "traces.parquet") + count_rows(folder / "held_out.parquet") == summary["kept"]
     assert count_rows(folder / "rejected.parquet") == sum(summary["rejected"].values())
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from stillroom.check import sorting
 from stillroom.check.sorting import write_sorted
 
-OLDER = pa.schema([("name", pa.string()), ("number", pa.int64()), ("text", pa.string())])
+COLUMNS: list[tuple[str, pa.DataType]] = [("name", pa.string()), ("number", pa.int64()), ("text", pa.string())]
+OLDER = pa.schema([pa.field(name, kind) for name, kind in COLUMNS])
 SCHEMA = OLDER.append(pa.field("later", pa.float64()))
 
 
