@@ -175,6 +175,6 @@ def test_the_interval_over_seeds_covers_as_often_as_it_says() -> None:
     draw, covered = np.random.default_rng(9), 0
     for _ in range(300):
         accuracies = {f"s{number}": float(np.clip(draw.normal(0.7, 0.04), 0, 1)) for number in (1, 2, 3)}
-        found = groups(seeds(accuracies, n=1000), GROUPS)["sft"]
+        found = groups(seeds(accuracies, n=200), GROUPS)["sft"]
         covered += found["low"] <= 0.7 <= found["high"]
     assert 0.92 <= covered / 300 <= 0.98

@@ -183,7 +183,7 @@ def _share_covered(
     monkeypatch: pytest.MonkeyPatch, truth: float, interval: Callable[[np.random.Generator], tuple[float, float]]
 ) -> float:
     """Of 300 simulated examinations, those whose interval holds the truth."""
-    monkeypatch.setattr(resampling, "RESAMPLES", 1000)
+    monkeypatch.setattr(resampling, "RESAMPLES", 600)
     draw = np.random.default_rng(20)
     intervals = [interval(draw) for _ in range(300)]
     return sum(low <= truth <= high for low, high in intervals) / 300

@@ -50,9 +50,10 @@ def write_recipe(folder: Path, base_url: str, text: str = RECIPE) -> Path:
     return path
 
 
-@pytest.fixture
-def held(tmp_path: Path) -> tuple[Path, dict[str, Any], MisbehavingTeacher]:
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], MisbehavingTeacher]:
     """The folder of an examination that was held, its exam.json, and who was asked."""
+    tmp_path = tmp_path_factory.mktemp("held")
     with MisbehavingTeacher(answers, models=("good", "bad")) as teacher:
         path = write_recipe(tmp_path, teacher.base_url)
         facts = pipeline.exam(path, runs=tmp_path / "runs")
