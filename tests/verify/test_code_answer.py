@@ -173,6 +173,9 @@ def test_mbpp(sandbox: Sandbox) -> None:
         (["assert f() == 1\nassert undefined"], "def f(): return 1", "unsure"),
         (["def test_f():\n    assert f() == 1"], "def f(): return 1", "right"),
         (["def test_f():\n    assert f() == 1\ndef test_g():\n    assert f() == 2"], "def f(): return 1", "wrong"),
+        (["def test_f(x):\n    assert f() == x\nf()"], "def f(): return 1", "unsure"),
+        (["async def test_f():\n    assert f() == 2\nf()"], "def f(): return 1", "unsure"),
+        (["class TestF:\n    def test_f(self):\n        assert f() == 2\nf()"], "def f(): return 1", "unsure"),
         # what a plain result does not have
         (["assert len(f()) == 1"], "def f(): pass", "wrong"),
         (["assert f()[3] == 1"], "def f(): return [1]", "wrong"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import inspect
 import io
 import sys
 import traceback
@@ -48,7 +49,7 @@ def judge(link: Link, before: Sequence[str], code: str, tests: Sequence[str], en
         return Outcome("wrong", f"the code defines no {missing[0]}")
     error: BaseException | None
     try:
-        message = _run(tests, namespace, entry)
+        message = _run(side, tests, namespace, entry)
         error = None if message is None else AssertionError(message)
     except Exception as raised:  # noqa: BLE001 - whatever a test raises is its outcome
         error = raised
@@ -105,7 +106,7 @@ def _namespace(
     return namespace, missing
 
 
-def _run(tests: Sequence[str], namespace: dict[str, Any], entry: Any) -> str | None:
+def _run(side: TestSide, tests: Sequence[str], namespace: dict[str, Any], entry: Any) -> str | None:
     """Run the tests; what they consist of decides how. Returns the message of a failed unittest."""
     given = set(namespace)
     for index, source in enumerate(tests):
@@ -115,9 +116,14 @@ def _run(tests: Sequence[str], namespace: dict[str, Any], entry: Any) -> str | N
     if isinstance(check, types.FunctionType) and entry is not MISSING:
         check(entry)
     for name, value in defined.items():
-        if name.startswith("test") and isinstance(value, types.FunctionType) and not value.__code__.co_argcount:
+        if name.startswith("test") and isinstance(value, types.FunctionType):
+            if inspect.iscoroutinefunction(value) or inspect.signature(value).parameters:
+                side.undecided(f"the tests have a function {name} that is not called like this")
             value()
-    cases = [value for value in defined.values() if isinstance(value, type) and issubclass(value, unittest.TestCase)]
+    classes = [value for value in defined.values() if isinstance(value, type)]
+    cases = [each for each in classes if issubclass(each, unittest.TestCase)]
+    if any(each.__name__.startswith("Test") for each in classes if each not in cases):
+        side.undecided("the tests have a class of tests that is none of unittest's")
     if not cases:
         return None
     loader = unittest.defaultTestLoader
