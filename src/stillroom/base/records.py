@@ -143,6 +143,8 @@ class Trace(BaseModel):
     """The question's reference answer."""
     judged_by: JudgedBy | None = None
     """Who came to the verdict; None where nobody did (`unverifiable`)."""
+    tools: tuple[dict[str, Any], ...] | None = None
+    """What the assistant may call, in OpenAI's shape: the student's chat template writes it into the prompt."""
 
 
 def question_id(messages: Sequence[Message]) -> str:

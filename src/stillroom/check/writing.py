@@ -171,7 +171,12 @@ def _trace_row(question: Question, decision: Decision, pass_rate: float | None) 
         "train": True,
     }
     prompt = [message_row(message) | {"train": False} for message in question.messages]
-    return _about(question, decision) | {"messages": [*prompt, said], "pass_rate": pass_rate, "terms_id": None}
+    return _about(question, decision) | {
+        "messages": [*prompt, said],
+        "pass_rate": pass_rate,
+        "terms_id": None,
+        "tools": None,
+    }
 
 
 def _rejected_row(question: Question, decision: Decision) -> Row:

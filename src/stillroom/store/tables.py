@@ -3,7 +3,8 @@
 Every file carries `stillroom.table` and `stillroom.schema_version` in its schema's metadata. A file without them, made
 by another tool, is read as well. A trace's `messages` are nested (list of struct), so that SQL can look into them; a
 question's are canonical JSON text, the very bytes that its id and its request's key are taken over. Files of version 1,
-and of other tools, may hold them nested, too. `meta` and `tool_calls`, whose shape is anybody's, are JSON text.
+and of other tools, may hold them nested, too. `meta`, `tools` and `tool_calls`, whose shape is anybody's, are JSON
+text.
 """
 
 from __future__ import annotations
@@ -133,10 +134,11 @@ TRACES = _schema(
         ("kind", _text),
         ("expected", _text),
         ("judged_by", _text),
+        ("tools", _text),
     ],
     version=2,
 )
-_TRACES_OF_VERSION_1 = TRACES.names[:-4]
+_TRACES_OF_VERSION_1 = TRACES.names[:-5]
 REJECTED = _schema(
     "rejected",
     [
@@ -264,6 +266,7 @@ def question_row(question: Question) -> dict[str, Any]:
 def trace_row(trace: Trace) -> dict[str, Any]:
     row = trace.model_dump(exclude={"messages"})
     row["messages"] = [message_row(message) for message in trace.messages]
+    row["tools"] = None if trace.tools is None else json.dumps(trace.tools, ensure_ascii=False)
     return row
 
 
@@ -298,6 +301,8 @@ def read_traces(path: Path) -> Iterator[Trace]:
     with _open(path) as file:
         known = [name for name in TRACES.names if name in file.schema_arrow.names or name in _TRACES_OF_VERSION_1]
     for number, row in enumerate(read_rows(path, known)):
+        if isinstance(row.get("tools"), str):
+            row["tools"] = json.loads(row["tools"])
         yield _record(Trace, row, path, number)
 
 
