@@ -12,7 +12,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from stillroom.base.errors import ModelError
@@ -62,9 +70,28 @@ def load_model(path: Path) -> LocalModel:
         path=path,
         model=model.train(False),
         tokenizer=tokenizer,
-        end_ids=_end_ids(model, tokenizer),
-        context=_context(model, path),
+        end_ids=_end_ids(model.generation_config, model.config, tokenizer),
+        context=_context(model.config, path),
     )
+
+
+def load_tokenizer(path: Path) -> tuple[PreTrainedTokenizerBase, frozenset[int], int]:
+    """The tokenizer, end ids and context that `load_model` gives for this path, without reading the weights.
+
+    Raises ModelError as it does.
+    """
+    gguf = _gguf_file(path)
+    folder, extra = (path, {}) if gguf is None else (gguf.parent, {"gguf_file": gguf.name})
+    if gguf is None:
+        _refuse_incomplete(path)
+    with quiet(), _as_model_error(folder):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **extra)
+    generation = None
+    if (folder / "generation_config.json").is_file():
+        with _as_model_error(folder):
+            generation = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    tokenizer = _load_tokenizer(folder, gguf)
+    return tokenizer, _end_ids(generation, config, tokenizer), _context(config, path)
 
 
 def _gguf_file(path: Path) -> Path | None:
@@ -146,13 +173,17 @@ def _load_tokenizer(folder: Path, gguf: Path | None) -> PreTrainedTokenizerBase:
             "Use an instruct model, or add chat_template.jinja to the folder.",
         )
     assert isinstance(tokenizer, PreTrainedTokenizerBase)
+    # Some files come with a length at which they cut, and one to which they pad.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
     return tokenizer
 
 
-def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+def _end_ids(
+    generation: GenerationConfig | None, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase
+) -> frozenset[int]:
     ids: set[int] = set()
-    generation = getattr(model, "generation_config", None)
-    for value in (getattr(generation, "eos_token_id", None), model.config.eos_token_id, tokenizer.eos_token_id):
+    for value in (getattr(generation, "eos_token_id", None), config.eos_token_id, tokenizer.eos_token_id):
         if isinstance(value, int):
             ids.add(value)
         elif value is not None:
@@ -160,8 +191,8 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
     return frozenset(ids)
 
 
-def _context(model: PreTrainedModel, path: Path) -> int:
-    config = model.config.get_text_config()
+def _context(model_config: PreTrainedConfig, path: Path) -> int:
+    config = model_config.get_text_config()
     limits = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "n_ctx")]
     known = [limit for limit in limits if isinstance(limit, int)]
     if not known:

@@ -8,11 +8,11 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-import jinja2
 import orjson
 
-from stillroom.base.errors import ModelError
+from stillroom.base.errors import DataError, ModelError
 from stillroom.generate.generator import FinishReason, Generation, Generator
+from stillroom.generate.prompt import conversation_text, encode, opens_think
 from stillroom.generate.sampling import Sampling
 from stillroom.serve.chat_request import ApiError, ChatBody
 from stillroom.serve.reply_text import ReplyText
@@ -167,11 +167,10 @@ def _prompt(generator: Generator, body: ChatBody) -> tuple[list[int], bool]:
     tokenizer = generator.local.tokenizer
     messages = [message.for_template() for message in body.messages]
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except jinja2.TemplateError as error:
-        raise ApiError(400, f"The chat template of {body.model} refuses these messages: {error}.") from error
-    assert isinstance(text, str)
-    prompt = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
+        text = conversation_text(tokenizer, messages, body.tools)
+    except DataError as error:
+        raise ApiError(400, f"{body.model}: {error}") from error
+    prompt = encode(tokenizer, text)
     context = generator.local.context
     if len(prompt) >= context:
         raise ApiError(
@@ -180,7 +179,7 @@ def _prompt(generator: Generator, body: ChatBody) -> tuple[list[int], bool]:
             code="context_length_exceeded",
             param="messages",
         )
-    return prompt, text.rstrip().endswith(OPEN)
+    return prompt, opens_think(text)
 
 
 def _sampling(body: ChatBody, index: int, context: int) -> Sampling:
