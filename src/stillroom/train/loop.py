@@ -7,7 +7,7 @@ import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,15 @@ import torch
 from stillroom.base.canonical import digest, digest_bytes
 from stillroom.base.errors import DataError, ModelError
 from stillroom.base.progress import Progress
-from stillroom.base.records import Trace
 from stillroom.generate.load import load_model, quiet
 from stillroom.store.files import sync, write_json
 from stillroom.store.lock import FolderLock
 from stillroom.store.tables import read_traces
 from stillroom.train import checkpoint
 from stillroom.train.batches import Batch, epoch_steps
-from stillroom.train.loss import collate, head_is_plain, loss_sum
-from stillroom.train.render import Renderer, Row
+from stillroom.train.gate import Gate, admitted
+from stillroom.train.loss import collate, collate_weights, head_is_plain, loss_sum
+from stillroom.train.render import Rendered, Renderer, Row
 from stillroom.train.schedule import default_learning_rate, learning_rate
 from stillroom.train.settings import TrainSettings
 
@@ -54,18 +54,21 @@ def _train(traces: Path, student: Path, out: Path, settings: TrainSettings, prog
     model: Any = loaded.model
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).train()
-    renderer = Renderer(loaded.tokenizer, settings.method, loaded.end_ids)
-    rows, skipped = render_rows(read_traces(traces), renderer, settings.max_tokens)
+    renderer = Renderer(loaded.tokenizer, settings.method, loaded.end_ids, settings.weights)
+    gate = Gate(loaded.tokenizer, settings.method, renderer.end_ids, settings.weights)
+    rendered = admitted(renderer.render_all(read_traces(traces)), gate, traces.name)
+    rows, trained_traces, skipped = rows_that_fit(rendered, min(settings.max_tokens, loaded.context))
     run = _Run(model, rows, settings, device, pad_id=loaded.tokenizer.pad_token_id or 0)
     identity = digest([settings.model_dump(), digest_bytes(traces.read_bytes()), _weights_digest(model)])
     run.resume(out / "checkpoints", identity)
     run.steps_to_the_end(out / "checkpoints", identity, progress)
-    _write_student(out, model, loaded.tokenizer)
+    _write_student(out, model, loaded.tokenizer, renderer.end_ids)
     report = {
         "method": settings.method,
         "student": settings.student,
         "parameters": model.num_parameters(),
-        "traces": len(rows),
+        "traces": trained_traces,
+        "rows": len(rows),
         "skipped": dict(skipped),
         "epochs": settings.epochs,
         **run.report(),
@@ -77,16 +80,20 @@ def _train(traces: Path, student: Path, out: Path, settings: TrainSettings, prog
     return report
 
 
-def render_rows(traces: Iterable[Trace], renderer: Renderer, max_tokens: int) -> tuple[list[Row], Counter[str]]:
-    """All rows that fit, and how many were left out, by reason."""
+def rows_that_fit(rendered: Iterable[Rendered], max_tokens: int) -> tuple[list[Row], int, Counter[str]]:
+    """All rows that fit, the number of traces that they are of, and how many rows were left out, by reason.
+
+    A conversation may have several rows. Raises DataError where no row is left.
+    """
     rows: list[Row] = []
+    traces = 0
     skipped: Counter[str] = Counter()
-    for trace in traces:
-        row = renderer.render(trace)
-        if len(row.ids) > max_tokens:
-            skipped["too_long"] += 1
-        else:
-            rows.append(row)
+    for each in rendered:
+        fitting = [row for row in each.rows if len(row.ids) <= max_tokens]
+        rows += fitting
+        traces += bool(fitting)
+        if len(fitting) < len(each.rows):
+            skipped["too_long"] += len(each.rows) - len(fitting)
     if not rows and skipped:
         raise DataError(
             f"No trace is left to train on: all {skipped['too_long']} are longer than {max_tokens} tokens.",
@@ -97,7 +104,7 @@ def render_rows(traces: Iterable[Trace], renderer: Renderer, max_tokens: int) ->
             "There is no trace to train on: check kept none of the replies.",
             "See why with `stillroom look`, or in check.json and rejected.parquet of the run.",
         )
-    return rows, skipped
+    return rows, traces, skipped
 
 
 @dataclass
@@ -118,7 +125,8 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.lengths = [len(row.ids) for row in self.rows]
-        self.trained_per_row = [sum(row.trained) for row in self.rows]
+        self.trained_per_row = [int(row.trained.sum()) for row in self.rows]
+        self.weight_per_row = [float(row.weights.sum(dtype="float64")) for row in self.rows]
         self.steps = [
             batches
             for epoch in range(self.settings.epochs)
@@ -180,14 +188,15 @@ class _Run:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        tokens = self._trained(batches)
+        weight = math.fsum(self.weight_per_row[row] for batch in batches for row in batch)
         loss = 0.0
         for batch in batches:
-            ids_BT, targets_BT = collate([self.rows[row] for row in batch], self.pad_id, self.device)
+            rows = [self.rows[row] for row in batch]
+            ids_BT, targets_BT = collate(rows, self.pad_id, self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16()):
-                total = loss_sum(self.model, ids_BT, targets_BT)
-            torch.autograd.backward(total / tokens)  # the step's own token mean, however it is split
-            loss += total.item() / tokens
+                total = loss_sum(self.model, ids_BT, targets_BT, collate_weights(rows, self.device))
+            torch.autograd.backward(total / weight)  # the step's own token mean, however it is split
+            loss += total.item() / weight
         if not math.isfinite(loss):
             raise DataError(
                 f"The loss of step {self.step} is {loss}: training has diverged.",
@@ -196,7 +205,7 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.tokens += tokens
+        self.tokens += self._trained(batches)
         self.curve.append([self.step + 1, loss, rate])
         return loss
 
@@ -231,11 +240,12 @@ def _weights_digest(model: Any) -> str:
     return digest({name: digest_bytes(p.detach().cpu().numpy().tobytes()) for name, p in model.named_parameters()})
 
 
-def _write_student(out: Path, model: Any, tokenizer: Any) -> None:
-    """The student's folder, whole or not there at all."""
+def _write_student(out: Path, model: Any, tokenizer: Any, end_ids: Collection[int]) -> None:
+    """The student's folder, whole or not there at all. It stops at each of `end_ids`."""
     partial = out / "student.partial"
     shutil.rmtree(partial, ignore_errors=True)
     model.eval()
+    model.generation_config.eos_token_id = sorted(end_ids) if len(end_ids) > 1 else min(end_ids)
     with quiet():
         model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)

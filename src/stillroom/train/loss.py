@@ -27,14 +27,23 @@ def collate(rows: Sequence[Row], pad_id: int, device: torch.device) -> tuple[Ten
     ids_BT = torch.full((len(rows), longest), pad_id, dtype=torch.long)
     targets_BT = torch.full((len(rows), longest), -100, dtype=torch.long)
     for b, row in enumerate(rows):
-        ids = torch.tensor(row.ids)
+        ids = torch.from_numpy(row.ids).long()
         ids_BT[b, : len(row.ids)] = ids
-        targets_BT[b, : len(row.ids) - 1] = torch.where(torch.tensor(row.trained[1:]), ids[1:], -100)
+        targets_BT[b, : len(row.ids) - 1] = torch.where(torch.from_numpy(row.trained[1:]), ids[1:], -100)
     return ids_BT.to(device), targets_BT.to(device)
 
 
-def loss_sum(model: Any, ids_BT: Tensor, targets_BT: Tensor) -> Tensor:
-    """Sum (not mean) of the cross-entropy in nats over the trained positions: a step divides by all of its own."""
+def collate_weights(rows: Sequence[Row], device: torch.device) -> Tensor | None:
+    """weights_N of the trained positions, in the order in which `loss_sum` takes them; None where all are 1."""
+    weights = [row.weights[1:][row.trained[1:]] for row in rows]
+    if all(bool((of_row == 1).all()) for of_row in weights):
+        return None
+    return torch.cat([torch.from_numpy(of_row) for of_row in weights]).to(device)
+
+
+def loss_sum(model: Any, ids_BT: Tensor, targets_BT: Tensor, weights_N: Tensor | None = None) -> Tensor:
+    """Sum (not mean) of the cross-entropy in nats over the trained positions, each times its weight: a step divides by
+    the weights of all of its own."""
     hidden_BTD = model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
     at_BT = targets_BT != -100
     hidden_ND, targets_N = hidden_BTD[at_BT], targets_BT[at_BT]
@@ -42,7 +51,12 @@ def loss_sum(model: Any, ids_BT: Tensor, targets_BT: Tensor) -> Tensor:
     total: Tensor = hidden_ND.new_zeros((), dtype=torch.float32)
     for start in range(0, len(targets_N), CHUNK):
         logits_NV = head(hidden_ND[start : start + CHUNK]).float()
-        total = total + nn.functional.cross_entropy(logits_NV, targets_N[start : start + CHUNK], reduction="sum")
+        chunk = targets_N[start : start + CHUNK]
+        if weights_N is None:
+            total = total + nn.functional.cross_entropy(logits_NV, chunk, reduction="sum")
+        else:
+            loss_N = nn.functional.cross_entropy(logits_NV, chunk, reduction="none")
+            total = total + loss_N @ weights_N[start : start + CHUNK]
     return total
 
 

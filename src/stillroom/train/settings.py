@@ -9,6 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 Method = Literal["sft", "answers_only"]
 
 
+class PartWeights(BaseModel):
+    """How much a token of each part of a reply counts in the loss, which is the mean of its tokens by these weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reasoning: float = Field(default=1.0, ge=0)
+    """The think block, both of its tags included."""
+    answer: float = Field(default=1.0, gt=0)
+    """All that follows: the answer, calls of tools, the end token."""
+
+    @property
+    def are_alike(self) -> bool:
+        return self.reasoning == self.answer
+
+
 class TrainSettings(BaseModel):
     """Settings of one training run. Defaults suit a few thousand short traces and a small student."""
 
@@ -18,6 +33,7 @@ class TrainSettings(BaseModel):
     """A folder of a Hugging Face model (safetensors), a GGUF file, a hub id, or `classroom` for the embedded base."""
     method: Method = "sft"
     """`sft` trains on reasoning and answer; `answers_only` leaves the reasoning out: what is reasoning worth?"""
+    weights: PartWeights = PartWeights()
     epochs: int = Field(default=3, ge=1)
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many steps, whatever the epochs."""
