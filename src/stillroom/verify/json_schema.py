@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from jsonschema.exceptions import SchemaError, best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import Draft202012Validator, validator_for
-from jsonschema_specifications import REGISTRY
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 from referencing.exceptions import Unresolvable
 
 # Checked before the guard of the process is put up: the checkers load what they need late.
@@ -43,12 +43,12 @@ def judge_instance(schema_text: str, instance: str) -> dict[str, str]:
         return {"verdict": "unsure", "reason": f"the schema is not valid: {_short(error.message)}"}
     validator: Validator = kind(schema, registry=REGISTRY, format_checker=kind.FORMAT_CHECKER)
     try:
-        error = best_match(validator.iter_errors(value))
+        broken = best_match(validator.iter_errors(value))
     except Unresolvable as problem:
         return {"verdict": "unsure", "reason": f"the schema refers to {_short(str(problem.ref))!r}, which is not there"}
-    if error is None:
+    if broken is None:
         return {"verdict": "right", "reason": "as the schema says"}
-    return {"verdict": "wrong", "reason": f"{error.json_path}: {_short(error.message)}"}
+    return {"verdict": "wrong", "reason": f"{broken.json_path}: {_short(broken.message)}"}
 
 
 def _number(written: str) -> int | Decimal:
