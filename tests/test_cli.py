@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -396,6 +397,75 @@ def test_what_the_system_refuses(recipe: Callable[..., Path]) -> None:
     stopped(stillroom("serve", "--model", long), 1, "File name too long.")
 
 
+def in_a_shell(command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """`stillroom` in `command` is the command."""
+    program = f"{shlex.quote(sys.executable)} -m stillroom"
+    return subprocess.run(
+        ["bash", "-c", f'stillroom() {{ {program} "$@"; }}; {command}'],
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        timeout=300,
+    )
+
+
+def test_a_full_disk_says_where_the_run_stands(recipe: Callable[..., Path]) -> None:
+    write_jsonl(Path("questions.jsonl"), [{"question": f"What is {n} + {n}?"} for n in range(1000)])
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        stopped_at = in_a_shell(f"ulimit -f 250; stillroom ask {path}")  # no file of more than 250 KiB
+        said = stopped_at.stderr.decode()
+        assert stopped_at.returncode == 1, said
+        assert "Error: runs/sums/ask.sqlite could not be written: " in said
+        assert re.search(r"^\d+ of 1,000 samples are left to ask\.\n", said, re.MULTILINE)
+        assert re.search(r"^Made so far: \d+ calls", said, re.MULTILINE)
+        assert f"To go on: stillroom ask {path}" in said
+        paid = teacher.requests
+        assert stillroom("ask", path).exit_code == 0
+        assert teacher.requests < 1000 + paid
+
+
+def test_what_is_done_needs_no_disk_to_be_shown(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        assert stillroom("ask", path).exit_code == 0
+        before = {file: file.stat().st_mtime_ns for file in Path("runs/sums").iterdir()}
+        assert stillroom("ask", path).exit_code == 0
+    assert {file: file.stat().st_mtime_ns for file in Path("runs/sums").iterdir()} == before
+
+
+def test_when_the_memory_is_used_up(recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline, "check", fails)
+    stopped(stillroom("check", recipe("http://127.0.0.1:1/v1")), 1, "There is no memory left.")
+
+
+@pytest.mark.parametrize("streams", [">&-", ">&- 2>&- <&-", "2>/dev/full", "2> >(exec true)"])
+def test_a_stream_that_is_closed_or_full_stops_no_run(recipe: Callable[..., Path], streams: str) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        result = in_a_shell(f"stillroom ask {path} {streams}")
+        assert result.returncode == 0, result.stderr
+        assert (b"12 replies" in result.stdout) == (">&-" not in streams.split())
+        assert b"Traceback" not in result.stderr
+        assert json.loads(Path("runs/sums/ask.json").read_text())["replies"] == 12
+        assert Path("runs/sums/ask.sqlite").read_bytes().startswith(b"SQLite format 3")
+        assert json.loads(Path("runs/sums/stages.json").read_text())
+
+
+def test_a_terminal_that_knows_ascii_only(recipe: Callable[..., Path]) -> None:
+    write_jsonl(Path("questions.jsonl"), [{"question": "Wie groß ist 2 + 3?"}])
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        shown = in_a_shell(f"stillroom ask {path} && stillroom check {path} && stillroom look sums", **ascii_only)
+        assert shown.returncode == 0, shown.stderr
+        assert b"Wie gro? ist" in shown.stdout
+        rows = in_a_shell("stillroom look sums --json", **ascii_only)
+    assert "Wie groß ist" in str(json.loads(rows.stdout))
+
+
 @pytest.mark.parametrize("file", ["stages.json", "ask.json", "check.json", "exam.json"])
 @pytest.mark.parametrize("damage", ["[1]", "5", "{"])
 def test_a_damaged_file_of_a_run(recipe: Callable[..., Path], file: str, damage: str) -> None:
@@ -546,7 +616,7 @@ def test_a_server_that_cannot_start(tmp_path: Path, tiny_model: Path) -> None:
 # Stopped, and the same command goes on
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_it_and_the_same_command_goes_on(recipe: Callable[..., Path], number: signal.Signals) -> None:
     with MisbehavingTeacher(adds, delay_s=(0.3, 0.3)) as teacher:
         path = recipe(teacher.base_url)

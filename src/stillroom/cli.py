@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
@@ -31,6 +31,9 @@ from stillroom.display import live_progress
 from stillroom.recipe import load_recipe
 from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
 from stillroom.text.counted import counted
+
+if TYPE_CHECKING:
+    from stillroom.train.preview import Preview
 
 P = ParamSpec("P")
 
@@ -64,6 +67,8 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal was closed; nohup has it ignored
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         app()
     except KeyboardInterrupt as stop:  # before a command began, which says this itself
@@ -89,6 +94,8 @@ def command(name: str, example: str) -> Callable[[Callable[P, None]], Callable[P
                 _say_error(error)
             except BrokenPipeError:
                 raise  # whoever read the output has enough of it: nothing is wrong
+            except MemoryError:
+                _say_error(StillroomError("There is no memory left.", "Close other programs, then run it again."))
             except OSError as error:  # a full disk, a folder's rights, a name too long: any of them, anywhere
                 _say_error(_refused_by_the_system(error))
 
@@ -138,7 +145,9 @@ def _stderr() -> Console:
 
 
 def _print_json(result: Any) -> None:
-    sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    # A stream that cannot hold every character would show some as `?`.
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=not is_unicode) + "\n")
 
 
 def _print_result(*lines: str) -> None:
@@ -345,6 +354,9 @@ def look(
         str | None, typer.Option(metavar="ID", help="All replies to this question, in full; its id may be cut short.")
     ] = None,
     in_full: Annotated[bool, typer.Option("--full", metavar=FLAG, help="Show long texts without a gap.")] = False,
+    mask: Annotated[
+        bool, typer.Option("--mask", metavar=FLAG, help="Show kept replies as tokens, and which of them are trained.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show a few questions, replies and verdicts of a run, kept ones and rejected ones; or list the runs there are."""
@@ -362,11 +374,25 @@ def look(
         path = pipeline.RUNS / load_recipe(path).name
     wanted = RowFilter(kept, verdict, reason, source, question, search, min_length, max_length)
     most = ALL_OF_A_QUESTION if question is not None else count
-    looked = pipeline.look(path if path.is_dir() else pipeline.RUNS / run, most, wanted)
+    folder = path if path.is_dir() else pipeline.RUNS / run
+    if mask:
+        _show_masks(pipeline.look_at_masks(folder, most, wanted), in_full or question is not None, as_json)
+        return
+    looked = pipeline.look(folder, most, wanted)
     if as_json:
         _print_json([row_as_json(row) for row in looked.rows])
     else:
         print_rows(looked, Console(highlight=False), in_full=in_full or question is not None)
+
+
+def _show_masks(shown: list[Preview], in_full: bool, as_json: bool) -> None:
+    from stillroom.train.preview import as_json as preview_as_json
+    from stillroom.train.preview import print_previews
+
+    if as_json:
+        _print_json([preview_as_json(each) for each in shown])
+    else:
+        print_previews(shown, Console(highlight=False), in_full=in_full)
 
 
 def _list_runs(folder: Path, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -31,7 +31,7 @@ def live_progress() -> Iterator[Progress]:
     console = Console(stderr=True, highlight=False)
     # Colours may be asked for where there is no terminal; a panel, redrawn again and again, is of no use in a file.
     if not (console.is_interactive and console.file.isatty()):
-        lines = Lines(lambda line: print(line, file=sys.stderr, flush=True))
+        lines = Lines(_write_line)
         try:
             yield lines
         finally:
@@ -40,6 +40,12 @@ def live_progress() -> Iterator[Progress]:
     screen = Screen(console)
     with Live(get_renderable=screen.frame, console=console, refresh_per_second=FRAMES_PER_S):
         yield screen
+
+
+def _write_line(line: str) -> None:
+    # Nobody reads it any more, or its disk is full: that is no reason to stop a run.
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 class StageView:

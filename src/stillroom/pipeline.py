@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from stillroom import __version__
@@ -55,6 +55,9 @@ from stillroom.store.stages import file_digest, is_finished, run_stage
 from stillroom.store.tables import write_questions
 from stillroom.train.settings import Method, TrainSettings
 from stillroom.verify import verify
+
+if TYPE_CHECKING:
+    from stillroom.train.preview import Preview
 
 RUNS = Path("runs")
 TEACHER = "teacher"
@@ -318,6 +321,21 @@ def look(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> Loo
     return look_at(run_folder, wanted, count)
 
 
+def look_at_masks(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> list[Preview]:
+    """A few kept replies as training gets them, token by token, with what each counts in the loss."""
+    if not (run_folder / "recipe.yaml").exists():
+        raise UsageError(
+            f"There is no run at {run_folder}.", "stillroom look, without a name, lists the runs there are."
+        )
+    settings = load_recipe(run_folder / "recipe.yaml").train
+    if settings is None:
+        raise UsageError(f"The recipe of {run_folder.name} has no train section.", "Add train: {student: ...} to it.")
+    _need(run_folder, "traces.parquet", "check")
+    with _extra("train"):
+        from stillroom.train.preview import preview
+    return preview(run_folder / "traces.parquet", _student(settings), settings, wanted, count)
+
+
 def _recipe(recipe: Recipe | str | Path) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
 
@@ -354,7 +372,9 @@ def _folder(recipe: Recipe, runs: Path) -> Path:
 
 
 def _keep_recipe(recipe: Recipe, folder: Path) -> None:
-    write_atomically(folder / "recipe.yaml", recipe.to_yaml())
+    path, text = folder / "recipe.yaml", recipe.to_yaml()
+    if not path.is_file() or path.read_bytes() != text.encode("utf-8"):  # a run that is done can be looked at anywhere
+        write_atomically(path, text)
 
 
 def _need(folder: Path, file: str, stage: str) -> None:
@@ -404,7 +424,7 @@ def _gather(path: Path, stage: str, sources: Sequence[Source], folder: Path, pro
 
 def _source_digest(path: Path) -> str | None:
     try:
-        return file_digest(path)
+        return file_digest(path) if path.is_file() or path.is_dir() else None
     except OSError:
         return None  # reading it says what is wrong, in words for a person
 

@@ -44,6 +44,14 @@ def test_nothing_is_lost_but_white_space_and_no_passage_is_too_long(parts: list[
     assert all(0 < len(passage) <= longest and passage.strip() for passage in passages)
 
 
+def test_lines_of_old_macs_and_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"one\r\rtwo\r")
+    (tmp_path / "b.txt").write_bytes(b"one\r\n\r\ntwo\r\n")
+    for name in ("a.txt", "b.txt"):
+        passages = [question.messages[0].content for question in read(tmp_path, name, max_characters=5)]
+        assert [passage.split("\n\n")[1] for passage in passages] == ["one", "two"]
+
+
 def test_a_folder_in_the_order_of_names(tmp_path: Path) -> None:
     for name, text in {
         "b.md": "# B\n\nbee", "a/z.txt": "zed", "a/.hidden.txt": "no", "c.pdf": "no", "e.txt": "\n", ".x/y.md": "no",

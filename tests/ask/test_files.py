@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,12 @@ GOOD = {"question": "fine"}
         (b'{"question": "a"', r"q\.jsonl line 2 is not JSON: .* at column 17"),
         (b"[1]", "line 2 is not a JSON object"),
         (b'"text"', "line 2 is not a JSON object"),
-        (b"[" * 100_000, "line 2 is not JSON"),
-        (b'{"question": "a", "x": NaN}', "line 2 is not JSON"),
+        (b"[" * 100_000, "line 2 is not JSON: it is nested too deeply"),
+        (b'{"question": "a", "x": NaN}', "line 2 is not JSON: it holds NaN"),
+        (b'{"question": "a", "x": %b}' % (b"9" * 5000), "line 2 is not JSON: a number has too many digits"),
+        (b'{"question": "a", "x": 1e999}', "line 2 is not JSON: 1e999 is too large a number"),
+        (b'{"question": "a", "question": "b"}', "line 2 is not JSON: the key 'question' stands twice"),
+        (b'{"question": "a", "x": {"y": 1, "y": 1}}', "line 2 is not JSON: the key 'y' stands twice"),
         (b'{"question": "\xff"}', r"line 2 is not UTF-8: byte 15"),
         (b'{"question": "\\ud83d"}', "line 2 holds a broken character"),
         ({}, "line 2 is a question without text"),
@@ -106,6 +111,20 @@ def test_a_row_that_is_wrong_is_named_by_file_and_line(tmp_path: Path, row: obje
         read(tmp_path, GOOD, row)
     assert caught.value.what.startswith("q.jsonl line 2")
     assert caught.value.remedy
+
+
+def test_line_ends_of_an_old_mac(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_bytes(b'{"question": "a"}\r{"question": "b"}\r')
+    with pytest.raises(DataError, match=r"q\.jsonl line 1 is not JSON") as caught:
+        list(read_questions(FileSource(path="q.jsonl"), base_folder=tmp_path))
+    assert caught.value.remedy == "Its lines end in CR alone: save it with LF."
+
+
+@pytest.mark.parametrize("name", ["pipe.jsonl", "pipe.csv", "pipe.json", "pipe.parquet", "pipe.jsonl.gz"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name} is neither a file nor a folder"):
+        list(read_questions(FileSource(path=name), base_folder=tmp_path))
 
 
 def test_one_id_with_two_texts_names_both_places(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ def csv_rows(path: Path, name: str, delimiter: str) -> Iterator[tuple[Place, dic
     twice = sorted({column for column in names if names.count(column) > 1})
     if twice:
         raise DataError(f"{header[0]}: the header has {twice[0]!r} twice.", "Give each column a name of its own.")
+    if len(names) == 1 and ";" in names[0]:  # as spreadsheets write it where the comma is the decimal point
+        raise DataError(
+            f"{header[0]}: the fields are separated by semicolons.", "Save it with commas, or with tabs as .tsv."
+        )
     for place, fields in rows:
         if len(fields) != len(names):
             raise DataError(

@@ -16,6 +16,8 @@ from stillroom.base.records import Message, Question, question_id
 from stillroom.text.naming import PLACE
 
 ENDINGS = (".txt", ".md")
+_CR_ALONE = re.compile(r"(?<=\r)(?!\n)")
+"""Where a line of an old Mac ends."""
 _SENTENCE_END = re.compile(r"""[.!?…]["'”’)\]]*\s+|[。！？]|\n""")
 
 
@@ -47,7 +49,7 @@ def read_documents(source: DocumentSource, base_folder: Path) -> Iterator[tuple[
 def _passages(path: Path, max_characters: int) -> Iterator[tuple[Place, str, str]]:
     for file in _documents(path):
         name = file.relative_to(path.parent).as_posix()
-        lines = (line for _, line in text_lines(file, name))
+        lines = (part for _, line in text_lines(file, name) for part in _CR_ALONE.split(line))
         for number, passage in enumerate(split(lines, max_characters), start=1):
             yield Place(f"{name} passage", number), name, passage
 

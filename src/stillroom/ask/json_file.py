@@ -33,8 +33,12 @@ def jsonl_rows(path: Path, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
             try:
                 row = _DECODER.decode(text)
             except (ValueError, RecursionError) as error:
-                detail = f": {error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-                raise DataError(f"{place} is not JSON{detail}.", "Each line must be one JSON object.") from error
+                is_old = "\r" in text
+                remedy = (
+                    "Its lines end in CR alone: save it with LF." if is_old else "Each line must be one JSON object."
+                )
+                at = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+                raise DataError(f"{place} is not JSON: {_problem(error)}{at}.", remedy) from error
             yield place, _checked(row, text, place)
 
 
@@ -102,9 +106,8 @@ class _Text:
             except (ValueError, RecursionError) as error:
                 # Either it is wrong, or the rest of it has not been read.
                 if isinstance(error, RecursionError) or len(self._text) > LONGEST_LINE or not self._more():
-                    detail = f": {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
                     raise DataError(
-                        f"{place} is not JSON{detail}.", "Is the file whole? Mend the JSON there."
+                        f"{place} is not JSON: {_problem(error)}.", "Is the file whole? Mend the JSON there."
                     ) from error
             else:
                 written = self._text[self._at : end]
@@ -119,6 +122,14 @@ class _Text:
             return False
         self._text, self._at = rest + piece, 0
         return True
+
+
+def _problem(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "a number has too many digits" if str(error).startswith("Exceeds the limit") else str(error)
 
 
 def _decoded(decode: Callable[[bytes, bool], str], data: bytes, name: str) -> str | None:
@@ -147,4 +158,12 @@ def _number(written: str) -> JsonNumber:
     return number
 
 
-_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=refuse_constant)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):  # JSON's own rule, the last one counts, would lose the others in silence
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return row
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=refuse_constant, object_pairs_hook=_object)

@@ -74,9 +74,11 @@ def ask(
                 asked_again = asking.replies_that_are(again)
             if again is not None and not asked_again:
                 progress.say(_NONE_IS[again])
-        except (KeyboardInterrupt, BudgetReached, TeacherError) as stop:
+        except (KeyboardInterrupt, BudgetReached, TeacherError, StoreError) as stop:
             if (note := asking.where_it_stands()) is not None:
                 stop.add_note(note)
+            if isinstance(stop, StoreError):  # a full disk holds no tables either
+                raise
             # What came so far can be checked and trained on: perhaps it is enough.
             write_replies(folder, teacher, settings, journal, clock.monotonic() - started, is_whole=False)
             raise

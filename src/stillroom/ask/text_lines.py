@@ -47,8 +47,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def unreadable(path: Path) -> Iterator[None]:
-    """Around opening and reading `path`: what the system says becomes a DataError."""
+    """Around opening and reading `path`: what the system says becomes a DataError, as does a pipe."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # it would be waited for, and read only once
+            raise DataError(f"{path} is neither a file nor a folder.", "Write what comes from it into a file.")
         yield
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.", "A path is taken from the recipe's folder.") from error
@@ -57,7 +59,7 @@ def unreadable(path: Path) -> Iterator[None]:
             f"{path} is a folder.", "Name a file in it; from: documents and from: huggingface read whole folders."
         ) from error
     except OSError as error:
-        remedy = "" if error.strerror else "Is it whole, and is it what its name says?"
+        remedy = "Mend the path or its rights." if error.strerror else "Is it whole, and is it what its name says?"
         raise DataError(f"{path} cannot be read: {error.strerror or error}.", remedy) from error
 
 

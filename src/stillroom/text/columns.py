@@ -26,7 +26,7 @@ class JsonNumber(float):
 
 def refuse_constant(name: str) -> float:
     """For `json.loads(..., parse_constant=...)`: NaN and Infinity are no JSON. Raises ValueError."""
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"it holds {name}")
 
 
 def value_of(row: Row, column: str, place: object) -> Any:
