@@ -92,7 +92,7 @@ def test_nearly_the_same_text_is_a_near_duplicate(search: Made, copy: str) -> No
     [
         (BAKER, BAKER.replace("300", "310")),
         (BAKER, BAKER[:-1] + " of 5 days?"),
-        ("If x = 3 and y = 4, what is the value of x + y here?", "If x = 3 and y = 4, what is the value of x - y here?"),
+        ("If x = 3 and y = 4, what is x + y in all?", "If x = 3 and y = 4, what is x - y in all?"),
         ("If 3x + 2y = 7, x - y = 4, what is the value of x?", "If 3x + 2y = 7, x - y = 4, what is the value of y?"),
         ("What is the capital of Austria?", "What is the capital of Australia?"),
         ("Generate a detailed article on photosynthesis", "Generate a detailed article on mitosis"),

@@ -26,7 +26,7 @@ def test_json_lines(tmp_path: Path, column: str) -> None:
 def test_conversations(tmp_path: Path) -> None:
     path = tmp_path / "exam.jsonl"
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
-    turns = [{"from": "human", "value": "How?"}]
+    turns = [{"from": "human", "value": "How?"}, {"from": "gpt", "value": "So."}]
     path.write_text(json.dumps({"messages": messages}) + "\n" + json.dumps({"conversations": turns}))
     assert [(each.text, each.system) for each in examination_texts(path)] == [("Why?", "Be brief."), ("How?", "")]
 
@@ -59,9 +59,9 @@ def test_a_run_s_questions_are_an_examination(tmp_path: Path, question: Made) ->
         ("exam.jsonl", '{"question": "Why?"}\nnot json', "line 2 is not JSON"),
         ("exam.jsonl", "[1]", "line 1 is not a JSON object"),
         ("exam.jsonl", '{"answer": "4"}', "line 1 has no question; its columns are answer"),
-        ("exam.jsonl", '{"question": 4}', "line 1: question is not what"),
-        ("exam.jsonl", '{"messages": [{"role": "user", "content": null}]}', "line 1: messages is not what"),
-        ("exam.jsonl", '{"messages": "Why?"}', "line 1: messages is not what"),
+        ("exam.jsonl", '{"question": [4]}', "line 1: question must be text"),
+        ("exam.jsonl", '{"messages": [{"role": "user", "content": null}]}', r"line 1: messages\[0\]"),
+        ("exam.jsonl", '{"messages": "Why?"}', "line 1: messages must be a list"),
         ("exam.jsonl", "", "holds no questions"),
         ("exam.csv", "question\n", "holds no questions"),
         ("exam.txt", "Why?", "is of no form"),

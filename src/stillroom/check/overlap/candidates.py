@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-from stillroom.check.overlap.weights import Weigh
+from stillroom.check.overlap.weights import Weigh, Weights
 from stillroom.text.flat import Codes, Flat, Positions, distinct, mixed, ngrams
 from stillroom.text.skeleton import HOLE, skeletons
 
@@ -18,6 +18,10 @@ _RUNS = 2
 """Runs that a question has in common with one that it is compared with."""
 _ALIKE = 0.3
 """Share of all words of both, by weight, that a question has in common with one that it is compared with."""
+_TELLING_WORD = 1.5
+"""What a word weighs at least that such questions are looked for by, in nats: a frequent one is in too many."""
+_AT_ONCE = 4_000_000
+"""Words that texts may share with examined questions, counted pair by pair, in one step."""
 _LONGEST_START = 5
 _NOBODY = np.empty((0, 2), np.int64)
 
@@ -71,30 +75,47 @@ class SharedWords:
 
     def __init__(self, words: Flat, weigh: Weigh) -> None:
         """`words`: of each examined question those that count; none of a question that is not to be found here."""
-        bags = distinct(words)
         self._weigh = weigh
+        bags, weight = self._bags(words)
         self._vocabulary, columns = np.unique(bags.values, return_inverse=True)
         shape = (len(bags), len(self._vocabulary))
         held = sparse.csr_array((np.ones(len(columns)), columns, bags.starts), shape=shape)
         self._held = sparse.csr_array(held.T)
-        self._totals = np.bincount(bags.owners(), weigh(bags.values), len(bags))
+        self._holders = np.bincount(columns, minlength=len(self._vocabulary))
+        self._totals = np.bincount(bags.owners(), weight, len(bags))
 
     def alike(self, words: Flat) -> Positions:
         if not len(self._vocabulary):
             return _NOBODY
-        bags = distinct(words)
-        weight = self._weigh(bags.values)
-        totals = np.bincount(bags.owners(), weight, len(bags))
+        bags, weight = self._bags(words)
+        totals = np.asarray(np.bincount(bags.owners(), weight, len(bags)), np.float64)
         columns = np.searchsorted(self._vocabulary, bags.values)
         columns[columns == len(self._vocabulary)] = 0
         known = self._vocabulary[columns] == bags.values
-        rows = sparse.csr_array(
-            (weight[known], columns[known], bags.where(known).starts), shape=(len(bags), len(self._vocabulary))
-        )
+        starts, columns, weight = bags.where(known).starts, columns[known], weight[known]
+        shape = (len(bags), len(self._vocabulary))
+        rows = sparse.csr_array((weight, columns, starts), shape=shape)
+        # The product has an entry for each pair that shares a word: as many texts at once as memory is given for.
+        work = np.concatenate(([0], np.cumsum(self._holders[columns])))[starts]
+        found = [_NOBODY]
+        start = 0
+        while start < len(bags):
+            end = max(int(np.searchsorted(work, work[start] + _AT_ONCE, "right")) - 1, start + 1)
+            found.append(np.add(self._alike(rows[start:end], totals[start:end]), (start, 0)))
+            start = end
+        return np.concatenate(found)
+
+    def _alike(self, rows: sparse.csr_array, totals: Weights) -> Positions:
         shared = sparse.coo_array(rows @ self._held)
         text, examined = shared.coords
         alike = shared.data >= _ALIKE * (totals[text] + self._totals[examined] - shared.data)
         return np.stack([text[alike], examined[alike]], axis=1).astype(np.int64)
+
+    def _bags(self, words: Flat) -> tuple[Flat, Weights]:
+        bags = distinct(words)
+        weight = self._weigh(bags.values)
+        telling = weight >= _TELLING_WORD
+        return bags.where(telling), weight[telling]
 
 
 class SameSkeleton:

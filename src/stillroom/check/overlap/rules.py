@@ -25,6 +25,8 @@ Found = Literal["copy", "near_copy", "numbers_swapped", "quoted_part", "in_doubt
 
 ALIKE = 0.5
 """From this likeness on, with mostly the same numbers, a question is the other one reworded."""
+LONG, LONG_SKELETON = 200, 0.05
+"""Longer texts (in words) have many words in common by chance: a rewording has some runs of words in common, too."""
 MOSTLY_SAME_NUMBERS = 0.6
 """Share of all numbers of either question that both have."""
 SAME_FORMULAS = 0.5
@@ -80,7 +82,7 @@ def compare(question: Side, examined: Side) -> Verdict | None:
     if of_examined >= WHOLE_SKELETON and len(examined.skeleton_runs) >= FEWEST_RUNS:
         return Verdict("numbers_swapped", of_examined) if swapped else Verdict("near_copy", alike)
     same_statement = agreement >= MOSTLY_SAME_NUMBERS and shared_formulas(question, examined) >= SAME_FORMULAS
-    if same_statement and alike >= ALIKE:
+    if same_statement and alike >= ALIKE and (len(examined.words) <= LONG or common >= LONG_SKELETON):
         return Verdict("near_copy", alike)
     weight, words = longest_run(question, examined)
     quoted = words / len(examined.words)

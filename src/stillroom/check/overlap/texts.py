@@ -14,6 +14,8 @@ import orjson
 
 from stillroom.base.errors import DataError
 from stillroom.store.tables import read_rows
+from stillroom.text.columns import as_text
+from stillroom.text.conversation import conversation
 
 _TEXT_COLUMNS = ("messages", "conversations", "question", "problem", "prompt", "instruction", "text")
 _FORMS = "Files end in .parquet, .jsonl, .json (one object a line), .csv or .tsv."
@@ -56,17 +58,11 @@ def examination_texts(path: Path) -> Iterator[Text]:
         raise DataError(f"{path} holds no questions.", "Name a file that does.")
 
 
-def said(messages: Any) -> tuple[str, str]:
-    """What the messages say without the system's, and what the system's say. Raises ValueError for other things."""
-    if isinstance(messages, str):
-        messages = orjson.loads(messages)
+def said(messages: str | list[dict[str, Any]]) -> tuple[str, str]:
+    """What the messages of a stored question say without the system's, and what the system's say."""
     parts: dict[bool, list[str]] = {True: [], False: []}
-    for message in messages:
-        content = message.get("content", message.get("value"))
-        role = message.get("role", message.get("from"))
-        if not isinstance(content, str):
-            raise ValueError("a message without text")
-        parts[role == "system"].append(content)
+    for message in orjson.loads(messages) if isinstance(messages, str) else messages:
+        parts[message["role"] == "system"].append(message["content"])
     return "\n\n".join(parts[False]), "\n\n".join(parts[True])
 
 
@@ -116,15 +112,11 @@ def _row_text(path: Path, place: str, row: dict[str, Any]) -> Text:
             f"One of {', '.join(_TEXT_COLUMNS)} should hold it.",
         )
     identity = str(named["id"]) if named.get("id") is not None else place
-    value = named[column]
-    try:
-        if column in ("messages", "conversations"):
-            return _text(identity, value, named)
-        if not isinstance(value, str):
-            raise ValueError(f"{column} is no text")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} {place}: {column} is not what a question is written in: {error}.", _FORMS) from error
-    return Text(identity, value)
+    value, where = named[column], f"{path} {place}"
+    if column in ("messages", "conversations"):
+        messages, _ = conversation(value, column, where)
+        return _text(identity, [message.model_dump() for message in messages], named)
+    return Text(identity, as_text(value, column, where))
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
