@@ -11,6 +11,7 @@ import pytest
 from stillroom import pipeline
 from stillroom.base.errors import ModelError
 from stillroom.base.progress import Silent
+from stillroom.local_models import served_name
 from stillroom.recipe import load_recipe
 
 
@@ -79,10 +80,10 @@ def test_other_weights_have_another_name(tmp_path: Path) -> None:
     names = set()
     for weights in (b"one", b"two"):
         (tmp_path / "model.safetensors").write_bytes(weights)
-        names.add(pipeline.served_name("student", tmp_path))
+        names.add(served_name("student", tmp_path))
     assert len(names) == 2
     with pytest.raises(ModelError, match="There is no model folder"):
-        pipeline.served_name("student", tmp_path / "none")
+        served_name("student", tmp_path / "none")
 
 
 @pytest.mark.parametrize(
