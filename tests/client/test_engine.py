@@ -5,13 +5,16 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from stillroom.base.clock import Clock
 from stillroom.base.errors import (
+    BudgetReached,
     DataError,
     KeyRefused,
     NoSuchModel,
@@ -20,6 +23,8 @@ from stillroom.base.errors import (
     TeacherUnreachable,
 )
 from stillroom.base.records import Message, Reply
+from stillroom.client import transport
+from stillroom.client.budget import BudgetLimits
 from stillroom.client.engine import EngineCounts, ask_all
 from stillroom.client.pacing import PaceLimits
 from stillroom.client.reply import read_reply
@@ -36,6 +41,8 @@ from stillroom.testing.faults import (
     empty_choices,
     error_in_body,
     http_error,
+    huge_body,
+    limit_ignored,
     not_json,
     null_content,
     rate_limited,
@@ -456,3 +463,67 @@ def test_progress_is_told_of_every_request(tmp_path: Path) -> None:
         assert heard[-1] == 10
         counts = run(tmp_path, teacher.base_url, requests_of(10))
         assert (counts.requests, counts.settled, counts.calls) == (10, 10, 0)
+
+
+def test_a_replica_that_is_dead_costs_no_row_its_reply(tmp_path: Path, clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        dead = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+    with MisbehavingTeacher() as teacher:
+        counts = run(tmp_path, dead, requests_of(50), clock, replicas=(teacher.base_url,), retries=0)
+        assert teacher.requests == 50
+    assert counts.by_status == Counter(ok=50)
+    assert ("retry", "connect") in attempts_in(tmp_path)
+
+
+def test_a_refusal_is_put_off_where_nothing_is_tried_again(tmp_path: Path, clock: Clock) -> None:
+    with MisbehavingTeacher(faults=[rate_limited(), None, rate_limited()]) as teacher:
+        counts = run(tmp_path, teacher.base_url, requests_of(10), clock, retries=0)
+    assert counts.by_status == Counter(ok=10)
+
+
+def test_a_body_without_an_end_is_an_outcome_that_may_have_cost(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "LARGEST_BODY", 1 << 16)
+    with MisbehavingTeacher(faults=[None, huge_body(0.1)]) as teacher:
+        counts = run(tmp_path, teacher.base_url, requests_of(5), clock)
+        assert teacher.requests == 5
+        assert run(tmp_path, teacher.base_url, requests_of(5), clock).calls == 0
+    assert counts.failures == Counter(too_large=1)
+    assert attempts_in(tmp_path).count(("unknown", "too_large")) == 1
+    assert [reply.raw for reply in replies_in(tmp_path) if reply.status == "failed"] == [b""]
+
+
+def test_no_more_choices_are_read_than_were_asked_for(tmp_path: Path) -> None:
+    choice = {"message": {"content": "4"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 9, "completion_tokens": 4}
+    body = orjson.dumps({"choices": [choice] * 50_000, "usage": usage})
+    with MisbehavingTeacher(always=raw_body(body)) as teacher:
+        counts = run(tmp_path, teacher.base_url, requests_of(2, samples=2))
+    assert counts.by_status == Counter(ok=4)
+    assert [(reply.choice, reply.completion_tokens) for reply in replies_in(tmp_path)] == [(0, 2), (1, 2)] * 2
+
+
+def test_a_key_in_pieces_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEACHER_KEY", "sk-secret-123")
+    pieces = ["You are sk-", "secret", "-123, are you?"]
+    events = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    body = b"".join(b"data: %b\n\n" % orjson.dumps(event) for event in events) + b"data: [DONE]\n\n"
+    with MisbehavingTeacher(always=raw_body(body)) as teacher:
+        run(tmp_path, teacher.base_url, requests_of(1), api_key_env="TEACHER_KEY", stream=True)
+    (reply,) = replies_in(tmp_path)
+    assert read_reply(reply).answer == "You are [key], are you?"
+    assert reply.status == "ok"
+
+
+def test_what_a_teacher_billed_beyond_its_limit_is_remembered(tmp_path: Path, clock: Clock) -> None:
+    price = Price(input_per_million="0", output_per_million="1000")  # type: ignore[arg-type]
+    budget = BudgetLimits(budget_usd=Decimal("1.1"))
+    with MisbehavingTeacher(always=limit_ignored(150)) as teacher:  # each call may cost 0.05 USD, and costs 0.2
+        run(tmp_path, teacher.base_url, requests_of(1), clock, price=price)
+        with pytest.raises(BudgetReached):
+            run(tmp_path, teacher.base_url, requests_of(50), clock, price=price, limits=budget)
+        assert teacher.requests == 5
+    with Journal(tmp_path / "ask.sqlite") as journal:
+        assert journal.spent().usd == 1

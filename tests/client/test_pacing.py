@@ -47,6 +47,22 @@ def test_the_first_call_goes_alone_until_it_is_answered() -> None:
     assert len(send_all(pace, 3602.0)) == 2
 
 
+def test_until_a_first_reply_has_ended_its_beginning_is_enough() -> None:
+    pace = PaceController(PaceLimits(64), 0.0)
+    sent = send_all(pace, 0.0)
+    for begun in (1, 3, 7, 15):
+        assert pace.in_flight == begun
+        for call in sent:
+            pace.begun(2.0, call)
+        sent = send_all(pace, 2.0)
+    assert pace.in_flight == 31
+    pace.returned(300.0, sent[0], "answered")
+    in_flight = pace.in_flight + len(send_all(pace, 300.0))
+    for call in sent[1:]:
+        pace.begun(301.0, call)  # from now on an answer is what counts
+    assert pace.in_flight + len(send_all(pace, 301.0)) == in_flight
+
+
 def test_a_first_call_that_is_refused_is_tried_again_later_and_alone() -> None:
     pace = PaceController(PaceLimits(64), 0.0)
     (first,) = send_all(pace, 0.0)

@@ -27,6 +27,7 @@ from stillroom.client.budget import BudgetLimits
 from stillroom.client.engine import ask_all
 from stillroom.client.pacing import PaceLimits
 from stillroom.client.request import ChatRequest, RequestSettings, sent_messages
+from stillroom.client.secret import Secret
 from stillroom.client.settings import Endpoint, Price, Sampling
 from stillroom.client.transport import Answered, NotAnswered
 from stillroom.store.journal import Journal
@@ -115,6 +116,8 @@ class ScriptedTeacher:
 
 def transport_to(teacher: ScriptedTeacher) -> type:
     class Transport:
+        secret = Secret(None)
+
         def __init__(self, *_: object) -> None:
             pass
 
@@ -124,7 +127,7 @@ def transport_to(teacher: ScriptedTeacher) -> type:
         async def __aexit__(self, *_: object) -> None:
             pass
 
-        async def send(self, body: bytes, request_id: str) -> Answered | NotAnswered:
+        async def send(self, body: bytes, request_id: str, **_: object) -> Answered | NotAnswered:
             assert teacher.dead is not None
             assert teacher.journal is not None
             assert request_id.startswith(teacher.journal.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -30,24 +31,31 @@ class Amount(NamedTuple):
     tokens: int
 
 
+class Excess(NamedTuple):
+    """What calls have used at the most, over what they should have: 1 and above."""
+
+    usd: Decimal
+    tokens: Decimal
+
+
 class Budget:
     """Nothing in flight can carry a total past its limit: `reserve` counts every open call at its worst.
 
     A server that lets a reply grow past its token limit can bill more than was reserved. The first such reply teaches
-    it: from then on every reservation is larger by the same factor.
+    it: from then on every reservation is larger by the same factor, `excess`.
     """
 
-    def __init__(self, limits: BudgetLimits, spent: Spent) -> None:
+    def __init__(self, limits: BudgetLimits, spent: Spent, excess: Excess | None = None) -> None:
         self.limits = limits
         self.calls, self.usd, self.tokens = spent.calls, spent.usd, spent.tokens
         self.unknown_calls, self.unknown_usd = spent.unknown_calls, spent.unknown_usd
         self.reserved = Amount(Decimal(0), 0)
         self._open_calls = 0
-        self._excess_usd, self._excess_tokens = Decimal(1), 1.0
+        self.excess = excess or Excess(Decimal(1), Decimal(1))
 
     def worst(self, most: Amount) -> Amount:
         """What to reserve for a call that should use `most` at most."""
-        return Amount(most.usd * self._excess_usd, min(round(most.tokens * self._excess_tokens), _MOST_TOKENS))
+        return Amount(most.usd * self.excess.usd, min(math.ceil(most.tokens * self.excess.tokens), _MOST_TOKENS))
 
     def lacks(self, worst: Amount) -> str | None:
         """The limit that one more call could pass, by its name in the recipe."""
@@ -83,7 +91,8 @@ class Budget:
             used = worst
         self.usd += used.usd
         self.tokens += used.tokens
-        if used is not worst and used.usd > most.usd > 0:
-            self._excess_usd = max(self._excess_usd, used.usd / most.usd)
-        if used is not worst and used.tokens > most.tokens > 0:
-            self._excess_tokens = max(self._excess_tokens, used.tokens / most.tokens)
+        if used is not worst and (used.usd > most.usd or used.tokens > most.tokens):
+            self.excess = Excess(
+                max(self.excess.usd, used.usd / most.usd if most.usd else Decimal(1)),
+                max(self.excess.tokens, Decimal(used.tokens) / most.tokens if most.tokens else Decimal(1)),
+            )

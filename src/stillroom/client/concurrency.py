@@ -37,15 +37,16 @@ _WORDS: dict[WindowState, str] = {
 class ConcurrencyWindow:
     """The window of calls in flight, never above `cap`.
 
-    One call until the first answer. Then the window grows by one with every answer that came while it was full, so that
-    it doubles in a round trip, until a call is refused at its edge: then it stays at the number that was accepted. From
-    there one call more is tried after a while, a longer one each time it is refused. Once it is accepted, the window
-    grows again.
+    One call until the first answer, or the beginning of one that is streamed. Then the window grows by one with every
+    answer that came while it was full, so that it doubles in a round trip, until a call is refused at its edge: then it
+    stays at the number that was accepted. From there one call more is tried after a while, a longer one each time it is
+    refused. Once it is accepted, the window grows again.
     """
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
         self.state: WindowState = "first"
+        self._has_answered = False
         self.latency_s = 0.0
         """Of answers, smoothed."""
         self.limit = 1
@@ -105,17 +106,27 @@ class ConcurrencyWindow:
         if level >= self.limit:
             self._probe = (order, now)
 
+    def begun(self, now: float, order: int) -> None:
+        """A reply has begun to come. Until a first one has ended, which may take minutes, that is as good as an end."""
+        if not self._has_answered:
+            self._accepted(now, order, 2.0)  # an answer makes room for one more, and leaves its own place
+
     def answered(self, now: float, order: int, latency_s: float) -> None:
         self._saturation.answered()
-        if self.state == "first":
+        if not self._has_answered:
+            self._has_answered = True
             self.latency_s = latency_s
-            self._enter("growing", now, self._width)
         self.latency_s += 0.1 * (latency_s - self.latency_s)
+        self._accepted(now, order, 1.0)
+
+    def _accepted(self, now: float, order: int, more: float) -> None:
+        if self.state == "first":
+            self._enter("growing", now, self._width)
         if self._probe is not None and self._probe[0] == order:
             self._widen(now)
         elif self.state == "growing" and order <= self._filled_by:
             is_near = self._found is not None and self._found / _NEAR < self._width < self._found * _NEAR
-            self._grow(now, max(_GENTLE, 1 / self._width) if is_near else 1.0)
+            self._grow(now, max(_GENTLE, 1 / self._width) if is_near else more)
 
     def refused_at_edge(self, now: float, level: int, pause_s: float = 0.0) -> None:
         """Refused with more calls in flight than any that was accepted. `pause_s`: Retry-After."""

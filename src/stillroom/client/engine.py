@@ -18,14 +18,15 @@ from urllib.parse import urlsplit
 from stillroom.base.clock import Clock, SystemClock
 from stillroom.base.errors import BudgetReached, RecipeError, TeacherError
 from stillroom.base.records import Reply
-from stillroom.client.budget import Amount, Budget, BudgetLimits
+from stillroom.client.budget import Amount, Budget, BudgetLimits, Excess
 from stillroom.client.counts import EngineCounts, Served
 from stillroom.client.lane import Lane
+from stillroom.client.outbox import Outbox
 from stillroom.client.outcome import Call, Result, read_result, replies
 from stillroom.client.pacing import PaceLimits
 from stillroom.client.price import pricing, usd
 from stillroom.client.request import ChatRequest, most_tokens
-from stillroom.client.retry import REFUSED, is_settled, wait_s
+from stillroom.client.retry import is_put_off, is_settled, wait_s
 from stillroom.client.settings import Endpoint
 from stillroom.client.waiting import Job, Waiting, Whole
 from stillroom.store.journal import Finished, Intent, Journal, Outcome
@@ -33,8 +34,8 @@ from stillroom.store.journal import Finished, Intent, Journal, Outcome
 __all__ = ["EngineCounts", "FollowUp", "ask_all"]
 
 MOST_IN_A_BLOCK = 256
-MOST_UNWRITTEN = 1024
-"""Outcomes that wait for the disk, before nothing more is sent."""
+_EXCESS = "excess of "
+"""And a model: what the journal notes of it by."""
 LOOK_AGAIN_S = 0.1
 """Between looks for a reply that another question's call will bring."""
 
@@ -96,16 +97,16 @@ class _Engine:
         self._on_progress, self._announce = on_progress, announce
         self._pace = pace
         self._pricing = pricing(endpoint)
-        self._budget = Budget(limits, journal.spent())
+        self._budget = Budget(limits, journal.spent(), _noted_excess(journal, endpoint.model))
+        self._model = endpoint.model
         self._lanes = [Lane(endpoint, address, pace, clock) for address in endpoint.addresses]
         self._waiting = Waiting(requests, journal, self._serves, self._taken)
         self._counts = EngineCounts(spent_usd=self._budget.usd)
         self._draw = random.Random()
         self._calls: set[asyncio.Task[None]] = set()
         self._following: set[asyncio.Task[None]] = set()
-        self._outbox: list[tuple[Call, Outcome]] = []
-        self._changed, self._to_write = asyncio.Event(), asyncio.Event()
-        self._is_writing = False
+        self._outbox = Outbox(journal)
+        self._changed = asyncio.Event()
         self._stop: BaseException | None = None
         self._next_tokens = 0
         """Of the job that found no room."""
@@ -184,7 +185,7 @@ class _Engine:
             return None
         lacking = self._budget.lacks(worst)
         if lacking is not None:
-            if not self._budget.is_reserved and not self._outbox:
+            if not self._budget.is_reserved and self._outbox.is_empty:
                 self._stop = self._budget_reached(lacking)
             return None
         self._budget.reserve(worst)
@@ -219,11 +220,11 @@ class _Engine:
 
     def _has_room(self) -> bool:
         now = self._clock.monotonic()
-        return len(self._outbox) < MOST_UNWRITTEN and any(lane.room(now) > 0 for lane in self._lanes)
+        return self._outbox.has_room and any(lane.room(now) > 0 for lane in self._lanes)
 
     def _is_finished(self) -> bool:
-        busy = self._calls or self._outbox or self._is_writing or self._following
-        return self._waiting.is_exhausted and not busy
+        is_busy = self._calls or not self._outbox.is_empty or self._following
+        return self._waiting.is_exhausted and not is_busy
 
     async def _wait_for_change(self, looked_at: float) -> None:
         """Until something comes back, or time alone lets something be sent, which may have come since `looked_at`."""
@@ -246,12 +247,18 @@ class _Engine:
     # What comes back
 
     async def _call(self, call: Call, lane: Lane) -> None:
+        def begun() -> None:
+            lane.begun(call.place)
+            self._changed.set()
+
         started = self._clock.monotonic()
-        answer = await lane.transport.send(call.body, self._journal.request_id(call.number))
+        request_id = self._journal.request_id(call.number)
+        answer = await lane.transport.send(call.body, request_id, begun=begun, may_unpack=self._outbox.until_room)
         now = self._clock.monotonic()
-        result = read_result(call, answer, self._pricing, self._retries)
+        parsed = lane.read(answer, len(call.job.request.samples))
+        result = read_result(call, parsed, answer.http_status, self._pricing, self._retries, len(self._lanes))
         used = result.used
-        self._budget.settle(call.worst, used, call.most)
+        self._settle(call, used)
         tokens_used = used.tokens if used is not None and result.is_metered else None
         self._learn_n(call, result)
         closes = lane.returned(call.place, now, answer, result.first, tokens_used, given_up=bool(result.finished))
@@ -260,11 +267,16 @@ class _Engine:
             result.again, result.finished = list(call.job.request.samples), []
         self._ask_again(call, result, now)
         rows = replies(call, result, answer, self._pricing, round((now - started) * 1e6))
-        self._outbox.append((call, self._outcome(call, result, rows)))
-        self._to_write.set()
+        self._outbox.put(call, self._outcome(call, result, rows))
         self._counts.count_call(result, call.job.request.messages, self._budget.usd)
         for sentence in self._served.changes(result.first):
             self._say(sentence)
+
+    def _settle(self, call: Call, used: Amount | None) -> None:
+        excess = self._budget.excess
+        self._budget.settle(call.worst, used, call.most)
+        if self._budget.excess != excess:
+            self._journal.note(_EXCESS + self._model, "|".join(map(str, self._budget.excess)))
 
     def _outcome(self, call: Call, result: Result, rows: list[Reply]) -> Outcome:
         first = result.first
@@ -286,10 +298,10 @@ class _Engine:
         if not result.again:
             return
         job = call.job
-        refused = result.first.error_kind in REFUSED
-        retried = not refused and (len(result.again) == len(job.request.samples))
-        due = now if refused or not retried else now + wait_s(job.retry, self._draw)
-        request = job.request if len(result.again) == len(job.request.samples) else job.request.only(result.again)
+        is_whole = len(result.again) == len(job.request.samples)
+        retried = is_whole and not is_put_off(result.first.error_kind, len(self._lanes))
+        due = now + wait_s(job.retry, self._draw) if retried else now
+        request = job.request if is_whole else job.request.only(result.again)
         self._waiting.put_off(Job(request, job.whole, job.retry + retried), due)
 
     def _learn_n(self, call: Call, result: Result) -> None:
@@ -322,20 +334,16 @@ class _Engine:
 
     async def _record_as_it_comes(self) -> None:
         while True:
-            await self._to_write.wait()
-            self._to_write.clear()
+            await self._outbox.until_some()
             await self._record()
 
     async def _record(self) -> None:
-        batch, self._outbox = self._outbox, []
-        self._is_writing = True
         try:
-            await asyncio.wrap_future(self._journal.settle([outcome for _, outcome in batch]))
+            batch = await self._outbox.write()
         except Exception as error:  # noqa: BLE001 - whatever it is ends the run, and is raised there
             self._stop = self._stop or error
             return
         finally:
-            self._is_writing = False
             self._changed.set()
         for call, outcome in batch:
             self._waiting.finish(reply.key for reply in outcome.replies)
@@ -356,8 +364,8 @@ class _Engine:
             await asyncio.wait(set(self._calls))
         for task in self._following:
             task.cancel()
-        while self._outbox or self._is_writing:
-            await (self._record() if self._outbox and not self._is_writing else asyncio.sleep(0.001))
+        while not self._outbox.is_empty:
+            await asyncio.sleep(0.001)
 
     # Requests that are complete
 
@@ -424,3 +432,8 @@ class _Engine:
             self._counts.in_flight = len(self._calls)
             self._counts.pace = self._pace_in_words()
             self._on_progress(self._counts)
+
+
+def _noted_excess(journal: Journal, model: str) -> Excess | None:
+    noted = journal.noted(_EXCESS + model)
+    return None if noted is None else Excess(*map(Decimal, noted.split("|")))

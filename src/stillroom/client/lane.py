@@ -9,7 +9,7 @@ from stillroom.base.errors import TeacherError
 from stillroom.client.health import Health
 from stillroom.client.pacing import PaceController, PaceLimits, Result, Sent
 from stillroom.client.rate_headers import NO_RATE_HEADERS, RateHeaders, read_rate_headers
-from stillroom.client.reply import ParsedReply
+from stillroom.client.reply import ParsedReply, parse_replies
 from stillroom.client.retry import NOT_ANSWERED, REFUSED
 from stillroom.client.settings import Endpoint
 from stillroom.client.transport import Answered, NotAnswered, Transport
@@ -48,6 +48,21 @@ class Lane:
             return None if by_pace is None else max(self._health.probe_at, by_pace)
         return self.pace.opens_at(now, tokens)
 
+    def begun(self, place: Sent) -> None:
+        """A stream has begun to come."""
+        self.pace.begun(self._clock.monotonic(), place)
+
+    def read(self, answer: Answered | NotAnswered, most: int) -> tuple[ParsedReply, ...]:
+        """What came, `most` choices of it at most. Where it repeats the key, that is taken out, of its body too."""
+        if isinstance(answer, NotAnswered):
+            return (ParsedReply("failed", answer.error_kind, answer.detail),)
+        parsed = parse_replies(answer.body, answer.http_status, most)
+        secret = self.transport.secret
+        if secret.is_in(text for one in parsed for text in (one.answer, one.reasoning, one.message)):
+            answer.body = secret.without_pieces(answer.body)
+            parsed = parse_replies(answer.body, answer.http_status, most)
+        return parsed
+
     def returned(
         self,
         place: Sent,
@@ -59,7 +74,7 @@ class Lane:
         given_up: bool,
     ) -> TeacherError | None:
         """Hear of an outcome. Returns what closes this address, if this does."""
-        headers = read_rate_headers(answer.headers if isinstance(answer, Answered) else {}, self._clock.now_us())
+        headers = read_rate_headers(answer.headers, self._clock.now_us())
         if headers is not NO_RATE_HEADERS:
             headers = _believable(headers)
         self.pace.returned(now, place, _result(outcome), headers, tokens_used)

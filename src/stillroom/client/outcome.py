@@ -11,8 +11,8 @@ from stillroom.base.records import Reply
 from stillroom.client.budget import Amount
 from stillroom.client.pacing import Sent
 from stillroom.client.price import Pricing, usd
-from stillroom.client.reply import ParsedReply, parse_replies
-from stillroom.client.retry import may_be_billed_unseen, retries_allowed
+from stillroom.client.reply import ParsedReply
+from stillroom.client.retry import is_put_off, may_be_billed_unseen, retries_allowed
 from stillroom.client.transport import Answered, NotAnswered
 from stillroom.client.usage import Usage
 from stillroom.client.waiting import Job
@@ -54,12 +54,10 @@ class Result:
         return self.parsed[0]
 
 
-def read_result(call: Call, answer: Answered | NotAnswered, pricing: Pricing, retries: int) -> Result:
-    if isinstance(answer, NotAnswered):
-        parsed: tuple[ParsedReply, ...] = (ParsedReply("failed", answer.error_kind, answer.detail),)
-        http_status = None
-    else:
-        parsed, http_status = parse_replies(answer.body, answer.http_status), answer.http_status
+def read_result(
+    call: Call, parsed: tuple[ParsedReply, ...], http_status: int | None, pricing: Pricing, retries: int, addresses: int
+) -> Result:
+    """`parsed`: one for each choice that came, one where none did; `addresses`: of the teacher."""
     used, is_metered = _used(parsed[0], http_status, pricing, call.sent_at_us)
     finished: list[tuple[int, ParsedReply]] = []
     again: list[int] = []
@@ -70,10 +68,10 @@ def read_result(call: Call, answer: Answered | NotAnswered, pricing: Pricing, re
             again.append(sample)  # fewer choices than were asked for
             continue
         outcome = outcome or parsed[0]
-        if call.job.retry >= retries_allowed(outcome.error_kind, retries):
-            finished.append((sample, outcome))
-        else:
+        if is_put_off(outcome.error_kind, addresses) or call.job.retry < retries_allowed(outcome.error_kind, retries):
             again.append(sample)
+        else:
+            finished.append((sample, outcome))
     return Result(parsed, used, is_metered, finished, again)
 
 
@@ -94,6 +92,7 @@ def replies(
     """The rows for the journal. What several samples of one call used together is divided among them."""
     shares = _shares(result, len(call.job.request.samples))
     settings = call.job.request.settings
+    places = {id(outcome): place for place, outcome in enumerate(result.parsed)}
     keys = dict(zip(call.job.request.samples, call.job.request.keys, strict=True))
     rows = []
     for sample, outcome in result.finished:
@@ -122,9 +121,9 @@ def replies(
                 price_id=pricing.price_id,
                 receipt=None,
                 max_tokens=settings.max_tokens,
-                http_status=answer.http_status if isinstance(answer, Answered) else None,
-                choice=result.parsed.index(outcome) if len(result.parsed) > 1 else 0,
-                raw=answer.body if isinstance(answer, Answered) else b"",
+                http_status=answer.http_status,
+                choice=places[id(outcome)],
+                raw=answer.body,
             )
         )
     return rows

@@ -204,6 +204,11 @@ class PaceController:
         self._told.sent(now, tokens, (self._calls_sent, self._tokens_sent))
         self._user.sent(now, tokens)
 
+    def begun(self, now: float, sent: Sent) -> None:
+        """The reply to a call has begun to come."""
+        if self._shut is None and sent.order >= self._cut_order:
+            self._window.begun(now, sent.order)
+
     def returned(
         self,
         now: float,

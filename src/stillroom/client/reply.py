@@ -80,13 +80,13 @@ def parse_reply(body: bytes, http_status: int = 200, choice: int = 0) -> ParsedR
     return _read_choice(decoded, decoded.choices[choice], http_status, _common(decoded))
 
 
-def parse_replies(body: bytes, http_status: int = 200) -> tuple[ParsedReply, ...]:
-    """Read every choice, in order of `index`; where there is none, the one outcome of the call."""
+def parse_replies(body: bytes, http_status: int = 200, most: int | None = None) -> tuple[ParsedReply, ...]:
+    """Read every choice, in order of `index`, `most` at most; where there is none, the one outcome of the call."""
     decoded = _decode(body)
     if not decoded.choices:
         return (_without_choice(decoded, http_status),)
     common = _common(decoded)
-    return tuple(_read_choice(decoded, choice, http_status, common) for choice in decoded.choices)
+    return tuple(_read_choice(decoded, choice, http_status, common) for choice in decoded.choices[:most])
 
 
 def read_reply(reply: Reply) -> ParsedReply:

@@ -9,13 +9,14 @@
 |   error_in_body, cut_stream                 |                               |                                 |
 | no_choices, no_text (status `empty`)        | yes, `BILLED_RETRIES` at most | no                              |
 | no_answer (status `empty`)                  | no                            | no                              |
-| too_long, other http_4xx                    | no                            | where limit or address changed  |
+| too_long, too_large, other http_4xx         | no                            | where limit or address changed  |
 | content_filter, refusal (status `refused`)  | no                            | no                              |
 | none (status `truncated`)                   | no                            | where the limit is larger       |
 | none (status `ok`)                          | no                            | where it exceeds a strict limit |
 
-A refusal by 429, 503 or 529 says nothing about the question: it is put off, never given up. That the teacher refuses
-everything is for `stillroom.client.health` to say.
+A refusal by 429, 503 or 529 says nothing about the question: it is put off, never given up. So is a call for which no
+connection was made, where there are other addresses. That the teacher refuses everything, or that nobody is there, is
+for `stillroom.client.health` to say.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ NOT_ANSWERED = {"connect", "connection", "timeout"}
 REFUSED = {"http_429", "http_503", "http_529"}
 _PASSING_STATUS = {"http_408", "http_409", "http_425"}
 _SAID_NO = {"key_refused", "no_credit", "no_model", "too_long"}
-_MAYBE_BILLED = {"connection", "timeout", "http_408", "http_504", "http_524"}
+_MAYBE_BILLED = {"connection", "timeout", "too_large", "http_408", "http_504", "http_524"}
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 
@@ -43,8 +44,13 @@ def is_transient(error_kind: str | None) -> bool:
     return error_kind in NOT_ANSWERED | REFUSED | _PASSING_STATUS | _BILLED or error_kind.startswith("http_5")
 
 
+def is_put_off(error_kind: str | None, addresses: int) -> bool:
+    """Whether the call is made again without being counted: it cost nothing, and says nothing about the question."""
+    return error_kind in REFUSED or (error_kind == "connect" and addresses > 1)
+
+
 def retries_allowed(error_kind: str | None, retries: int) -> int:
-    """Calls after the first one that this outcome is worth; refusals are not counted."""
+    """Calls after the first one that this outcome is worth, those that are put off not counted."""
     if not is_transient(error_kind):
         return 0
     return min(retries, BILLED_RETRIES) if error_kind in _BILLED else retries

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -15,15 +15,15 @@ import zstandard
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 from pyreqwest.http import Url
-from pyreqwest.request import RequestBuilder
+from pyreqwest.response import Response, ResponseBodyReader
 
 from stillroom.base.errors import RecipeError
+from stillroom.client.secret import Secret
 from stillroom.client.settings import Endpoint
 
 CONNECT_TIMEOUT_S = 30
-_SHORTEST_SECRET = 12
-"""Shorter keys are stand-ins for local servers, such as `none` and `test`, and words of replies."""
-_LARGEST_STREAM = 1 << 28
+LARGEST_BODY = 1 << 28
+"""Bytes. What comes beyond them is not waited for, and what came is not kept: it is nobody's answer to a question."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SPOOL_BYTES = 1 << 16
 _STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(
@@ -32,6 +32,8 @@ _STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(
 """A stream of chunks says the same envelope thousands of times: a small window is enough."""
 _READ_AHEAD_BYTES = 4096
 """Counted in payload; but every small chunk that is read ahead keeps 8 KiB alive, in 200 streams at once."""
+_PIECE_BYTES = 1 << 20
+"""Of a body that is no stream: most have one piece."""
 _DONE, _TAIL_BYTES = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*$"), 32
 
 
@@ -45,9 +47,19 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NotAnswered:
-    error_kind: Literal["connect", "connection", "timeout"]
-    """`connect`: no connection was made, so nothing was sent. The others: it may have been received, and billed."""
+    error_kind: Literal["connect", "connection", "timeout", "too_large"]
+    """`connect`: no connection was made, so nothing was sent. The others: it may have been received, and billed.
+
+    `too_large`: it was answered, with more than `LARGEST_BODY`.
+    """
     detail: str
+    http_status: None = None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+async def _at_once() -> None:
+    pass
 
 
 class Transport:
@@ -63,6 +75,7 @@ class Transport:
         except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
             raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
         self._key = _read_key(endpoint.api_key_env)
+        self.secret = Secret(self._key)
         self._streams, self._idle_s = endpoint.stream, endpoint.idle_timeout_s
         builder = (
             ClientBuilder()
@@ -87,10 +100,19 @@ class Transport:
         # abort ("PyGILState_Release") in one of eight trials, and in none of thirty after a pause.
         await asyncio.sleep(0.05)
 
-    async def send(self, body: bytes, request_id: str) -> Answered | NotAnswered:
+    async def send(
+        self,
+        body: bytes,
+        request_id: str,
+        *,
+        begun: Callable[[], None] = lambda: None,
+        may_unpack: Callable[[], Awaitable[None]] = _at_once,
+    ) -> Answered | NotAnswered:
         """POST the body and read the whole reply. Never raises for what a network or a server can do.
 
-        `request_id` is sent as X-Client-Request-Id, which some providers keep, and a support desk can look up.
+        `request_id` is sent as X-Client-Request-Id, which some providers keep, and a support desk can look up. `begun`
+        is called when the first few KiB of a stream are there. What comes is kept compressed, until `may_unpack` has returned.
+        A stream that breaks off after it began is an answer too: what came has been paid for.
         """
         request = (
             self._client.post(self._url)
@@ -100,73 +122,83 @@ class Transport:
         )
         if self._key is not None:
             request = request.header("Authorization", f"Bearer {self._key}", is_sensitive=True)
-        try:
-            if self._streams:
-                return await self._receive_stream(request)
-            response = await request.build().send()
-            received = bytes(await response.bytes())
-        except PyreqwestError as error:
-            return _not_answered(error)
-        return Answered(response.status, self._without_key(received), response.headers)
-
-    async def _receive_stream(self, request: RequestBuilder) -> Answered | NotAnswered:
-        """A stream that breaks off after it began is an answer too: what came has been paid for."""
+        if self._streams:
+            request = request.streamed_read_buffer_limit(_READ_AHEAD_BYTES)
         spool = _Spool()
         status, headers = 0, None
         try:
-            async with request.streamed_read_buffer_limit(_READ_AHEAD_BYTES).build_streamed() as response:
+            async with request.build_streamed() as response:
                 status, headers = response.status, response.headers
-                reader = response.body_reader
-                clock, received = asyncio.get_running_loop().time, 0
-                last_data = clock()
-                while (chunk := await reader.read_chunk()) is not None:
-                    spool.write(data := bytes(chunk))
-                    received += len(data)
-                    last_data = clock() if b"data:" in data or b"{" in data else last_data
-                    # Some servers leave the connection open after the end, or send comments for ever.
-                    if spool.is_done or clock() - last_data > self._idle_s or received > _LARGEST_STREAM:
-                        break
+                if self._streams:
+                    await self._receive_stream(response, spool, begun)
+                else:
+                    await _receive_whole(response.body_reader, spool)
         except PyreqwestError as error:
-            if headers is None or spool.is_empty:
+            if headers is None or spool.size == 0 or not self._streams:
                 return _not_answered(error)
         assert headers is not None
-        return Answered(status, self._without_key(spool.read()), headers)
+        if spool.size > LARGEST_BODY:
+            return NotAnswered("too_large", f"more than {LARGEST_BODY >> 20} MiB came")
+        await may_unpack()
+        return Answered(status, self.secret.without(spool.read()), headers)
 
-    def _without_key(self, body: bytes) -> bytes:
-        """Bodies are kept, and errors quoted; some servers repeat the key they were given."""
-        key = self._key.encode() if self._key else b""
-        return body.replace(key, b"[key]") if len(key) >= _SHORTEST_SECRET and key in body else body
+    async def _receive_stream(self, response: Response, spool: _Spool, begun: Callable[[], None]) -> None:
+        clock = asyncio.get_running_loop().time
+        last_data, has_begun = clock(), response.status != 200
+        while (chunk := await response.body_reader.read_chunk()) is not None:
+            spool.write(data := bytes(chunk))
+            if b"data:" in data or b"{" in data:
+                last_data = clock()
+                if not has_begun:
+                    has_begun = True
+                    begun()
+            # Some servers leave the connection open after the end, or send comments for ever.
+            if spool.is_done or clock() - last_data > self._idle_s or spool.size > LARGEST_BODY:
+                return
 
 
 class _Spool:
-    """A stream's bytes while they come, compressed: hundreds of long replies are in flight at once."""
+    """A body while it comes, compressed where it is long: hundreds of long replies are in flight at once."""
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(compression_params=_STREAM_COMPRESSION).compressobj()
+        self._compressor: zstandard.ZstdCompressionObj | None = None
         self._compressed: list[bytes] = []
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._tail = b""
-        self.is_empty = True
-        self.is_done = False
+        self.size = 0
 
     def write(self, chunk: bytes) -> None:
-        self.is_empty = False
+        self.size += len(chunk)
         self._waiting.append(chunk)
         self._waiting_bytes += len(chunk)
         self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
-        self.is_done = _DONE.search(self._tail) is not None
         if self._waiting_bytes >= _SPOOL_BYTES:
+            if self._compressor is None:
+                self._compressor = zstandard.ZstdCompressor(compression_params=_STREAM_COMPRESSION).compressobj()
             self._compressed.append(self._compressor.compress(b"".join(self._waiting)))
             self._waiting.clear()
             self._waiting_bytes = 0
 
+    @property
+    def is_done(self) -> bool:
+        """The last line of an event stream has come."""
+        return b"[DONE]" in self._tail and _DONE.search(self._tail) is not None
+
     def read(self) -> bytes:
         """All of it; the spool is at its end."""
-        if not self._compressed:
+        if self._compressor is None:
             return b"".join(self._waiting)
         self._compressed.append(self._compressor.compress(b"".join(self._waiting)) + self._compressor.flush())
         return zstandard.ZstdDecompressor().decompressobj().decompress(b"".join(self._compressed))
+
+
+async def _receive_whole(reader: ResponseBodyReader, spool: _Spool) -> None:
+    while spool.size <= LARGEST_BODY:
+        piece = await reader.read(_PIECE_BYTES)
+        spool.write(b"" if piece is None else bytes(piece))
+        if piece is None or len(piece) < _PIECE_BYTES:
+            return
 
 
 def _not_answered(error: PyreqwestError) -> NotAnswered:

@@ -100,8 +100,8 @@ class Journal:
             self._writer = _open_to_write(path)
             self.recovered = _recover(self._writer)
             """Calls that were in flight when the last process died."""
-            self.id = str(self._fact("id"))
             self._reader = _open_to_read(path)
+            self.id = str(self.noted("id"))
             self._reader.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
         except sqlite3.Error as error:
             self._lock.release()
@@ -177,6 +177,18 @@ class Journal:
 
         return self._submit(write)
 
+    def note(self, name: str, value: str) -> Future[None]:
+        """Keep a fact about the run, in place of what was noted under this name."""
+
+        def write() -> None:
+            self._writer.execute("insert or replace into facts values (?, ?)", (name, value))
+
+        return self._submit(write)
+
+    def noted(self, name: str) -> str | None:
+        row = self._read("select value from facts where name = ?", name).fetchone()
+        return None if row is None else str(row[0])
+
     def request_id(self, number: int) -> str:
         """The name of a call in this journal that no other journal uses."""
         return f"{self.id}-{number}"
@@ -186,7 +198,7 @@ class Journal:
 
         A reply of a body that `derive` reads as it was read before is left as it is; costs are never touched.
         """
-        if self._fact("reader") == str(version):
+        if self.noted("reader") == str(version):
             return 0
         changed = 0
         columns = ", ".join(f"{name} = ?" for name in _REPLY[:-1])
@@ -200,7 +212,7 @@ class Journal:
                         updates.append((_pack(new.key), *_columns(new)[1:-1], seq))
                 changed += len(updates)
                 self._run(f"update replies set {columns} where seq = ?", updates)
-        self._run("insert or replace into facts values ('reader', ?)", [(str(version),)])
+        self.note("reader", str(version)).result()
         return changed
 
     # Reading: what is durable at the moment of the call
@@ -280,10 +292,6 @@ class Journal:
         # A connection of its own: one that is in the middle of a query keeps seeing the state it began with.
         with closing(_open_to_read(self.path)) as connection:
             yield from connection.execute(sql)
-
-    def _fact(self, name: str) -> str | None:
-        row = self._writer.execute("select value from facts where name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
 
     # The thread that commits
 

@@ -23,6 +23,7 @@ WORDS = {
     "no_credit": "no credit",
     "no_model": "no such model",
     "too_long": "question too long",
+    "too_large": "reply too large",
     "content_filter": "filtered",
     "refusal": "declined",
     "empty_body": "empty body",
