@@ -47,8 +47,8 @@ _ENGLISH = {
     "of", "for", "be", "we",
 }  # fmt: skip
 LEAST_HITS, PLAINLY_ENGLISH = 10, 0.15
-"""Number and share of these among the words of a text, from which on it is English, and the statistic, which is slow, is
-not asked. Texts in other languages hold few of them."""
+"""Number and share of these among the words of a text, from which on it is English, and the statistic, which is slow,
+is not asked. Texts in other languages hold few of them."""
 _LETTERS = re.compile(r"[^\W\d_]+")
 _SCRIPTS = {
     "Han": "\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stillroom.store.tables import open_parquet
 
-PART_BYTES, PART_ROWS = 64_000_000, 50_000
+PART_BYTES, PART_ROWS = 32_000_000, 50_000
 """Of what is sorted at a time: bytes as they lie in the source, where texts that repeat are short, and rows."""
 MOST_PARTS = 400
 """Files that are open at a time."""
