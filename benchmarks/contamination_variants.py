@@ -4,7 +4,7 @@
 
 FOLDER holds gsm8k_test.jsonl and gsm8k_train_part.jsonl. What no program should make (rewordings, short questions that
 are merely alike) was written by hand and is only put together here; all else follows from SEED. variants.jsonl in
-the repository was written before the detector was, fresh.jsonl before its rules were changed for the last time: they
+the repository was written before the detector was, fresh.jsonl after its first figures: they
 are not to be made again to suit it.
 """
 

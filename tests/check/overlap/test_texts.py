@@ -23,6 +23,12 @@ def test_json_lines(tmp_path: Path, column: str) -> None:
     assert [(each.id, each.text) for each in examination_texts(path)] == [("line 1", "Why?"), ("7", "How?")]
 
 
+def test_a_json_list(tmp_path: Path) -> None:
+    path = tmp_path / "exam.json"
+    path.write_text(json.dumps([{"problem": "Why?"}, {"problem": "How?", "id": "x"}], indent=2))
+    assert [(each.id, each.text) for each in examination_texts(path)] == [("entry 0", "Why?"), ("x", "How?")]
+
+
 def test_conversations(tmp_path: Path) -> None:
     path = tmp_path / "exam.jsonl"
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
@@ -57,7 +63,9 @@ def test_a_run_s_questions_are_an_examination(tmp_path: Path, question: Made) ->
     ("name", "content", "said"),
     [
         ("exam.jsonl", '{"question": "Why?"}\nnot json', "line 2 is not JSON"),
-        ("exam.jsonl", "[1]", "line 1 is not a JSON object"),
+        ("exam.jsonl", "[1]", "entry 0 is not a JSON object"),
+        ("exam.jsonl", "1", "line 1 is not a JSON object"),
+        ("exam.json", "[{}\n", "line 1 is not JSON"),
         ("exam.jsonl", '{"answer": "4"}', "line 1 has no question; its columns are answer"),
         ("exam.jsonl", '{"question": [4]}', "line 1: question must be text"),
         ("exam.jsonl", '{"messages": [{"role": "user", "content": null}]}', r"line 1: messages\[0\]"),

@@ -72,6 +72,7 @@ def read_corpus(texts: Iterable[Text], spool: Path, progress: Progress, total: i
         writer.add(text)
         if not len(writer.ids) % BATCH:
             progress.update("overlap", len(writer.ids), total)
+    progress.update("overlap", len(writer.ids), total)
     return writer.finish()
 
 

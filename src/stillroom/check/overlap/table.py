@@ -65,11 +65,17 @@ def _with_texts(found: Sequence[Found], questions: Path, folder: Path) -> Iterat
     ordered = sorted(
         found, key=lambda hit: (hit.question, _ORDER.index(hit.rule), -hit.score, hit.source or "", hit.other)
     )
-    names = Found._fields
-    columns = dict(zip(names, zip(*ordered, strict=True), strict=True)) if ordered else dict.fromkeys(names, ())
-    types = [pa.string(), pa.string(), pa.float64(), pa.string(), pa.string(), pa.string()]
-    hits = pa.table({name: pa.array(columns[name], kind) for name, kind in zip(names, types, strict=True)})
-    hits = hits.append_column("place", pa.array(range(len(ordered)), pa.int64()))
+    hits = pa.table(
+        {
+            "place": pa.array(range(len(ordered)), pa.int64()),
+            "question": _texts([hit.question for hit in ordered]),
+            "rule": _texts([hit.rule for hit in ordered]),
+            "score": pa.array([hit.score for hit in ordered], pa.float64()),
+            "other": _texts([hit.other for hit in ordered]),
+            "source": _texts([hit.source for hit in ordered]),
+            "other_text": _texts([hit.other_text for hit in ordered]),
+        }
+    )
     joined = folder / "joined.parquet"
     source, target = (str(path).replace("'", "''") for path in (questions, joined))
     with duckdb.connect(":memory:", config={"memory_limit": "512MB", "threads": 2}) as connection:
@@ -93,6 +99,13 @@ def _with_texts(found: Sequence[Found], questions: Path, folder: Path) -> Iterat
             "question": said(row["question_messages"])[0],
             "other": row["other_text"] if row["source"] is not None else said(row["other_messages"])[0],
         }
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array[Any]:
+    """Each text once, however often it is there: many questions may repeat one of an examination."""
+    numbers: dict[str | None, int] = {}
+    indices = [numbers.setdefault(value, len(numbers)) for value in values]
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(numbers, pa.string()))
 
 
 def _with_opinions(rows: Iterator[dict[str, Any]], second_opinion: SecondOpinion | None) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from stillroom.text.columns import as_text
 from stillroom.text.conversation import conversation
 
 _TEXT_COLUMNS = ("messages", "conversations", "question", "problem", "prompt", "instruction", "text")
-_FORMS = "Files end in .parquet, .jsonl, .json (one object a line), .csv or .tsv."
+_FORMS = "Files end in .parquet, .jsonl, .json, .csv or .tsv."
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +125,26 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(_lines(path), 1):
-        if line.isspace():
-            continue
+    for place, text in _json_texts(path):
         try:
-            row = json.loads(line)
+            found = json.loads(text)
         except ValueError as error:
-            raise DataError(
-                f"{path} line {number} is not JSON: {error}.", "Every line should be one object."
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path} line {number} is not a JSON object.", "Every line should be one object.")
-        yield f"line {number}", row
+            raise DataError(f"{path} {place} is not JSON: {error}.", "Every line should be one object.") from error
+        for number, row in enumerate(found if isinstance(found, list) else [found]):
+            where = f"entry {number}" if isinstance(found, list) else place
+            if not isinstance(row, dict):
+                raise DataError(f"{path} {where} is not a JSON object.", "Every line should be one object.")
+            yield where, row
+
+
+def _json_texts(path: Path) -> Iterator[tuple[str, str]]:
+    """Line by line; a file that is one list comes as a whole."""
+    lines = enumerate(_lines(path), 1)
+    for number, line in lines:
+        if line.lstrip().startswith("["):
+            yield f"line {number}", line + "".join(rest for _, rest in lines)
+        elif not line.isspace():
+            yield f"line {number}", line
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
