@@ -133,6 +133,41 @@ def test_failed_replies_are_asked_again_when_told_to(tmp_path: Path) -> None:
         assert ask(tmp_path, settings_of(teacher), AskSettings(), again="refused")["by_status"] == {"ok": 3}
 
 
+def test_what_still_fails_is_asked_again_once(tmp_path: Path) -> None:
+    write(tmp_path, ["passing", "lasting", "good"])
+    faults = {"passing": [f.internal_error()] * 2, "lasting": [f.http_error(400)] * 5}
+    with MisbehavingTeacher(faults_by_question=faults) as teacher:
+        settings = AskSettings(retries=0)
+        assert ask(tmp_path, settings_of(teacher), settings)["by_status"] == {"failed": 2, "ok": 1}
+        heard = Heard()
+        again = ask(tmp_path, settings_of(teacher), settings, heard, again="failed")
+        assert again["by_status"] == {"failed": 2, "ok": 1}
+        assert teacher.by_question == {"passing": 2, "lasting": 2, "good": 1}
+        assert ask(tmp_path, settings_of(teacher), settings, again="failed")["by_status"] == {"failed": 1, "ok": 2}
+        assert teacher.by_question == {"passing": 3, "lasting": 3, "good": 1}
+
+
+def test_what_a_kill_left_of_a_table_is_cleared_away(tmp_path: Path) -> None:
+    write(tmp_path, ["a"])
+    for name in (".replies.parquet.x1_.part", ".attempts.parquet.x1_.part", ".ask.json.x1_.part"):
+        (tmp_path / name).write_bytes(b"half")
+    with MisbehavingTeacher() as teacher:
+        ask(tmp_path, settings_of(teacher), AskSettings())
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_an_estimate_knows_a_limit_by_whichever_name(tmp_path: Path) -> None:
+    write(tmp_path, [f"question number {number}" for number in range(20)])
+    with MisbehavingTeacher(lambda _: Answer("four", completion_tokens=100)) as teacher:
+        longer = settings_of(teacher, extra_body={"max_completion_tokens": 5000})
+        cost = estimate(tmp_path, longer, AskSettings(max_tokens=400))["cost_usd"]
+        assert Decimal(cost["at_most"]) >= 8 * 5000 * Decimal("0.00001")
+        limited = AskSettings(max_tokens=400, budget_usd=Decimal("0.05"))
+        with pytest.raises(BudgetReached):  # a call may cost 0.05 and something for its prompt
+            ask(tmp_path, longer, limited)
+        assert teacher.requests == 12
+
+
 def test_an_estimate_asks_a_few_and_keeps_their_replies(tmp_path: Path) -> None:
     write(tmp_path, [f"question number {number}" for number in range(200)])
     with MisbehavingTeacher(lambda _: Answer("four", completion_tokens=100), delay_s=(0.01, 0.02)) as teacher:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from stillroom.base.errors import StoreError
-from stillroom.store.files import read_json, replacing, replacing_folder, write_atomically, write_json
+from stillroom.store.files import (
+    read_json,
+    remove_unfinished,
+    replacing,
+    replacing_folder,
+    write_atomically,
+    write_json,
+)
 
 
 def test_a_file_is_written_whole_with_its_folder(tmp_path: Path) -> None:
@@ -34,6 +41,14 @@ def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
         stop_in_the_middle()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_kill_left_of_writing_a_file_is_cleared_away(tmp_path: Path) -> None:
+    for name in (".a[1].json.x9_.part", ".a[1].json.abc.part", ".ab.json.abc.part", "a[1].json", ".a[1].json.abc"):
+        (tmp_path / name).write_text("")
+    remove_unfinished(tmp_path / "a[1].json")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {".ab.json.abc.part", "a[1].json", ".a[1].json.abc"}
 
 
 def test_json_round_trip(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_reply_comes_back_whole(tmp_path: Path, make_reply: MakeReply, make_ou
         assert journal.open_intents() == 0
         assert journal.reply(A) == reply
         assert journal.reply(B) is None
-        assert journal.finished([A, B]) == {A: Finished("ok", None, 4, 9, "http://localhost/v1")}
+        assert journal.finished([A, B]) == {A: Finished("ok", None, 4, 9, "http://localhost/v1", reply.asked_at)}
         request_id = journal.request_id(0)
     with Journal(tmp_path / "ask.sqlite") as journal:
         assert journal.recovered == 0

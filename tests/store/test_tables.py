@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,24 @@ def test_the_bytes_of_a_questions_messages_are_what_its_id_is_taken_over(tmp_pat
         assert digest_bytes(rows[question.id].encode()) == question_id(question.messages)
 
 
+@pytest.mark.parametrize(("place", "size"), [(0.3, 2000), (0.5, 100), (0.6, 20_000)])
+def test_a_file_that_is_damaged_in_its_middle_is_an_error_of_that_file(tmp_path: Path, place: float, size: int) -> None:
+    draw, path = random.Random(0), tmp_path / "q.parquet"
+    texts = (" ".join(str(draw.random()) for _ in range(20)) for _ in range(3000))
+    write_questions(
+        path, (Question(id=text[:9], messages=(Message(role="user", content=text),), source="s") for text in texts)
+    )
+    data = bytearray(path.read_bytes())
+    begin = round(place * len(data))
+    data[begin : begin + size] = bytes(byte ^ 0x5A for byte in data[begin : begin + size])
+    path.write_bytes(data)
+    for read in (read_question_rows, read_questions, read_rows):
+        with pytest.raises(StoreError, match=r"q\.parquet is damaged: .*\.\W+Delete it and run its stage again"):
+            list(read(path))
+    with pytest.raises(StoreError, match=r"q\.parquet is damaged"):
+        query("select sum(length(messages)) from q", q=path)
+
+
 def test_errors_name_file_and_column_and_row(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"q\.parquet does not exist"):
         list(read_questions(tmp_path / "q.parquet"))
@@ -155,7 +174,9 @@ def test_errors_name_file_and_column_and_row(tmp_path: Path) -> None:
 
 def test_traces_of_version_1_are_read_without_what_came_later(tmp_path: Path) -> None:
     path = tmp_path / "traces.parquet"
-    write_traces(path, [Trace(question_id="q", messages=BARE.messages, source="s", family="sums", judged_by="verifier")])
+    write_traces(
+        path, [Trace(question_id="q", messages=BARE.messages, source="s", family="sums", judged_by="verifier")]
+    )
     table = pq.read_table(path).drop_columns(["family", "kind", "expected", "judged_by"])
     pq.write_table(table.replace_schema_metadata({"stillroom.schema_version": "1"}), path)
     (trace,) = read_traces(path)

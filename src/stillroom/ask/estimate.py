@@ -15,7 +15,7 @@ from stillroom.ask.settings import AskSettings, TeacherSettings
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Reply
 from stillroom.client.price import pricing, usd
-from stillroom.client.request import ChatRequest
+from stillroom.client.request import ChatRequest, RequestSettings
 from stillroom.client.usage import Usage
 from stillroom.client.waiting import TAKEN_AT_ONCE
 from stillroom.store.journal import Journal
@@ -110,9 +110,8 @@ def _cost(
     fewest, most = left, left * Decimal(samples[1]) / samples[0]
     mean = sum(costs, Decimal(0)) / len(costs)
     prompt = max((reply.prompt_tokens or 0 for replies in came for reply in replies), default=0)
-    longest = settings.max_tokens and pricing(teacher).cost(
-        Usage(prompt, 0, settings.max_tokens * samples[1]), came[0][0].asked_at
-    )
+    limit = RequestSettings(teacher, settings.sampling()).max_tokens
+    longest = limit and pricing(teacher).cost(Usage(prompt, 0, limit * samples[1]), came[0][0].asked_at)
     return {
         "each": _cents(mean),
         "expected": _cents(mean * (fewest + most) / 2),

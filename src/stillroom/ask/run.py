@@ -26,7 +26,7 @@ from stillroom.client.pacing import PaceLimits
 from stillroom.client.price import usd
 from stillroom.client.reply import PARSER_VERSION, ParsedReply, parse_reply, read_reply
 from stillroom.client.request import ChatRequest, RequestSettings, sent_json
-from stillroom.store.files import write_json
+from stillroom.store.files import remove_unfinished, write_json
 from stillroom.store.journal import Finished, Journal, Spent
 from stillroom.store.tables import ATTEMPTS, REPLIES, count_rows, query, read_question_rows, read_questions, write_table
 
@@ -41,6 +41,7 @@ _NONE_IS: dict[Again, str] = {
     "empty": "No reply is empty: nothing was asked again.",
 }
 _SILENT = Silent()
+_WRITTEN = ("replies.parquet", "attempts.parquet", "ask.json")
 _WRITTEN_AT_ONCE = 500
 
 
@@ -64,15 +65,17 @@ def ask(
     clock = SystemClock()
     started = clock.monotonic()
     with Journal(folder / "ask.sqlite") as journal:
+        for name in _WRITTEN:
+            remove_unfinished(folder / name)
         journal.rederive(PARSER_VERSION, read_again)
         asking = Asking(folder, teacher, settings, journal, progress, is_right)
         try:
-            asking.all_questions()
+            first = asking.all_questions()
             if again == "truncated":
                 asked_again = sum(map(asking.cut_replies, longer_limits))
             elif again is not None:
                 asked_again = asking.replies_that_are(again)
-            if again is not None and not asked_again:
+            if again is not None and not asked_again and not first.by_status[again]:
                 progress.say(_NONE_IS[again])
         except (KeyboardInterrupt, BudgetReached, TeacherError, StoreError) as stop:
             if (note := asking.where_it_stands()) is not None:
@@ -105,6 +108,7 @@ class Asking:
         self._is_right = is_right
         self._spent_before = journal.spent()
         """When the pass began, earlier runs included."""
+        self._began_us = SystemClock().now_us()
         self._standing: Standing | None = None
 
     def where_it_stands(self) -> str | None:
@@ -143,8 +147,8 @@ class Asking:
         )
 
     def replies_that_are(self, status: str) -> int:
-        """Ask those again whose reply has this status. Returns how many."""
-        return self._ask_again(lambda found: found.status == status, None)
+        """Ask those again whose reply had this status when the run was started. Returns how many."""
+        return self._ask_again(lambda found: found.status == status and found.asked_at < self._began_us, None)
 
     def _ask_again(self, only: Callable[[Finished], bool], limit: int | None) -> int:
         def chosen() -> Iterator[ChatRequest]:

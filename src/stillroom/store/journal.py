@@ -73,6 +73,7 @@ class Finished(NamedTuple):
     completion_tokens: int | None
     max_tokens: int | None
     endpoint: str
+    asked_at: int
 
 
 class Spent(NamedTuple):

@@ -285,7 +285,7 @@ def read_question_rows(path: Path) -> Iterator[tuple[str, str]]:
     As they are stored, without a look at them: made for going through millions. Raises StoreError for a file that is
     not what it should be.
     """
-    with _open(path) as file:
+    with _open(path) as file, _reading(path):
         _need_columns(file, path, ["id", "messages"])
         is_text = pa.types.is_string(file.schema_arrow.field("messages").type)
         if is_text:
@@ -302,7 +302,10 @@ def read_traces(path: Path) -> Iterator[Trace]:
         known = [name for name in TRACES.names if name in file.schema_arrow.names or name in _TRACES_OF_VERSION_1]
     for number, row in enumerate(read_rows(path, known)):
         if isinstance(row.get("tools"), str):
-            row["tools"] = json.loads(row["tools"])
+            try:
+                row["tools"] = json.loads(row["tools"])
+            except ValueError as error:
+                raise StoreError(f"{path}, row {number}: tools is not JSON: {error}.") from error
         yield _record(Trace, row, path, number)
 
 
@@ -317,7 +320,7 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
 
     Raises StoreError for a file that is missing, not Parquet, newer than this version, or without one of `columns`.
     """
-    with _open(path) as file:
+    with _open(path) as file, _reading(path):
         _need_columns(file, path, columns or ())
         for batch in file.iter_batches(batch_size=512, columns=list(columns) if columns else None):
             yield from batch.to_pylist()
@@ -340,7 +343,8 @@ def query(sql: str, **paths: Path) -> pa.Table:
                 file_name = str(path).replace("'", "''")
             connection.execute(f"create view \"{name}\" as select * from read_parquet('{file_name}')")
         # A cursor would do too, but copies every row once more on the way out.
-        table: pa.Table | None = connection.sql(sql).to_arrow_table()
+        with _reading(*paths.values()):
+            table: pa.Table | None = connection.sql(sql).to_arrow_table()
     if table is None:
         raise ValueError(f"{sql!r} gives no rows to return")
     return table
@@ -366,6 +370,18 @@ def _open(path: Path) -> pq.ParquetFile:
             f"Install the stillroom that wrote it; this one reads up to {SCHEMA_VERSION}.",
         )
     return file
+
+
+@contextmanager
+def _reading(*paths: Path) -> Iterator[None]:
+    """Of files whose footer was found whole: the rest of them need not be."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, duckdb.IOException, duckdb.InvalidInputException) as error:
+        said = str(error).splitlines()[0]
+        raise StoreError(
+            f"{' or '.join(map(str, paths))} is damaged: {said}.", "Delete it and run its stage again."
+        ) from error
 
 
 def _need_columns(file: pq.ParquetFile, path: Path, columns: Sequence[str]) -> None:
