@@ -15,13 +15,15 @@ import argparse
 import functools
 import importlib.metadata
 import logging
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ask_contenders.measured import cpu_s
 from benchmarks.check_references import FILES, Row, crossed, rows_of
 from math_verify import parse, verify  # type: ignore[import-untyped]
 
@@ -37,8 +39,9 @@ POISON = "$\\binom{1000000000}{500000000}$"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of answers")
+    parser.add_argument("--only", choices=("math", "workers", "others"), help="a part of it")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)  # math-verify warns of what the workers' own limit takes care of
     print(f"math-verify {importlib.metadata.version('math-verify')}, {arguments.rounds} rounds\n")
@@ -47,26 +50,45 @@ def main() -> None:
     workers = {count: Workers("math", count=count) for count in (1, 2)}
     for count, pool in workers.items():
         pool.run_many([math_request("1", "1") for _ in range(4 * count)])  # start them
+    if arguments.only in (None, "math"):
+        measure_math(workers[1], math, arguments.rounds)
+    if arguments.only in (None, "workers"):
+        measure_workers(workers, math, arguments.rounds)
+        poisoned(workers[2], own(math)[:100])
+    if arguments.only in (None, "others"):
+        measure_other_kinds(gsm8k, arguments.rounds)
+
+
+def measure_math(one_worker: Workers, rows: Sequence[Row], rounds: int) -> None:
     for name, pairs in (
-        ("own solutions", own(math)),
-        ("others' solutions", others(math)),
-        ("rewritten", rewritten(math)),
+        ("own solutions", own(rows)),
+        ("others' solutions", others(rows)),
+        ("rewritten", rewritten(rows)),
     ):
         contenders: dict[str, Callable[[], object]] = {
             "math-verify": functools.partial(with_math_verify, pairs),
             "in a loop": functools.partial(in_a_loop, pairs),
-            "1 worker": functools.partial(with_workers, workers[1], pairs),
-            "2 workers": functools.partial(with_workers, workers[2], pairs),
+            "1 worker": functools.partial(with_workers, one_worker, pairs),
         }
-        show(f"math, {name}", len(pairs), measured(contenders, arguments.rounds))
+        show(f"math, {name}", len(pairs), measured(contenders, rounds))
+
+
+def measure_workers(workers: dict[int, Workers], rows: Sequence[Row], rounds: int) -> None:
+    pairs = 2 * [*own(rows), *others(rows), *rewritten(rows)]
+    contenders: dict[str, Callable[[], object]] = {
+        str(count): functools.partial(with_workers, pool, pairs) for count, pool in workers.items()
+    }
+    show_scaling(len(pairs), measured(contenders, rounds))
+
+
+def measure_other_kinds(rows: Sequence[Row], rounds: int) -> None:
     for kind in ("number", "exact", "choice"):
-        pairs = [(as_kind(row, kind), text) for row, text in (*own(gsm8k), *others(gsm8k))]
-        contenders = {
+        pairs = [(as_kind(row, kind), text) for row, text in (*own(rows), *others(rows))]
+        contenders: dict[str, Callable[[], object]] = {
             "math-verify": functools.partial(with_math_verify, pairs),
             kind: functools.partial(plainly, pairs),
         }
-        show(kind, len(pairs), measured(contenders, arguments.rounds))
-    poisoned(workers[2], own(math)[:100])
+        show(kind, len(pairs), measured(contenders, rounds))
 
 
 def own(rows: Sequence[Row]) -> list[Pair]:
@@ -107,28 +129,44 @@ def plainly(pairs: Sequence[Pair]) -> None:
     verify_many([(row.question, text) for row, text in pairs])
 
 
-def measured(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each round, after one that does not count: grammars and caches are warm then."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+@dataclass(frozen=True)
+class Took:
+    wall_s: float
+    cpu_s: float
+    """Of this process and its workers."""
+
+
+def measured(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[Took]]:
+    """What each contender took in each round, after one that does not count: grammars and caches are warm then."""
+    took: dict[str, list[Took]] = {name: [] for name in contenders}
     for run in contenders.values():
         run()
     for _ in range(rounds):
         for name, run in contenders.items():
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), cpu_s(os.getpid())
             run()
-            seconds[name].append(time.perf_counter() - started)
-    return seconds
+            took[name].append(Took(time.perf_counter() - started, cpu_s(os.getpid()) - cpu))
+    return took
 
 
-def show(what: str, answers: int, seconds: dict[str, list[float]]) -> None:
+def show(what: str, answers: int, took: dict[str, list[Took]]) -> None:
     print(f"{what}: {answers} answers")
-    for name, times in seconds.items():
-        ratios = [first / time for first, time in zip(seconds["math-verify"], times, strict=True)]
-        print(f"   {name:12}{answers / statistics.median(times):9,.0f} answers/s   {spread(ratios)} times math-verify")
-    if "2 workers" in seconds:
-        ratios = [one / two for one, two in zip(seconds["1 worker"], seconds["2 workers"], strict=True)]
-        print(f"   2 workers over 1: {spread(ratios)}")
+    for name, rounds in took.items():
+        ratios = [first.wall_s / its.wall_s for first, its in zip(took["math-verify"], rounds, strict=True)]
+        rate = answers / statistics.median(its.wall_s for its in rounds)
+        cpu_ms = 1000 * statistics.median(its.cpu_s for its in rounds) / answers
+        print(f"   {name:12}{rate:8,.0f} answers/s {cpu_ms:8.2f} CPU ms each   {spread(ratios)} times math-verify")
     print(flush=True)
+
+
+def show_scaling(answers: int, took: dict[str, list[Took]]) -> None:
+    print(f"math, all of these: {answers} answers")
+    for count, rounds in took.items():
+        cpu_ms = 1000 * statistics.median(its.cpu_s for its in rounds) / answers
+        rate = answers / statistics.median(its.wall_s for its in rounds)
+        print(f"   workers: {count}  {rate:8,.0f} answers/s {cpu_ms:8.2f} CPU ms each")
+    ratios = [one.wall_s / two.wall_s for one, two in zip(took["1"], took["2"], strict=True)]
+    print(f"   2 workers over 1: {spread(ratios)}\n", flush=True)
 
 
 def spread(ratios: Sequence[float]) -> str:

@@ -20,8 +20,8 @@ from stillroom.base.errors import StillroomError
 
 JobName = Literal["math", "task", "json"]
 
-BATCH = 32
-"""Requests that a worker is sent at once: fewer messages, and nobody waits for a thread's turn between two answers."""
+LARGEST_BATCH, SMALLEST_BATCH = 256, 4
+"""Requests that a worker is sent at once. Between two batches it waits until this process has its turn."""
 
 START_LIMIT_S = 120.0
 """Loading the library, on a machine that is busy."""
@@ -50,10 +50,9 @@ class Workers:
 
     def run_many(self, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """`run` of each, in order, by all workers at once."""
-        size = max(1, min(BATCH, len(requests) // (4 * self.count)))
-        batches = [requests[start : start + size] for start in range(0, len(requests), size)]
-        if len(batches) == 1:
-            return self._run_batch(batches[0])
+        batches = list(_batches(requests, self.count))
+        if len(batches) < 2:
+            return self._run_batch(requests)
         with ThreadPoolExecutor(max_workers=self.count) as threads:
             return [response for responses in threads.map(self._run_batch, batches) for response in responses]
 
@@ -85,6 +84,15 @@ class Workers:
             return self._idle.pop()
         except IndexError:
             return _Worker(self.job, self.limit_s)
+
+
+def _batches(requests: Sequence[dict[str, Any]], workers: int) -> Iterator[Sequence[dict[str, Any]]]:
+    """Large ones first, and ever smaller ones, so that all workers come to their end at the same time."""
+    start = 0
+    while start < len(requests):
+        size = min(LARGEST_BATCH, max(SMALLEST_BATCH, (len(requests) - start) // (2 * workers)))
+        yield requests[start : start + size]
+        start += size
 
 
 @cache
