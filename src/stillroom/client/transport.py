@@ -111,8 +111,8 @@ class Transport:
         """POST the body and read the whole reply. Never raises for what a network or a server can do.
 
         `request_id` is sent as X-Client-Request-Id, which some providers keep, and a support desk can look up. `begun`
-        is called when the first few KiB of a stream are there. What comes is kept compressed, until `may_unpack` has returned.
-        A stream that breaks off after it began is an answer too: what came has been paid for.
+        is called when the first few KiB of a stream are there. What comes is kept compressed, until `may_unpack` has
+        returned. A stream that breaks off after it began is an answer too: what came has been paid for.
         """
         request = (
             self._client.post(self._url)

@@ -378,7 +378,7 @@ def _reading(*paths: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError, duckdb.IOException, duckdb.InvalidInputException) as error:
-        said = str(error).splitlines()[0]
+        said = str(error).partition("\n")[0] or type(error).__name__
         raise StoreError(
             f"{' or '.join(map(str, paths))} is damaged: {said}.", "Delete it and run its stage again."
         ) from error
