@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from datasketch import MinHash, MinHashLSH
+from datasketch import MinHash, MinHashLSH  # type: ignore[import-not-found]
 
 THRESHOLD, VALUES, SHINGLE = 0.7, 80, 3
 
