@@ -58,6 +58,7 @@ def _train(traces: Path, student: Path, out: Path, settings: TrainSettings, prog
     gate = Gate(loaded.tokenizer, settings.method, renderer.end_ids, settings.weights)
     rendered = admitted(renderer.render_all(read_traces(traces)), gate, traces.name)
     rows, trained_traces, skipped = rows_that_fit(rendered, min(settings.max_tokens, loaded.context))
+    _refuse_unknown_tokens(rows, model)
     run = _Run(model, rows, settings, device, pad_id=loaded.tokenizer.pad_token_id or 0)
     identity = digest([settings.model_dump(), digest_bytes(traces.read_bytes()), _weights_digest(model)])
     run.resume(out / "checkpoints", identity)
@@ -105,6 +106,16 @@ def rows_that_fit(rendered: Iterable[Rendered], max_tokens: int) -> tuple[list[R
             "See why with `stillroom look`, or in check.json and rejected.parquet of the run.",
         )
     return rows, traces, skipped
+
+
+def _refuse_unknown_tokens(rows: Sequence[Row], model: Any) -> None:
+    known = model.get_input_embeddings().num_embeddings
+    largest = max(int(row.ids.max()) for row in rows)
+    if largest >= known:
+        raise ModelError(
+            f"The student's tokenizer has the token {largest}, and its model knows {known:,} tokens.",
+            "Give the model an embedding for each token first (resize_token_embeddings), or take its own tokenizer.",
+        )
 
 
 @dataclass
