@@ -101,3 +101,21 @@ def test_a_student_that_nobody_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = write_recipe(tmp_path, tmp_path, tmp_path)
     with pytest.raises(ModelError, match=words):
         pipeline.run(load_recipe(path, [f"train.student={student}"]), runs=tmp_path / "runs")
+
+
+def test_a_question_of_the_examination_is_asked_and_not_trained_on(
+    tmp_path: Path, taught_model: Path, tiny_model: Path
+) -> None:
+    path = write_recipe(tmp_path, taught_model, tiny_model)
+    (tmp_path / "exam.jsonl").write_text((tmp_path / "train.jsonl").read_text().splitlines()[1] + "\n")
+    said: list[str] = []
+
+    class Heard(Silent):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    summary = pipeline.run(path, runs=tmp_path / "runs", progress=Heard())
+    assert any("exam: 1 of 1 questions are also among the teacher's" in sentence for sentence in said), said
+    assert summary["rejected"] == {"contaminated": 1}
+    assert summary["kept"] == 1
+    assert summary["student"]["n"] == 1

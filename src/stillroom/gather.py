@@ -15,12 +15,13 @@ from stillroom.base.canonical import digest
 from stillroom.base.errors import DataError
 from stillroom.base.progress import Progress
 from stillroom.base.records import Question
-from stillroom.exam.paper import read_paper, refuse_overlap
+from stillroom.exam.paper import also_among, read_paper, refuse_overlap
 from stillroom.local_models import refuse_no_model, teacher_folder, teacher_settings
 from stillroom.recipe import ClassroomSource, Recipe, Source
 from stillroom.run_folder import SILENT, keep_recipe, run_if_changed, source_digest
 from stillroom.store.files import write_json
 from stillroom.store.tables import write_questions
+from stillroom.text.naming import named
 
 
 def begin(recipe: Recipe, runs: Path, sources: Sequence[Source]) -> Path:
@@ -51,16 +52,21 @@ def gather_questions(recipe: Recipe, folder: Path, progress: Progress) -> None:
 
 
 def gather_papers(recipe: Recipe, folder: Path, progress: Progress) -> list[Path]:
-    """Each set of the exam's questions, fit for one: each can be judged, and none is trained on."""
+    """Each set of the exam's questions, fit for one: each can be judged, and no other run's student knows it."""
     assert recipe.exam is not None
     own = folder / "questions.parquet"
-    learned_from = [own] if recipe.train and own.exists() else []
-    learned_from += [folder.parent / other.run / "questions.parquet" for other in recipe.exam.others if other.run]
+    learned_from = [folder.parent / other.run / "traces.parquet" for other in recipe.exam.others if other.run]
     paths = exam_questions(recipe, folder, progress)
     for path in paths:
         questions = read_paper(path)
         for table in learned_from:
             refuse_overlap(questions, table)
+        shared = also_among(questions, own) if recipe.train and own.exists() else []
+        if shared:
+            progress.say(
+                f"exam: {len(shared):,} of {len(questions):,} questions are also among the teacher's, "
+                f"{named(shared[0])} for one. The check leaves out their replies as contaminated."
+            )
     return paths
 
 

@@ -273,7 +273,7 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
     papers = gather_papers(recipe, folder, progress)
     keep_recipe(recipe, folder)
     local = local_takers(recipe, folder, runs)
-    learned_from = {other.name: runs / other.run / "questions.parquet" for other in settings.others if other.run}
+    learned_from = {other.name: runs / other.run / "traces.parquet" for other in settings.others if other.run}
 
     def work() -> bool:
         with serving_models(recipe, local) as served:

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from stillroom.base.errors import DataError, NoSuchModel
 from stillroom.base.progress import Silent
-from stillroom.base.records import Message, Question
+from stillroom.base.records import Message, Question, Trace
 from stillroom.client.settings import Endpoint, Price
 from stillroom.exam.run import exam
 from stillroom.exam.settings import ExamSettings
 from stillroom.store.files import read_json
-from stillroom.store.tables import read_rows, write_questions
+from stillroom.store.tables import read_rows, write_questions, write_traces
 
 Answer = Callable[[int], dict[str, Any]]
 
@@ -273,11 +273,22 @@ def test_progress_counts_over_all_takers(models: Models, tmp_path: Path) -> None
     assert ("exam", 3, 6, "teacher") in watched.seen
 
 
+def trace_of(question: Question) -> Trace:
+    """As the check writes it: the prompt, which is not trained on, and a reply."""
+    prompt = [message.model_copy(update={"train": False}) for message in question.messages]
+    return Trace(
+        question_id=f"train-{question.id}",
+        messages=(*prompt, Message(role="assistant", content="That is it.", train=True)),
+        verdict="right",
+        teacher="big",
+        source="test",
+    )
+
+
 def test_what_was_trained_on_is_not_examined(models: Models, tmp_path: Path) -> None:
     models.models = {"small": lambda n: said(str(n + 1))}
-    trained = [question.model_copy(update={"id": f"train-{question.id}"}) for question in questions(range(19, 40))]
-    write_questions(tmp_path / "questions.parquet", trained)
-    named = r'"19 and one\?" \(id q019\) is also among those that the student learns from\.'
+    write_traces(tmp_path / "traces.parquet", [trace_of(question) for question in questions(range(19, 40))])
+    named = r'"19 and one\?" \(id q019\) is also among those that the student learns from \(test, id train-q019\)\.'
     with pytest.raises(DataError, match=named):
         sit(tmp_path, {"student": models.endpoint("small")})
     assert models.calls == {}

@@ -10,10 +10,10 @@ import pytest
 
 from stillroom import pipeline
 from stillroom.base.errors import DataError, RecipeError, StoreError, UsageError
-from stillroom.base.records import Message, Question
+from stillroom.base.records import Message, Trace
 from stillroom.exam.settings import ExamSettings
 from stillroom.recipe import load_recipe
-from stillroom.store.tables import read_rows, write_questions
+from stillroom.store.tables import read_rows, write_traces
 from stillroom.testing import Answer, MisbehavingTeacher
 from stillroom.testing.faults import http_error
 
@@ -169,7 +169,7 @@ def test_a_folder_and_another_runs_student_are_served(tmp_path: Path, tiny_model
     student.parent.mkdir(parents=True)
     student.symlink_to(tiny_model)
     (tmp_path / "runs" / "other" / "recipe.yaml").write_text("name: other\ntrain: {method: sft}\n")
-    write_questions(tmp_path / "runs" / "other" / "questions.parquet", [_asked("count")])
+    write_traces(tmp_path / "runs" / "other" / "traces.parquet", [_learned("count")])
     rows = [{"question": "sum", "answer": "5", "kind": "number"}]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     path = tmp_path / "recipe.yaml"
@@ -188,14 +188,15 @@ exam:
     assert facts["groups"]["taught"]["takers"] == ["by-folder", "by-run"]
     assert facts["sets"] == {}
 
-    write_questions(tmp_path / "runs" / "other" / "questions.parquet", [_asked("sum")])
+    write_traces(tmp_path / "runs" / "other" / "traces.parquet", [_learned("sum")])
     longer = load_recipe(path, ["exam.max_tokens=5"])
     with pytest.raises(DataError, match=r'"sum" .* is also among those that the student learns from'):
         pipeline.exam(longer, runs=tmp_path / "runs")
 
 
-def _asked(text: str) -> Question:
-    return Question(id=text, messages=(Message(role="user", content=text),), answer="1", kind="number", source="s")
+def _learned(text: str) -> Trace:
+    said = Message(role="assistant", content="1", train=True)
+    return Trace(question_id=text, messages=(Message(role="user", content=text, train=False), said), source="s")
 
 
 def test_a_run_without_a_student_is_named(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 from stillroom.base.errors import DataError
-from stillroom.base.records import Question, question_id
-from stillroom.store.tables import read_questions
-from stillroom.text.naming import named, place
+from stillroom.base.records import Message, Question, Trace, question_id
+from stillroom.store.tables import read_questions, read_traces
+from stillroom.text.naming import named
 from stillroom.verify.instructions import has_instructions
 
 TESTS_OF_CODE = ("tests", "test", "test_list", "cases")
@@ -53,18 +54,30 @@ def _can_be_judged(question: Question) -> bool:
             return question.answer is not None
 
 
-def refuse_overlap(questions: list[Question], training: Path) -> None:
-    """An examination on what was trained on measures memory. Raises DataError that names both rows by their places.
+def also_among(questions: list[Question], others: Path) -> list[Question]:
+    """Those of `questions` whose messages are, to the letter, in the table of questions `others`."""
+    examined = {question_id(question.messages): question for question in questions}
+    found = {question_id(question.messages) for question in read_questions(others)} & examined.keys()
+    return [question for digest, question in examined.items() if digest in found]
+
+
+def refuse_overlap(questions: list[Question], traces: Path) -> None:
+    """An examination on what was trained on measures memory. Raises DataError that names such a question.
 
     Two questions are the same when their messages are, to the letter.
     """
     examined = {question_id(question.messages): question for question in questions}
-    for question in read_questions(training):
-        same = examined.get(question_id(question.messages))
+    for trace in read_traces(traces):
+        same = examined.get(question_id(_asked(trace)))
         if same is not None:
-            learned = place(question)
             raise DataError(
                 f"The exam's question {named(same)} is also among those that the student learns from"
-                + (f": {learned}." if learned else "."),
+                f" ({trace.source}, id {trace.question_id}).",
                 "Take exam questions from another file, another seed, or other rows.",
             )
+
+
+def _asked(trace: Trace) -> tuple[Message, ...]:
+    """The messages before the first reply that is trained on, as a question has them."""
+    before = takewhile(lambda message: not message.train, trace.messages)
+    return tuple(message.model_copy(update={"train": None}) for message in before)

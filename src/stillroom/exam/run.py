@@ -56,7 +56,7 @@ def exam(
 
     Each taker is asked through the engine with a journal of its own, `exam/TAKER.sqlite`: what was answered before is
     not asked again. A taker is known by its endpoint's model, so other weights need another model name. `learned_from`
-    is the table of questions that a taker was trained on; the run's own students learned from `questions.parquet`.
+    is the table of traces that a taker was trained on; the run's own students learned from `traces.parquet`.
 
     Raises DataError for questions that are unfit or were trained on, StoreError for files that cannot be read or
     written, and TeacherError where a taker does not answer at all.
@@ -80,7 +80,7 @@ def exam(
 def _tables_learned_from(
     folder: Path, takers: Mapping[str, Endpoint], learned_from: Mapping[str, Path]
 ) -> Iterator[Path]:
-    own = folder / "questions.parquet"
+    own = folder / "traces.parquet"
     if own.exists() and any(taker in takers for taker in TRAINED):
         yield own
     yield from dict.fromkeys(table for taker, table in learned_from.items() if taker in takers)
