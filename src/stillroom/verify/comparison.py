@@ -162,7 +162,10 @@ def _real_sets(expected: Reading, given: Reading) -> Outcome:
         )
         return ("unsure", "conditions that cannot be read together") if conditions else ANOTHER_KIND
     try:
-        same = _as_sympy(one) == _as_sympy(other)
+        first, second = _as_sympy(one), _as_sympy(other)
+        same = first == second
+        if same and first is sympy.S.EmptySet:
+            raise ValueError("an interval that ends before it begins")
     except (NotReadError, TypeError, ValueError, NotImplementedError):
         alike = [_ends(interval) for interval in one.intervals] == [_ends(interval) for interval in other.intervals]
         return ("right", "the same interval") if alike else ("unsure", "an interval that cannot be read")

@@ -74,7 +74,7 @@ def final_answer(reply: str) -> Final:
         correction = _last_correction(text, strong[-1].end if strong else 0)
         if correction is None:
             return replace(_standing(text, marks, strong), doubt=doubt)
-        before, text = text, text[correction:].strip(" .,!:")
+        before, text = text, text[correction:].lstrip(" .,!:")
         if not text:
             return Final((before,), False, doubt or "the answer was taken back")
     return Final((text,), False, "it goes back and forth")
