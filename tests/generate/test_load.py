@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stillroom.base.errors import ModelError
-from stillroom.generate.load import load_model
+from stillroom.generate.load import load_model, load_tokenizer
 
 
 def test_float16_on_disk_is_float32_in_memory(tiny_model: Path) -> None:
@@ -30,6 +30,7 @@ def test_end_ids_come_from_every_place(tiny_model: Path, tmp_path: Path) -> None
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [7, 8]}))
     local = load_model(folder)
     assert local.end_ids == {7, 8, local.tokenizer.eos_token_id}
+    assert load_tokenizer(folder)[1] == local.end_ids
 
 
 def _no_config(folder: Path) -> None:
@@ -141,6 +142,9 @@ def test_a_gguf_file_is_the_same_model(tiny_model: Path, tmp_path: Path) -> None
             assert local.tokenizer.chat_template == expected.tokenizer.chat_template
             assert local.end_ids == expected.end_ids
             assert local.context == 512
+            tokenizer, end_ids, context = load_tokenizer(path)
+            assert tokenizer.get_vocab() == local.tokenizer.get_vocab()
+            assert (end_ids, context) == (local.end_ids, local.context)
 
 
 def test_several_gguf_files_are_refused(tmp_path: Path) -> None:

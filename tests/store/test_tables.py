@@ -64,8 +64,19 @@ def test_questions_and_traces_come_back_as_they_were(tmp_path: Path) -> None:
     trace = Trace(
         question_id="q1", messages=FULL.messages, verdict="right", pass_rate=0.5, tokens=7, source="here", teacher="t"
     )
-    write_traces(tmp_path / "t.parquet", [trace])
-    assert list(read_traces(tmp_path / "t.parquet")) == [trace]
+    tools = ({"type": "function", "function": {"name": "add", "parameters": {"é": [1, None]}}},)
+    traces = [trace, trace.model_copy(update={"tools": tools})]
+    write_traces(tmp_path / "t.parquet", traces)
+    assert list(read_traces(tmp_path / "t.parquet")) == traces
+
+
+def test_tools_that_are_not_json_are_named(tmp_path: Path) -> None:
+    write_traces(tmp_path / "t.parquet", [Trace(question_id="q1", messages=FULL.messages, source="here")] * 2)
+    rows = pq.read_table(tmp_path / "t.parquet")
+    rows = rows.set_column(rows.column_names.index("tools"), "tools", pa.array([None, "[{"]))
+    pq.write_table(rows, tmp_path / "t.parquet")
+    with pytest.raises(StoreError, match="row 1: tools is not JSON"):
+        list(read_traces(tmp_path / "t.parquet"))
 
 
 def test_rows_are_written_in_groups_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,8 @@ class Family:
     bos: str | None = None
     pad: str | None = None
     tags_are_tokens: bool = False
+    marks_take_blanks: bool = False
+    """A special token takes the white space behind it with it."""
     turn_end: str | None = None
     """What its template ends a turn with, where that is not EOS."""
 
@@ -103,6 +105,7 @@ FAMILIES = {
         "<|endoftext|>",
         ("<|endoftext|>", "<|end|>", "<|assistant|>"),
         pieces="blanks",
+        marks_take_blanks=True,
         turn_end="<|end|>",
     ),
     "phi 4": Family("phi4", ("<|endoftext|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>"), "<|im_end|>", ()),
@@ -150,7 +153,10 @@ def build_tokenizer(family: Family, template: str) -> PreTrainedTokenizerFast:
     from tokenizers import AddedToken
 
     backend = _trained(family.pieces)
-    backend.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in family.special])
+    marks = [
+        AddedToken(text, special=True, normalized=False, rstrip=family.marks_take_blanks) for text in family.special
+    ]
+    backend.add_special_tokens(marks)
     if family.tags_are_tokens:
         backend.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in THINK_TAGS])
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]

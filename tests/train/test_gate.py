@@ -53,8 +53,9 @@ def problem_of(student: Any, asked: Trace, method: Method = "sft") -> str | None
         ("<think>\nr\n</think>\n\n5", "r", "It has think tags besides those of one block."),
         ("5", "first <think>then", "It has think tags besides those of one block."),
         ("5", "</think>", "It has think tags besides those of one block."),
-        ("5<|im_end|>", None, "The reply has the end token <|im_end|> before its end."),
-        ("5", "so <|endoftext|> it is", "The reply has the end token <|endoftext|> before its end."),
+        ("5<|im_end|>", None, "It has the end token <|im_end|> before its end."),
+        ("5<|im_start|>user", None, "It has the control token <|im_start|> before its end."),
+        ("5", "so <|endoftext|> it is", "It has the end token <|endoftext|> before its end."),
     ],
 )
 @pytest.mark.parametrize("name", ["qwen3", "qwen2.5"])

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from stillroom.base.errors import DataError, ModelError
 from stillroom.base.records import Message, Trace
 from stillroom.generate.load import LocalModel, load_model
-from stillroom.train.render import TRACES_AT_ONCE, Renderer, Row
+from stillroom.train import render
+from stillroom.train.render import Renderer, Row
 from stillroom.train.settings import PartWeights
 
 
@@ -273,12 +274,16 @@ def test_thoughts_may_count_for_nothing_and_still_be_there(tiny: LocalModel) -> 
     assert whole_text(row, tiny.tokenizer).endswith("<think>\nr\n</think>\n\nA<|end|>")
 
 
-def test_many_traces_come_out_as_they_went_in(tiny: LocalModel) -> None:
+@pytest.mark.parametrize(("characters", "traces"), [(2000, 1000), (10**9, 64), (1, 1000)])
+def test_many_traces_come_out_as_they_went_in(
+    tiny: LocalModel, monkeypatch: pytest.MonkeyPatch, characters: int, traces: int
+) -> None:
+    monkeypatch.setattr(render, "CHARACTERS_AT_ONCE", characters)
+    monkeypatch.setattr(render, "TRACES_AT_ONCE", traces)
     renderer = Renderer(tiny.tokenizer, "sft", tiny.end_ids)
-    traces = [trace(user(f"{number}?"), *([assistant(str(number))] if number % 7 else [])) for number in range(600)]
-    assert len(traces) > 2 * TRACES_AT_ONCE
-    rendered = list(renderer.render_all(traces))
-    assert [each.trace for each in rendered] == traces
+    asked = [trace(user(f"{number}?"), *([assistant(str(number))] if number % 7 else [])) for number in range(300)]
+    rendered = list(renderer.render_all(asked))
+    assert [each.trace for each in rendered] == asked
     for number, each in enumerate(rendered):
         assert bool(each.problem) == (number % 7 == 0)
         assert [trained_text(row, tiny.tokenizer) for row in each.rows] == ([f"{number}<|end|>"] if number % 7 else [])

@@ -59,7 +59,7 @@ def conversation_text(
         )
     except TEMPLATE_ERRORS as error:
         reason = str(error).strip().rstrip(".") or type(error).__name__
-        raise DataError(f"The student's chat template refuses these messages: {reason}.") from error
+        raise DataError(f"The chat template refuses these messages: {reason}.") from error
     assert isinstance(text, str)
     return text
 

@@ -16,7 +16,7 @@ from stillroom.base.errors import DataError
 from stillroom.base.records import Message, Trace
 from stillroom.text.naming import first_words
 from stillroom.text.one_line import one_line
-from stillroom.text.think import OPEN, split_think
+from stillroom.text.think import CLOSE, OPEN, split_think
 from stillroom.train.render import Rendered, Reply, Row, reply_parts, trained_messages
 from stillroom.train.settings import Method, PartWeights
 from stillroom.train.turns import call_names
@@ -35,6 +35,8 @@ class Gate:
     ) -> None:
         """`end_ids` is looked into at each row: it may still grow."""
         self._decode = tokenizer.backend_tokenizer.decode
+        special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._control_ids = special - {tokenizer.convert_tokens_to_ids(tag) for tag in (OPEN, CLOSE)}
         self._method = method
         self._end_ids = end_ids
         self._weights = weights
@@ -64,9 +66,12 @@ class Gate:
         *ids, end = row.ids[reply.start : reply.stop].tolist()
         if end not in self._end_ids or not trained[-1]:
             return "The end token is missing."
-        within = next((number for number in ids if number in self._end_ids), None)
+        # A call is written with control tokens by some templates; in a text they are somebody else's turn marks.
+        unwanted = self._end_ids if message.tool_calls else self._control_ids.union(self._end_ids)
+        within = next((number for number in ids if number in unwanted), None)
         if within is not None:
-            return f"The reply has the end token {self._decode([within], skip_special_tokens=False)} before its end."
+            kind = "end" if within in self._end_ids else "control"
+            return f"It has the {kind} token {self._decode([within], skip_special_tokens=False)} before its end."
         # Where thoughts have no weight, they are what comes before the first trained token.
         if (self._weights.reasoning and not trained[0]) or (np.diff(trained.astype(np.int8)) < 0).any():
             return "Tokens of the reply are not trained."

@@ -15,7 +15,6 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,8 +29,9 @@ from stillroom.text.think import CLOSE, OPEN, join_think, split_think
 from stillroom.train.settings import Method, PartWeights
 from stillroom.train.turns import KEEP, TurnShape, TurnShapes, call_names
 
-TRACES_AT_ONCE = 256
-"""Their texts are tokenized together, on all cores."""
+CHARACTERS_AT_ONCE = 1_000_000
+"""Of texts that are tokenized together, on all cores. A token takes some 150 bytes while it is on its way."""
+TRACES_AT_ONCE = 1024
 ALIKE = PartWeights()
 
 
@@ -115,19 +115,28 @@ class Renderer:
         """Every trace with its rows, or with what is wrong with it, in the same order."""
         # The tokenizers' threads are known to be wanted: without it they warn of every process started later.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-        remaining = iter(traces)
-        while group := list(islice(remaining, TRACES_AT_ONCE)):
-            turns: list[list[_Turn] | DataError] = [self._turns_or_problem(trace) for trace in group]
-            flat = [turn for each in turns if isinstance(each, list) for turn in each]
-            encodings = self._encode_all(
-                [text for turn in flat for text in (turn.prompt, turn.shape.before + turn.reply)]
-            )
-            for trace, found in zip(group, turns, strict=True):
-                if isinstance(found, DataError):
-                    yield Rendered(trace, (), found)
-                else:
-                    pairs = [(next(encodings), next(encodings)) for _ in found]
-                    yield Rendered(trace, tuple(self._rows(trace, found, pairs)))
+        group: list[tuple[Trace, list[_Turn] | DataError]] = []
+        characters = 0
+        for trace in traces:
+            turns = self._turns_or_problem(trace)
+            group.append((trace, turns))
+            if isinstance(turns, list):
+                characters += sum(len(turn.prompt) + len(turn.reply) for turn in turns)
+            if characters >= CHARACTERS_AT_ONCE or len(group) >= TRACES_AT_ONCE:
+                yield from self._tokenized(group)
+                group, characters = [], 0
+        yield from self._tokenized(group)
+
+    def _tokenized(self, group: list[tuple[Trace, list[_Turn] | DataError]]) -> Iterator[Rendered]:
+        all_turns = [turn for _, turns in group if isinstance(turns, list) for turn in turns]
+        texts = [text for turn in all_turns for text in (turn.prompt, turn.shape.before + turn.reply)]
+        encodings = self._encode_all(texts)
+        for trace, turns in group:
+            if isinstance(turns, DataError):
+                yield Rendered(trace, (), turns)
+            else:
+                pairs = [(next(encodings), next(encodings)) for _ in turns]
+                yield Rendered(trace, tuple(self._rows(trace, turns, pairs)))
 
     def _encode_all(self, texts: list[str]) -> Iterator[Encoding]:
         backend = self._tokenizer.backend_tokenizer
@@ -153,7 +162,7 @@ class Renderer:
                 raise DataError("The conversation begins with a reply.", "Leave it out, or begin it with a question.")
             prompt = conversation_text(self._tokenizer, before, trace.tools)
             shape = self._shapes.of_reply(before, trace.tools)
-            _refuse_changes(before, prompt, shape)
+            _refuse_changes(before, trace.tools or (), prompt, shape)
             turns.append(self._turn(place, trace, messages, prompt, shape))
         return turns
 
@@ -275,8 +284,10 @@ def _for_template(trace: Trace, method: Method) -> list[dict[str, Any]]:
     return messages
 
 
-def _refuse_changes(before: Sequence[dict[str, Any]], prompt: str, shape: TurnShape) -> None:
-    """A prompt has every text of its messages, as it is or as JSON, and ends as the shape says."""
+def _refuse_changes(
+    before: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]], prompt: str, shape: TurnShape
+) -> None:
+    """A prompt has every text of its messages, as it is or as JSON, and every tool; it ends as the shape says."""
     if not prompt.endswith(shape.before):
         raise DataError("The student's chat template ends its prompts differently from text to text.", KEEP)
     for turn in before:
@@ -284,6 +295,8 @@ def _refuse_changes(before: Sequence[dict[str, Any]], prompt: str, shape: TurnSh
         for text in texts:
             if text not in prompt and _as_json(text) not in prompt:
                 raise DataError(f"The student's chat template changes or leaves out a {turn['role']} message.", KEEP)
+    if any(name not in prompt for name in call_names(tools)):
+        raise DataError("The student's chat template leaves out what may be called.", KEEP)
 
 
 def _as_json(text: str) -> str:

@@ -14,9 +14,9 @@ class PartWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reasoning: float = Field(default=1.0, ge=0)
+    reasoning: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """The think block, both of its tags included."""
-    answer: float = Field(default=1.0, gt=0)
+    answer: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """All that follows: the answer, calls of tools, the end token."""
 
     @property
