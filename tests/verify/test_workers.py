@@ -98,9 +98,7 @@ def test_a_worker_that_died_costs_one_verdict() -> None:
 
 def test_threads_share_the_pool(math_workers: Workers) -> None:
     with ThreadPoolExecutor(max_workers=6) as threads:
-        verdicts = list(
-            threads.map(lambda n: verify_math(str(n), f"${n + n % 2}$", math_workers).verdict, range(40))
-        )
+        verdicts = list(threads.map(lambda n: verify_math(str(n), f"${n + n % 2}$", math_workers).verdict, range(40)))
     assert verdicts == ["right" if n % 2 == 0 else "wrong" for n in range(40)]
     assert len(math_workers._idle) <= 2
 

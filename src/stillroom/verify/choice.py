@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from stillroom.verify.doubts import SUPPOSES
+from stillroom.verify.doubts import SUPPOSES, is_denied
 from stillroom.verify.final import final_answer
 from stillroom.verify.judgement import Judgement
 from stillroom.verify.scripts import plain_signs
@@ -18,9 +18,10 @@ from stillroom.verify.scripts import plain_signs
 _BEFORE = (
     r"(?:[\s*_`$(\[\"'“‘:]|\\text(?:bf)?\s*\{|\\mathrm\s*\{|\\boxed\s*\{|\b(?:option|choice|letter|answer|but)\b)*"
 )
-# After a letter: the end, or what does not go on as a word. "a dog" and "I think" are no letters.
-_AFTER = r"(?=\s*(?:$|[)\].,:;*_`}$\"'”’\n]|(?:because|since|as|which|is|or|and|with)\b|[-–—/&]))(?!['’]\w)"
-_MARKED = re.compile(rf"{_BEFORE}(?P<letter>[A-Za-z])(?:{_AFTER}|(?<=[B-HJ-Z])\b(?!['’]\w))")
+# After a letter: the end, or what does not go on as a word. "a dog", "I think", "B.C." and "B+" are no letters.
+_NO_NAME = r"(?!['’]\w|\.[A-Za-z]|[+-](?:\W|$))"
+_AFTER = rf"(?=\s*(?:$|[)\].,:;*_`}}$\"'”’\n]|(?:because|since|as|which|is|or|and|with)\b|[-–—/&])){_NO_NAME}"
+_MARKED = re.compile(rf"{_BEFORE}(?P<letter>[A-Za-z])(?:{_AFTER}|(?<=[B-HJ-Z])\b{_NO_NAME})")
 _HEDGED = re.compile(
     r"[\s)\]*_.}]*(?:(?:[,/&+|;]|\b(?:or|and|plus|vs\.?|then)\b|,\s*(?:or|and)\b)[\s(\[*_]*|[(\[])(?:option\s+|choice\s+)?"
     r"(?P<letter>[A-Z]\b|[a-z](?=[\s.)\]*]*$))(?!['’]\w)"
@@ -32,7 +33,7 @@ _STANDING = re.compile(
     rf"""
       [(\[](?P<bracketed>[A-Z])[)\]]
     | \b(?:option|choice|letter)\s+[(\[*]*(?P<named>[A-Za-z])\b
-    | {_IN_A_WORD}(?P<alone>[B-HJ-Z])(?![A-Za-z0-9_'’])
+    | {_IN_A_WORD}(?P<alone>[B-HJ-Z])(?![A-Za-z0-9_'’]){_NO_NAME}
     | {_IN_A_WORD}(?P<listed>[AI])(?:\) | (?=\s*(?:,|/|&|\bor\b|\band\b)\s*[(\[]?[A-Z]\b(?!['’]\w)))
     | \b(?:so|thus|hence|therefore|is|choose|pick|select)\s+(?P<said>[AI])(?=[\s.)\]*]*$)
     """,
@@ -45,17 +46,24 @@ _DENIED = re.compile(
     r"|(?:anything|all|everything) but|too \w+|false|untrue|invalid|fails?|impossible|unlikely|ruled? out|excluded?)\b",
     re.IGNORECASE,
 )
-_OPENING_LATER = re.compile(r"^[\s*(]*([A-Z])[).:]\s", re.MULTILINE)
+_OPENING_LATER = re.compile(
+    r"^[\s*(]*([A-Z])(?:[).:]\s|[).:\s*]*$)|\bbut\b[^.\n]{0,40}?\b([B-HJ-Z])\b", re.MULTILINE | re.IGNORECASE
+)
 _ASKS = re.compile(r"\?\s*$")
 _UNDECIDED = re.compile(
     r"\beither\b|\bif\b.*\botherwise\b|^\W*if\b|\bor (?:none|neither|nothing|another)\b", re.IGNORECASE | re.DOTALL
 )
-_NAME_BEFORE = re.compile(
-    r"(?:^|[\s(])"
-    r"(?!(?:Option|Choice|Letter|Answer|Thus|Hence|Therefore|Pick|Choose|Select|Only|Clearly|Since|Because|That"
-    r"|Definitely|Maybe|Perhaps|Probably|Then|And|But|So|The|It)\b)"
-    r"[A-Z][a-z]{2,}\s$"
+# What may stand before a letter that stands alone. After any other word it is part of a name: vitamin B.
+_LED_BY = re.compile(
+    r"(?:^|[.:;,!?()\[\]\n\"'“‘*$]|[\u3040-\u30ff\u4e00-\u9fff]"
+    r"|\b(?:is|are|be|that|choose|chose|choosing|pick|picked|select|selected|so|thus|hence|therefore|only|say|think|believe"
+    r"|with|for|to|or|and|than|over|eliminate|but|then|because|since|as|while|probably|likely|surely|definitely|clearly))"
+    r"[\s*(\"'“‘]*$",
+    re.IGNORECASE,
 )
+# Directly after a letter: it is chosen by somebody else, under a condition, or not at all.
+_TAKEN_BACK = re.compile(r"[\s)\]*.]*\(?\s*(?:wrong|incorrect|only if|if|unless|no\b)", re.IGNORECASE)
+_SOMEBODYS = re.compile(r"\b(?:students?|people|he|she|they|someone|could be|might be|may be)\b", re.IGNORECASE)
 
 
 def verify_choice(reference: str, answer: str) -> Judgement:
@@ -86,16 +94,24 @@ def letters_chosen(answer: str) -> list[str]:
     texts = [_DENIED_LETTER.sub(" ", text).lstrip(" ,;") for text in final.texts]
     if final.marked:
         texts += [_DENIED_LETTER.sub(" ", text).lstrip(" ,;") for text in final.outranked]
-        marked = [letters for text in texts if (letters := _with_hedges(_MARKED.match(text), text))]
+        matches = [(match, text) for text in texts if (match := _MARKED.match(text))]
+        if any(_TAKEN_BACK.match(text, match.end()) for match, text in matches):
+            return []
+        marked = [_with_hedges(match, text) for match, text in matches]
         if marked:
             return _different([letter for letters in marked for letter in letters])
     text = "\n".join(texts)
-    opening = _with_hedges(_OPENING.match(text), text)
+    match = _OPENING.match(text)
+    opening = [] if match is None or is_denied(text, match.start(), match.end()) else _with_hedges(match, text)
     if opening:
-        return _different([*opening, *_OPENING_LATER.findall(text)])
-    if any(found.search(text) for found in (_DENIED, _UNDECIDED, SUPPOSES, _ASKS)):
+        later = [letter for match in _OPENING_LATER.finditer(text) for letter in match.groups() if letter]
+        return _different([*opening, *later])
+    if any(found.search(text) for found in (_DENIED, _UNDECIDED, SUPPOSES, _SOMEBODYS, _ASKS)):
         return []
-    standing = [match for match in _STANDING.finditer(text) if not _is_name(match, text)]
+    found = list(_STANDING.finditer(text))
+    standing = [match for match in found if not _is_name(match, text)]
+    if standing and standing[-1] is not found[-1]:
+        return []  # "B, no C"
     return _different([letter for match in standing for letter in _with_hedges(match, text)])
 
 
@@ -109,7 +125,7 @@ def _letters_of(reference: str) -> list[str]:
 
 def _is_name(match: re.Match[str], text: str) -> bool:
     """Whether a letter that stands alone belongs to a name: vitamin B, Plan B."""
-    return match["alone"] is not None and bool(_NAME_BEFORE.search(text, max(0, match.start() - 20), match.start()))
+    return match["alone"] is not None and not _LED_BY.search(text[max(0, match.start() - 30) : match.start()])
 
 
 def _with_hedges(match: re.Match[str] | None, text: str) -> list[str]:

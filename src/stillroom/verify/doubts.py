@@ -22,6 +22,7 @@ _REACH = 120
 SUPPOSES = re.compile(
     r"\b(?:if\b(?!.*(?:,|\bthen\b))|suppose|supposing|assum(?:e|es|ing)|imagine|unless|whether|wrong|incorrect|mistake"
     r"|mistaken(?:ly)?|tempting|naive(?:ly)?|pretend|someone|claim(?:s|ed)?|guessed|thought"
+    r"|let\s+\$?[a-z]|(?:first|initial|my) guess was|guess was"
     r"|(?:some|people|many|one|you) (?:may|might|could|would)(?: also)? (?:say|think|guess))\b",
     re.IGNORECASE,
 )
@@ -71,7 +72,14 @@ _OPERATION = re.compile(
     r"|unless|provided|or so|or more|or less|or fewer|ish)\b",
     re.IGNORECASE,
 )
-_SIGN_AFTER = re.compile(r"\s*(?:[+*^_×÷=<>|√π∞±₀-₉!]|/(?!\s?[A-Za-z]{2})|-\s?[\dA-Za-z(\\]|\\(?![)\]]))")
+_SIGN_AFTER = re.compile(
+    r"\s*(?:[+*^_×÷=<>≠≤≥→⇒|√π∞±₀-₉!]|-+>|['’′]\s?\d|/(?!\s?[A-Za-z]{2})|-\s?[\dA-Za-z(\\]|\\(?![)\]]))"
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:wrong|incorrect|mistaken|only if|unless|give or take|below zero)\b|\bif\b|\bwas (?:my|the) first\b"
+    r"|[(,.…]\s*no\b\s*[,.!:)]",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(
     r"\b(?:step|problem|question|exercise|figure|equation|example|part|case|line|page|chapter|option|version|table|item)"
     r"\s*(?:no\.?\s*|number\s*|#\s*)?[(]?$",
@@ -96,7 +104,7 @@ def is_plain(lead: str) -> bool:
     lead = _PHRASES.sub(" ", lead)
     words = re.findall(r"[^\W\d_]+", lead)
     return all(word.lower() in _PLAIN_WORDS.split() for word in words) and not re.search(
-        r"[^\s\w$€£¥₹:=(\"'“”‘’*~≈#.,\\\[]", lead
+        r"[^\s\w$€£¥₹:=(\"'“”‘’*~≈.,\\\[]", lead
     )
 
 
@@ -115,6 +123,7 @@ def doubt_about(text: str, start: int, end: int, *, attached: str = "") -> str:
         (_IN_A_CALL.search(before), "a program, not an answer"),
         (_LABEL.search(before), LABEL),
         (attached, "part of a longer expression"),
+        (_TAKEN_BACK.search(after), "doubted in the same sentence"),
         (_SIGN_AFTER.match(after), "part of a longer expression"),
         (_OPERATION.match(after), "an operation is left to do, or a condition"),
         (text.rstrip().endswith("?"), "a question, not an answer"),

@@ -28,17 +28,24 @@ def verify_exact(reference: str, answer: str) -> Judgement:
     expected = normalised(reference)
     if not expected:
         return Judgement("unsure", "the reference is empty")
-    if normalised(answer) == expected:
+    if normalised(answer) == expected and not _asks(reference, answer):
         return Judgement("right", "the same text", answer.strip())
     final = final_answer(answer)
     if not final.texts:
         return Judgement("wrong", "no answer was given")
     judgements = [_judged(expected, text, marked=final.marked) for text in final.texts]
+    if _asks(reference, judgements[-1].extracted or ""):
+        return Judgement("unsure", "a question, not an answer", judgements[-1].extracted)
     if final.doubt:
         return Judgement("unsure", final.doubt, judgements[-1].extracted)
     if len({judgement.verdict for judgement in judgements}) > 1:
         return Judgement("unsure", "several answers that differ", judgements[-1].extracted)
     return judgements[-1]
+
+
+def _asks(reference: str, given: str) -> bool:
+    """Whether a question mark stands in the answer's first line, and none in the reference."""
+    return "?" in first_line(given) and "?" not in reference
 
 
 def _judged(expected: str, given: str, *, marked: bool) -> Judgement:

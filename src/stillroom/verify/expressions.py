@@ -79,7 +79,8 @@ def _compare_numbers(one: Numeral, other: Numeral) -> Outcome:
     if one.value is None or other.value is None:
         return "unsure", "a number that cannot be read"
     if one.value == other.value:
-        return "right", "the same number"
+        left = other.is_left_to_divide and not one.is_left_to_divide
+        return ("unsure", "a division that is left to do") if left else ("right", "the same number")
     if one.value in other.others or other.value in one.others:
         return "unsure", "the writing has two meanings"
     if agree_when_rounded(one.value, other.value, one.decimals, other.decimals):

@@ -11,14 +11,15 @@ import re
 from dataclasses import dataclass, replace
 
 from stillroom.text.think import split_think
-from stillroom.verify.doubts import SUPPOSES
+from stillroom.verify.doubts import SUPPOSED, SUPPOSES
 from stillroom.verify.markers import Marked, is_cut, marked_answers
 
 _CORRECTION = re.compile(
     r"""
     (?: ^ | (?<=[.!?;:,)}$*>\n]) ) \s* (?: (?:but|oh|ah|so|or|hmm+|no)\b [,.]? \s+ ){0,3}
     (?: wait\b | actually\b | hmm+\b | oops\b | sorry\b | correction\b | hold[ ]on\b | scratch[ ]that | make[ ]that\b
-      | (?:or[ ])?rather\b | i[ ]mean\b | (?<=\s)(?-i:No)[,:]\s | no,[ ]wait | let[ ]me[ ](?:correct|fix|revise)
+      | (?:or[ ])?rather\b | i[ ]mean\b | (?<=\s)(?-i:No)[,:]\s
+      | (?<=\s)no,[ ](?=(?:it|the|that|this|i|actually|wait|\$?-?\d|\\)) | let[ ]me[ ](?:correct|fix|revise)
       | i[ ](?:made[ ](?:a|an)[ ](?:\w+[ ])?(?:mistake|error|slip)\b|forgot|misread|miscounted|miscalculated)
       | i[ ](?:was[ ]wrong|meant)
     )
@@ -32,9 +33,21 @@ _CORRECTION = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# Before "answer": whose it is, if not the reply's own.
+_SOMEBODYS = re.compile(
+    r"(?:\w['’]s?|\b(?:his|her|their|your|first|initial|previous|earlier|old|original|other|alternative))\s*$",
+    re.IGNORECASE,
+)
 _GIVES_UP = re.compile(
     r"\b(?:i (?:do not|don['’]t|cannot|can['’]t|am unable to|could not|couldn['’]t)"
     r" (?:know|say|tell|answer|solve|determine|find)|no idea|i give up)\b",
+    re.IGNORECASE,
+)
+_STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
+# Directly after a marked answer: it is not one.
+_DENIED = re.compile(
+    r"[\s$)\]*]*(?:(?:is|was|seems|looks)\s+(?:not|wrong|incorrect|false|the wrong)\b|isn['’]t\b|wasn['’]t\b"
+    r"|\?\s*(?:no|wrong)\b|\(\s*(?:wrong|incorrect|no)\b)",
     re.IGNORECASE,
 )
 _EMPTY_BOX = re.compile(r"\\boxed\s*\{\s*\}")
@@ -64,16 +77,19 @@ class Final:
 
 def final_answer(reply: str) -> Final:
     """What `reply`, an answer with or without its thinking, says in the end."""
-    text = _EMPTY_BOX.sub(" ", split_think(reply).answer.strip()[-LONGEST:]).strip()
+    text = split_think(reply).answer.strip()[-LONGEST:]
+    text = _STRUCK_OUT.sub(" ", _EMPTY_BOX.sub(" ", text)).strip()
     if not text:
         return Final((), False)
     doubt = _doubt(text)
     for _ in range(_MOST_CORRECTIONS):
-        marks = [mark for mark in marked_answers(text) if mark.mark != "phrase" or not _is_supposed(text, mark)]
+        every_mark = marked_answers(text)
+        marks = [mark for mark in every_mark if mark.mark != "phrase" or not _is_supposed(text, mark)]
         strong = [mark for mark in marks if mark.mark != "phrase"]
         correction = _last_correction(text, strong[-1].end if strong else 0)
         if correction is None:
-            return replace(_standing(text, marks, strong), doubt=doubt)
+            standing = _standing(text, marks, strong)
+            return replace(standing, doubt=doubt or standing.doubt or (SUPPOSED if every_mark and not marks else ""))
         before, text = text, text[correction:].lstrip(" .,!:")
         if not text:
             return Final((before,), False, doubt or "the answer was taken back")
@@ -86,14 +102,16 @@ def _standing(text: str, marks: list[Marked], strong: list[Marked]) -> Final:
     if not chosen:
         return Final((text,), False)
     outranked = tuple(mark.text for mark in marks if strong and mark.mark == "phrase")
-    texts = tuple(mark.text for mark in _not_taken_back(text, chosen))
-    return Final(texts, True, boxed=bool(strong), outranked=outranked)
+    kept = _not_taken_back(text, chosen)
+    doubt = "the answer is denied" if any(_DENIED.match(text, mark.end) for mark in kept) else ""
+    return Final(tuple(mark.text for mark in kept), True, doubt, bool(strong), outranked)
 
 
 def _is_supposed(text: str, mark: Marked) -> bool:
     """Whether the sentence before "the answer is" makes it no answer of its own: "if", "the wrong"."""
     start = max(text.rfind(end, 0, mark.start) for end in (". ", "\n", "! ", "? "))
-    return bool(SUPPOSES.search(text, max(start, mark.start - 200, 0), mark.start))
+    before = text[max(start, mark.start - 200, 0) : mark.start]
+    return bool(SUPPOSES.search(before) or _SOMEBODYS.search(before))
 
 
 def gives_up(text: str) -> bool:

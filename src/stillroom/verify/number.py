@@ -94,6 +94,8 @@ def _same(wanted: Quantity, found: Quantity, factor: Fraction, tolerance: Any) -
     if found.value is None:
         return "unsure", "the writing has no single meaning" if numeral.others else "the number cannot be read"
     given = found.value * factor
+    if value == given and numeral.is_left_to_divide and not expected.is_left_to_divide:
+        return "unsure", "a division that is left to do"
     if expected.percent == numeral.percent and value == given:
         return "right", "the same number" if factor == 1 else "the same number in another unit"
     if expected.percent != numeral.percent:

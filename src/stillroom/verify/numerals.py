@@ -31,6 +31,9 @@ _SCALES = {
     "亿": 10**8,
     "億": 10**8,
     "billion": 10**9,
+    "bn": 10**9,
+    "mn": 10**6,
+    "mln": 10**6,
     "trillion": 10**12,
     "dozen": 12,
 }
@@ -59,8 +62,8 @@ _NUMBER = re.compile(
       | \s* (?:\\times|\\cdot|[×·*x]) \s* 10 \s* \^ \s* \{{?(?P<ten_exponent>-?\d+)\}}? )?
     (?: \s? (?:\^|\*\*) \s? \{{?(?P<power>\d+)\}}? (?P<tower>\s?(?:\^|\*\*))? )?
     (?: [ ]? (?P<percent>% | per[ ]?cent\b(?![ ]points) | percentage[ ]points? ) | [ ]? (?P<mille>‰) )?
-    (?: [ ]? (?P<scale> (?<=\d)k\b(?!/) | (?<=[ ])(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)s?\b
-        | [万萬亿億] ) )?
+    (?: [ ]? (?P<scale> (?<=\d)k\b(?!/) | (?:bn|mn|mln)\b
+        | (?<=[ ])(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)s?\b | [万萬亿億] ) )?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -82,6 +85,11 @@ class Numeral:
     text: str
     start: int
     end: int
+
+    @property
+    def is_left_to_divide(self) -> bool:
+        """A whole number that is written as a fraction: 10/2."""
+        return self.value is not None and self.value.denominator == 1 and ("/" in self.text or "\\frac" in self.text)
 
 
 def tidied(text: str) -> str:

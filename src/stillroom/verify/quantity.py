@@ -24,6 +24,7 @@ MOST_NUMBERS = 60
 _JOINED = re.compile(
     r"(?:[ ]+[^\W\d]+){0,2}[ ]*\b(?:or|to|and|in|plus|minus|times|through|over|by)[ ]*[$€£]?"
     r"|[ $]*(?:[-+*/×÷±~]|\\pm|\\times|\\cdot|\\div)[ $]*|:|[ ]*\(?or[ ]+|\s+"
+    r"|[ ]*,[ ]*(?:and[ ]+)?[a-z][ ]*=[ ]*"
 )
 _LISTED = re.compile(r"(?:[ ]+[^\W\d]+){0,2}[ ]*[,;&|][ $]*(?:(?:or|and)[ ]+)?|[ ]*\\(?:quad|qquad|\\)[ ]*")
 _SYMBOLIC = re.compile(r"\\(?:sqrt|pi|log|ln|sin|cos|tan|infty|pm|sum|int|binom)\b|[√π∞±]|\d!|\^\{?[a-z]")
@@ -92,10 +93,14 @@ def boxed_quantity(text: str) -> Found:
 
 def marked_quantity(text: str) -> Found:
     """The quantity that follows a phrase like "the answer is"."""
-    region = _line_with_number(tidied(text))
+    tidy = tidied(text)
+    region = _line_with_number(tidy)
     found = numerals(region)[:MOST_NUMBERS]
     if not found:
         return None, _nothing_found(region) or "what is marked as the answer holds no number"
+    first, *below = tidy.splitlines()
+    if not numerals(first) and sum(bool(numerals(line)) for line in below) > 1:
+        return quantity_at(region, found[0]), UNCLEAR
     denied = next((index for index, number in enumerate(found) if not _denied(region, number)), len(found))
     if denied == len(found):
         return quantity_at(region, found[0]), "it says what the answer is not"

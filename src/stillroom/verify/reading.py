@@ -37,7 +37,7 @@ _LABEL = re.compile(
 )
 _VAGUE = re.compile(
     r"\b(?:or|more|less|fewer|greater|least|most|not|about|approx\w*|around|roughly|nearly|if|when|mod|factorial|squared|cubed"
-    r"|percent of|base)\b"
+    r"|percent of|base|is|was|wrong|incorrect|false|no)\b"
 )
 _NO_SOLUTION = """no solution|no solutions|no real solution|no real solutions|empty set|the empty set"""
 _ALL_REALS = """all real numbers|all reals|the real numbers|all real numbers x|all real x"""

@@ -96,6 +96,8 @@ def unit_at(text: str, position: int) -> Unit | None:
     match = _UNIT.match(text, position)
     if match is None:
         return None
+    if match["unit"] == "M":  # a million, if anything
+        return None
     word = match["unit"].lower()
     above, below = (word, match["under"]) if word not in _SPEEDS else _SPEEDS[word]
     if above not in _UNITS:
