@@ -30,6 +30,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.display import live_progress
 from stillroom.recipe import load_recipe
 from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
+from stillroom.run_folder import RUNS
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _run(recipe: Path, override: list[str] | None, as_json: bool) -> None:
     if as_json:
         _print_json(summary)
     else:
-        print_summary(summary, Console(), pipeline.RUNS / loaded.name / "report.html")
+        print_summary(summary, Console(), RUNS / loaded.name / "report.html")
 
 
 @command("ask", "stillroom ask recipe.yaml --estimate")
@@ -247,7 +248,7 @@ def ask(
         beyond = 2 * max(tried) if max(tried) >= max(steps) else None
         again = ["stillroom", "ask", str(recipe), *(word for value in override or [] for word in ("--set", value))]
         to_do = _to_ask_again(facts["by_status"], again, beyond, is_limited=bool(loaded.ask.max_tokens))
-        _print_result(asked_in_words(facts), f"All of it lies in {pipeline.RUNS / loaded.name}/.", *to_do)
+        _print_result(asked_in_words(facts), f"All of it lies in {RUNS / loaded.name}/.", *to_do)
 
 
 def _to_ask_again(
@@ -283,7 +284,7 @@ def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 
     with live_progress() as progress:
         facts = pipeline.check(loaded, progress=progress)
-    dataset = pipeline.RUNS / loaded.name / "dataset"
+    dataset = RUNS / loaded.name / "dataset"
     _print_json(facts) if as_json else _print_result(checked_in_words(facts), f"The data set, with its card: {dataset}")
 
 
@@ -315,7 +316,7 @@ def exam(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     if as_json:
         _print_json(facts)
     else:
-        print_summary(pipeline.report(loaded), Console(), pipeline.RUNS / loaded.name / "exam.html")
+        print_summary(pipeline.report(loaded), Console(), RUNS / loaded.name / "exam.html")
 
 
 @command("report", "stillroom report recipe.yaml")
@@ -330,7 +331,7 @@ def report(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     if as_json:
         _print_json(summary)
     else:
-        print_summary(summary, Console(), pipeline.RUNS / loaded.name / "report.html")
+        print_summary(summary, Console(), RUNS / loaded.name / "report.html")
 
 
 @command("look", "stillroom look demo --reason wrong --search spiders")
@@ -367,14 +368,14 @@ def look(
         from stillroom.report.rows import RowFilter
 
     if run is None:
-        _list_runs(pipeline.RUNS, as_json)
+        _list_runs(RUNS, as_json)
         return
     path = Path(run)
     if path.is_file() or path.suffix in (".yaml", ".yml"):
-        path = pipeline.RUNS / load_recipe(path).name
+        path = RUNS / load_recipe(path).name
     wanted = RowFilter(kept, verdict, reason, source, question, search, min_length, max_length)
     most = ALL_OF_A_QUESTION if question is not None else count
-    folder = path if path.is_dir() else pipeline.RUNS / run
+    folder = path if path.is_dir() else RUNS / run
     if mask:
         _show_masks(pipeline.look_at_masks(folder, most, wanted), in_full or question is not None, as_json)
         return
