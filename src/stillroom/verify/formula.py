@@ -34,7 +34,6 @@ _GIVEN = re.compile(
     re.IGNORECASE,
 )
 _OUT_OF = re.compile(r"\s*(?:[^\W\d]+\s+){0,2}(?:out\s+)?of\s+(?:(?:the|these|those|all|its)\s+)*", re.IGNORECASE)
-_LATEX = re.compile(r"\\[A-Za-z]+|[\^_{}]")
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _FUNCTIONS = frozenset(("and", "infinity", "circ", *FUNCTION_NAMES))
 # Words after a formula that belong to its value.
