@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -210,6 +212,23 @@ def test_a_call_and_the_reply_to_its_result_are_trained_and_the_result_is_not(
             assert "Adds." in student.text(row.ids[: reply.start])
     # Qwen 3 keeps the thoughts of a question that is still being worked on, so that both replies share a row.
     assert len(rows) == (1 if name.startswith("qwen3") else 2)
+
+
+@pytest.mark.parametrize("call", [{}, {"function": "add"}, {"function": {"arguments": "{}"}}, {"name": ""}])
+@pytest.mark.parametrize("name", ["chatml", "qwen2.5", "qwen3", "llama 3", "mistral v3"])
+def test_a_call_of_nothing_is_refused(students: Callable[..., Any], name: str, call: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="does not say which tool|refuses these messages"):
+        rows_of(students(name), trace(user("a"), assistant("", tool_calls=(call,))))
+
+
+def test_a_call_whose_arguments_are_dropped_is_refused(students: Callable[..., Any]) -> None:
+    student = students("qwen2.5")
+    template = student.tokenizer.chat_template
+    nameless = dataclasses.replace(student, tokenizer=copy.deepcopy(student.tokenizer))
+    nameless.tokenizer.chat_template = template.replace("(called.arguments | tojson)", "'{}'")
+    assert nameless.tokenizer.chat_template != template
+    with pytest.raises(DataError, match="leaves out a tool call"):
+        rows_of(nameless, trace(user("a"), assistant("", tool_calls=(CALL,))))
 
 
 def test_tools_that_the_template_does_not_write_are_refused(students: Callable[..., Any]) -> None:

@@ -96,8 +96,12 @@ class TurnShapes:
         marked = _marked(before)
         text = conversation_text(self._tokenizer, [*marked, reply], tools, for_reply=False)
         body = _after_prompt(text, marked[-1]["content"], shape.before.removesuffix(shape.think))
-        written = body.rpartition(str(self._tokenizer.convert_ids_to_tokens(shape.end_id)))[0] or body
-        if any(part not in written for part in (reply["content"], *call_names(reply["tool_calls"]))):
+        head, end, _ = body.rpartition(str(self._tokenizer.convert_ids_to_tokens(shape.end_id)))
+        written = head if end else body
+        names = call_names(reply["tool_calls"])
+        if not all(names):
+            raise DataError("A tool call does not say which tool.", "Mend the call, or leave the row out.")
+        if any(part not in written for part in (reply["content"], *names, *_arguments(reply["tool_calls"]))):
             raise DataError("The student's chat template leaves out a tool call, or the text beside it.", KEEP)
         return _without_block(written)
 
@@ -132,8 +136,18 @@ class TurnShapes:
 
 def call_names(calls: Sequence[dict[str, Any]]) -> list[str]:
     """The names of the functions that are called, in OpenAI's shape or without its outer object."""
-    functions = [call["function"] if isinstance(call.get("function"), dict) else call for call in calls]
-    return [str(function.get("name", "")) for function in functions]
+    return [str(_function(call).get("name") or "") for call in calls]
+
+
+def _arguments(calls: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of what the calls pass on."""
+    passed = [_function(call).get("arguments") for call in calls]
+    return [str(name) for arguments in passed if isinstance(arguments, dict) for name in arguments]
+
+
+def _function(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    return function if isinstance(function, dict) else call
 
 
 def _marked(messages: Messages) -> list[dict[str, Any]]:
