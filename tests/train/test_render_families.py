@@ -217,7 +217,7 @@ def test_a_call_and_the_reply_to_its_result_are_trained_and_the_result_is_not(
 @pytest.mark.parametrize("call", [{}, {"function": "add"}, {"function": {"arguments": "{}"}}, {"name": ""}])
 @pytest.mark.parametrize("name", ["chatml", "qwen2.5", "qwen3", "llama 3", "mistral v3"])
 def test_a_call_of_nothing_is_refused(students: Callable[..., Any], name: str, call: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match="does not say which tool|refuses these messages"):
+    with pytest.raises(DataError, match=r"does not say which tool|refuses these messages"):
         rows_of(students(name), trace(user("a"), assistant("", tool_calls=(call,))))
 
 
