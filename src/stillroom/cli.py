@@ -28,9 +28,8 @@ from stillroom import __version__
 from stillroom.base.errors import StillroomError, Stopped, UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.display import live_progress
-from stillroom.recipe import load_recipe
+from stillroom.recipe import RUNS, load_recipe
 from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
-from stillroom.run_folder import RUNS
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:

@@ -45,14 +45,13 @@ from stillroom.local_models import (
     teacher_folder,
     teacher_settings,
 )
-from stillroom.recipe import CLASSROOM, Recipe, RecipeTeacher, load_recipe
+from stillroom.recipe import CLASSROOM, RUNS, Recipe, RecipeTeacher, load_recipe
 from stillroom.report.look import Looked
 from stillroom.report.look import look as look_at
 from stillroom.report.rows import RowFilter
 from stillroom.report.run_files import read_run
 from stillroom.report.warnings import warnings_of_check
 from stillroom.run_folder import (
-    RUNS,
     SILENT,
     folder_of,
     importing_extra,

@@ -26,6 +26,8 @@ from stillroom.text.plain_yaml import Document, YamlError, read_yaml, read_yaml_
 from stillroom.text.problems import describe
 from stillroom.train.settings import TrainSettings
 
+RUNS = Path("runs")
+"""Where runs lie: each in a folder of its name."""
 CLASSROOM = "classroom"
 """As a teacher's URL, a student or a source of questions: what is embedded in the package."""
 

@@ -16,7 +16,6 @@ from stillroom.store.stages import file_digest, is_finished, run_stage
 
 Inputs = Mapping[str, str | None]
 SILENT = Silent()
-RUNS = Path("runs")
 
 
 def folder_of(recipe: Recipe, runs: Path) -> Path:
