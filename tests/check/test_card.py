@@ -18,6 +18,7 @@ from stillroom.check.overlap.hits import LeftOut, Overlap, Rule
 from stillroom.check.reasons import REASONS
 from stillroom.report.run_files import Asked
 from stillroom.verify.judge_measurement import measure_judge
+from stillroom.verify.judge_reply import JudgeReply
 from stillroom.verify.judgement import Judgement
 
 ORIGIN = Origin(
@@ -185,6 +186,9 @@ CHECKED = Checked.model_validate(
                     "agreement": {"count": 90, "n": 96, "share": 0.9375, "low": 0.87, "high": 0.97},
                     "called_right": {"count": 5, "n": 50, "share": 0.1, "low": 0.04, "high": 0.21},
                     "called_wrong": {"count": 1, "n": 50, "share": 0.02, "low": 0.0, "high": 0.1},
+                    "replies": 100,
+                    "repaired": 7,
+                    "unreadable": 3,
                 },
                 "with_reference": {
                     "asked": 0,
@@ -208,6 +212,7 @@ CHECKED = Checked.model_validate(
 def test_the_card_reads_what_the_check_writes() -> None:
     measured = measure_judge([("right", Judgement("right", "")), ("wrong", Judgement("unsure", ""))])
     assert Measured.model_validate(measured.as_json()).agreement.count == 1
+    assert set(measured.as_json()) - set(Measured.model_fields) == {"kappa"}
     overlap = Overlap(9, {"a": LeftOut("contaminated", "")}, Counter({"copy": 2}))
     assert Compared.model_validate(overlap.report()).left_out == {"contaminated": 1}
 
@@ -220,6 +225,7 @@ def test_how_often_the_judge_errs_and_what_overlaps_is_said() -> None:
         "it agreed in 93.8 % (87.0 to 97.0 %, 90 of 96) of those it judged",
         "called 10.0 % (4.0 to 21.0 %, 5 of 50) of the wrong ones right",
         "and 2.0 % (0.0 to 10.0 %, 1 of 50) of the right ones wrong, and left 4 unsure.",
+        "Of its 100 replies about them, 7 had to be mended to be read, and 3 held no verdict that can be read.",
         "How often it errs was not measured (asked whether the answer means the same",
         "1,000 questions were compared with each other",
         "980 kept, 15 left out as contaminated, 5 left out as near_duplicate_question.",
@@ -227,6 +233,24 @@ def test_how_often_the_judge_errs_and_what_overlaps_is_said() -> None:
         assert words in text, words
     assert ["near_copy", "16", RULES["near_copy"]] in html.rows
     assert "A judge" not in render_card(FACTS)
+
+
+def test_a_judge_that_nobody_could_read_is_not_praised_for_calling_nothing_right() -> None:
+    said = [JudgeReply(None, "no JSON")] * 2
+    measured = measure_judge([("right", Judgement("unsure", "")), ("wrong", Judgement("unsure", ""))], said)
+    judge = Judged(model="oracle-2", answers=9, measured={"without_reference": Measured(**measured.as_json())})
+    text = " ".join(taken_apart(render_card(replace(FACTS, checked=Checked(judge=judge))))[1].text.split())
+    assert "Measured on 2 answers whose verdict is known" in text
+    assert "it came to a verdict on none of them. Of its 2 replies about them, 0 had to be mended" in text
+    assert "of the wrong ones right" not in text
+
+
+def test_the_card_names_no_split_that_is_not_there() -> None:
+    rows = {"held_out": 50, "rejected": 250}
+    card = render_card(replace(FACTS, rows=rows, splits=FACTS.splits[1:]))
+    assert 'split="held_out")' in card
+    assert "`held_out.jsonl` holds the same rows" in card
+    assert "train.jsonl" not in card
 
 
 @pytest.mark.parametrize(

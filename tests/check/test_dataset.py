@@ -234,11 +234,16 @@ print(json.dumps({split: [rows[0] if len(rows) else None, len(rows)] for split, 
 """
 
 
-def load(folder: Path, cache: Path) -> Any:
-    """What the datasets library reads, without a network."""
+def loading(folder: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    """The datasets library at work, without a network."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(cache)}
     words = [sys.executable, "-c", LOAD, str(folder / "dataset"), str(cache)]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def load(folder: Path, cache: Path) -> Any:
+    """What the datasets library reads."""
+    done = loading(folder, cache)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -261,14 +266,18 @@ def test_a_split_without_rows_is_not_there(run: Callable[..., Path], tmp_path: P
     assert not list((folder / "dataset").rglob("held_out*"))
 
 
-def test_a_run_that_kept_nothing_has_a_data_set_that_says_so(run: Callable[..., Path]) -> None:
+def test_a_run_that_kept_nothing_has_a_data_set_that_says_so(run: Callable[..., Path], tmp_path: Path) -> None:
     folder = run([], [rejected("a")], [])
     manifest = write_dataset(folder, ORIGIN, NOW)
     assert set(manifest["files"]) == {"README.md", "rejected.parquet"}
     card = (folder / "dataset/README.md").read_text()
     assert "0 conversations" in card
     assert "load_dataset" not in card
-    assert "configs" not in yaml.safe_load(card.split("---")[1])
+    assert "train.jsonl" not in card
+    assert yaml.safe_load(card.split("---")[1])["configs"][0]["data_files"][0]["split"] == "train"
+    done = loading(folder, tmp_path / "cache")
+    assert done.returncode != 0, f"what was rejected is loaded as if it were kept: {done.stdout}"
+    assert "DataFilesNotFoundError" in done.stderr
 
 
 def test_the_folder_is_replaced_whole(run: Callable[..., Path]) -> None:

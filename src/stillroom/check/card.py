@@ -26,7 +26,7 @@ from stillroom.store.files import write_atomically
 from stillroom.text.one_line import one_line
 
 KINDS = {
-    "math": "compared with the known answer by math-verify, in both orders",
+    "math": "compared with the known answer part by part, values exactly; math-verify has to agree",
     "number": "compared with the known number, within the question's own tolerance if it has one",
     "exact": "compared with the known answer as text, whatever its case and spaces",
     "choice": "the letter that the answer settles on, compared with the known one",
@@ -86,9 +86,10 @@ def render_card(facts: Facts) -> str:
 def card_head(facts: Facts) -> dict[str, Any]:
     """What the hub reads: the keys that are known, and no others."""
     licence = facts.licence
-    files = [
-        {"split": split, "path": f"data/{split}-*.parquet"} for split in ("train", "held_out") if split in facts.rows
-    ]
+    # Where nothing was kept, a split without a file is named all the same: a reader that is told of none looks for
+    # tables by itself, and would take what was rejected for what is to be trained on.
+    splits = [split for split in ("train", "held_out") if split in facts.rows] or ["train"]
+    files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits]
     return {
         "pretty_name": facts.origin.name,
         **({"language": [facts.origin.language]} if facts.origin.language else {}),
@@ -97,7 +98,7 @@ def card_head(facts: Facts) -> dict[str, Any]:
         "size_categories": [_size(facts.kept)],
         "task_categories": ["text-generation"],
         "tags": ["distillation", "synthetic", "stillroom"],
-        **({"configs": [{"config_name": "default", "data_files": files}]} if files else {}),
+        "configs": [{"config_name": "default", "data_files": files}],
     }
 
 

@@ -38,6 +38,9 @@ class Measured(StageFile):
     agreement: Rate
     called_right: Rate
     called_wrong: Rate
+    replies: int = 0
+    repaired: int = 0
+    unreadable: int = 0
 
 
 class Judged(StageFile):
