@@ -56,6 +56,35 @@ def test_right_replies_that_were_not_wanted_are_no_reason_for_a_warning(sound: P
     assert _warnings(sound) == []
 
 
+def _judge(sound: Path, **figures: int) -> None:
+    """A check with a judge that was asked about 50 answers that are right and 50 that are wrong."""
+    known = {"asked": 100, "unsure": 0, "replies": 200, "repaired": 0, "unreadable": 0, "called_right": 0} | figures
+    rate = {"n": 50, "share": 0.0, "low": 0.0, "high": 0.1}
+    measured = {**known, "agreement": rate | {"count": 0}, "called_wrong": rate | {"count": 0}}
+    measured["called_right"] = rate | {"count": known["called_right"]}
+    _change(sound / "check.json", judge={"model": "oracle", "answers": 9, "measured": {"with_reference": measured}})
+
+
+def test_a_judge_that_nobody_can_read(sound: Path) -> None:
+    _judge(sound, unreadable=20)
+    assert _warnings(sound) == [
+        "20 of 200 replies (10.0 %) of the judge oracle held no verdict that can be read: it has to reply with a JSON "
+        "object. Raise check.judge.max_tokens, or take another model."
+    ]
+    _judge(sound, unreadable=19)
+    assert _warnings(sound) == []
+
+
+def test_a_judge_that_calls_wrong_answers_right(sound: Path) -> None:
+    _judge(sound, called_right=10)
+    assert _warnings(sound) == [
+        "The judge oracle called 10 of 50 answers (20.0 %) right that are known to be wrong. Change "
+        "check.judge.rubric, or take another model."
+    ]
+    _judge(sound, called_right=9)
+    assert _warnings(sound) == []
+
+
 def test_every_reason_has_a_remedy() -> None:
     assert set(REMEDIES) | set(SELECTED_AWAY) == set(reasons.REASONS)
     assert reasons.SELECTED_AWAY == SELECTED_AWAY

@@ -19,9 +19,9 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from stillroom import __version__
-from stillroom.check.card_facts import Facts, Rate
+from stillroom.check.card_facts import Facts
 from stillroom.report import words
-from stillroom.report.run_files import Asked
+from stillroom.report.run_files import Asked, Rate
 from stillroom.store.files import write_atomically
 from stillroom.text.one_line import one_line
 

@@ -11,45 +11,13 @@ from typing import Any
 from stillroom.check.licences import Licence, licence_of
 from stillroom.check.origin import Origin
 from stillroom.check.reasons import REASONS
-from stillroom.report.run_files import Asked, StageFile, read_stage_file
+from stillroom.report.run_files import Asked, Judged, StageFile, read_stage_file
 from stillroom.store.tables import query
 
 Row = dict[str, Any]
 
 SPLITS = {"train": "traces.parquet", "held_out": "held_out.parquet"}
 """The tables of a run that the parts of its data set are made of."""
-
-
-class Rate(StageFile):
-    """`count` of `n`, as a share with its 95 % interval; None where `n` is 0."""
-
-    count: int
-    n: int
-    share: float | None
-    low: float | None
-    high: float | None
-
-
-class Measured(StageFile):
-    """A judge's verdicts on answers whose verdict is known."""
-
-    asked: int
-    unsure: int
-    agreement: Rate
-    called_right: Rate
-    called_wrong: Rate
-    replies: int = 0
-    repaired: int = 0
-    unreadable: int = 0
-
-
-class Judged(StageFile):
-    """check.json, `judge`"""
-
-    model: str
-    answers: int
-    measured: dict[str, Measured]
-    """By the way in which the judge was asked."""
 
 
 class Compared(StageFile):

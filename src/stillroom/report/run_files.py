@@ -49,6 +49,38 @@ class FamilyKept(StageFile):
     kept: int
 
 
+class Rate(StageFile):
+    """`count` of `n`, as a share with its 95 % interval; None where `n` is 0."""
+
+    count: int
+    n: int
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+class Measured(StageFile):
+    """A judge's verdicts on answers whose verdict is known."""
+
+    asked: int
+    unsure: int
+    agreement: Rate
+    called_right: Rate
+    called_wrong: Rate
+    replies: int = 0
+    repaired: int = 0
+    unreadable: int = 0
+
+
+class Judged(StageFile):
+    """check.json, `judge`"""
+
+    model: str
+    answers: int
+    measured: dict[str, Measured]
+    """By the way in which the judge was asked."""
+
+
 class Checked(StageFile):
     """check.json"""
 
@@ -63,6 +95,7 @@ class Checked(StageFile):
     """Reasons that rest on a rule of thumb."""
     verdicts: dict[str, int] = Field(default_factory=dict)
     families: dict[str, FamilyKept] = Field(default_factory=dict)
+    judge: Judged | None = None
     seconds: float | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stillroom.report.run_files import Checked, Examined, RunFiles, Trained
+from stillroom.report.run_files import Checked, Examined, Judged, RunFiles, Trained
 from stillroom.report.words import count, counted, in_order, percent, reason, short, taker_name
 
 MOSTLY_REJECTED = 0.8
@@ -13,6 +13,10 @@ FEW_TRACES = 100
 """With fewer traces than this, a student learns little."""
 LEFT_OUT = 0.1
 """From this share of traces that training leaves out on, it is worth a word."""
+UNREADABLE = 0.1
+"""From this share of a judge's replies that hold no verdict on, something is wrong with its model or its limits."""
+CALLED_RIGHT = 0.2
+"""A judge that calls this share of the wrong answers right puts more of them into the data set than is good."""
 
 SELECTED_AWAY = ("too_easy", "too_hard", "not_selected", "long_share", "source_share", "mix_weight")
 """Good replies that the recipe did not want so many of: no fault of theirs."""
@@ -60,7 +64,11 @@ def warnings_of_check(run: RunFiles) -> list[str]:
     """Those that are known once the replies are checked: before anything is trained on them."""
     if run.checked is None:
         return []
-    return [*_rejected(run.checked, run.name), *(_few_traces(run.checked) if run.has("train") else ())]
+    return [
+        *_rejected(run.checked, run.name),
+        *(_misjudged(run.checked.judge) if run.checked.judge else ()),
+        *(_few_traces(run.checked) if run.has("train") else ()),
+    ]
 
 
 def _rejected(checked: Checked, run: str) -> Iterator[str]:
@@ -72,6 +80,23 @@ def _rejected(checked: Checked, run: str) -> Iterator[str]:
             f"{_of(rejected, checked.rows, 'reply', 'replies')} were rejected, most of them as {reason(main)} "
             f"({count(reasons[main])}). {REMEDIES.get(main, '')} `stillroom look {short(run)}` shows some."
         )
+
+
+def _misjudged(judge: Judged) -> Iterator[str]:
+    measured = judge.measured.values()
+    replies, unreadable = (sum(getattr(way, name) for way in measured) for name in ("replies", "unreadable"))
+    if unreadable and unreadable >= UNREADABLE * replies:
+        yield (
+            f"{_of(unreadable, replies, 'reply', 'replies')} of the judge {short(judge.model)} held no verdict that can "
+            "be read: it has to reply with a JSON object. Raise check.judge.max_tokens, or take another model."
+        )
+    for way in measured:
+        wrong = way.called_right
+        if wrong.count and wrong.count >= CALLED_RIGHT * wrong.n:
+            yield (
+                f"The judge {short(judge.model)} called {_of(wrong.count, wrong.n, 'answer', 'answers')} right that "
+                "are known to be wrong. Change check.judge.rubric, or take another model."
+            )
 
 
 def _few_traces(checked: Checked) -> Iterator[str]:
