@@ -87,8 +87,8 @@ def _misjudged(judge: Judged) -> Iterator[str]:
     replies, unreadable = (sum(getattr(way, name) for way in measured) for name in ("replies", "unreadable"))
     if unreadable and unreadable >= UNREADABLE * replies:
         yield (
-            f"{_of(unreadable, replies, 'reply', 'replies')} of the judge {short(judge.model)} held no verdict that can "
-            "be read: it has to reply with a JSON object. Raise check.judge.max_tokens, or take another model."
+            f"{_of(unreadable, replies, 'reply', 'replies')} of the judge {short(judge.model)} held no verdict that "
+            "can be read: it has to reply with a JSON object. Raise check.judge.max_tokens, or take another model."
         )
     for way in measured:
         wrong = way.called_right
