@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from stillroom.exam.comparison import comparisons, group_comparisons, groups
 from stillroom.exam.figures import figures, mean_of_sets
 from stillroom.exam.marking import Mark, Marks
 from stillroom.exam.settings import Paper
-from stillroom.report.exam_charts import looks_of
 from stillroom.report.exam_page import write_exam_page
+from stillroom.report.looks import looks_of
+from stillroom.report.page import summarise, write_report
+from stillroom.report.words import headline
 from stillroom.store.tables import EXAM_ANSWERS, write_table
 
 HOSTILE = '</script><script>alert(1)</script> <img src=x onerror="alert(1)"> {{ 7 * 7 }} \u202egnp'
@@ -206,3 +209,26 @@ def test_looks_tell_models_apart() -> None:
     looks = looks_of(names)
     assert (looks["teacher"].key, looks["student"].shape) == ("teacher", "circle")
     assert len({(look.key, look.shape) for look in looks.values()}) == len(names)
+
+
+def test_the_report_tells_models_apart_and_calls_them_as_they_are_called(exam_folder: Path, read_page: Any) -> None:
+    page = read_page(write_report(exam_folder))
+    assert headline(summarise(exam_folder)).startswith("alpha answers ")
+    assert "alpha does better than gamma-1" in page.text
+    assert re.search(r"only alpha right|only beta right", page.text), "samples, side by side"
+    assert not re.search(r"\bthe (alpha|beta)\b|\bAlpha\b", page.text)
+    point = page.chart("accuracy")["layer"][1]["encoding"]
+    for look in ("color", "shape"):
+        assert len(set(point[look]["scale"]["range"])) == len(SKILL)
+    classes = {each["class"] for each in page.tags("svg") if "mark-of" in (each.get("class") or "")}
+    assert classes == {f"mark-of fill-model-{number}" for number in range(1, 5)}
+
+
+def test_the_report_says_how_answers_of_several_samples_are_counted(exam_folder: Path, read_page: Any) -> None:
+    page = read_page(write_report(exam_folder))
+    assert "from resampling the questions, which were asked several times" in page.text
+    assert "one of them was right more often" in page.text
+    assert "more often right on" in page.text
+    assert "Wilson’s" not in page.text
+    counted = page.text.split("Are the differences real?")[1]
+    assert counted.count("questions, asked several times:") == len(SKILL) * (len(SKILL) - 1) // 2

@@ -1,7 +1,6 @@
 """Vega-Lite specifications, drawn from the stages' figures. Pure functions: data in, a dict out.
 
-Colours are the page's own CSS variables, so that one drawing serves light, dark and print. A taker is told by its shape
-and its name as well as by its colour.
+Colours are the page's own CSS variables, so that one drawing serves light, dark and print.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stillroom.report.looks import looks_of
 from stillroom.report.run_files import Accuracy, Taker, Trained
 from stillroom.report.words import in_order, interval, percent, short, taker_name
 
@@ -18,7 +18,6 @@ Spec = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 """Names the grammar's version. Nothing is fetched from there."""
 
-SHAPES = {"teacher": "diamond", "student": "circle", "answers_only": "triangle-up", "base": "square"}
 DASHES = {"sft": [1, 0], "answers_only": [5, 3]}
 LINES = {"sft": "student", "answers_only": "answers_only"}
 """The taker that each method of training makes, whose colour its curve wears."""
@@ -90,7 +89,7 @@ def curve_chart(trained: Mapping[str, Trained]) -> Spec | None:
         for step, loss in thinned((step, loss) for step, loss, _ in trained[method].curve)
     ]
     names = [_method_name(method) for method in methods]
-    colours = [f"var(--taker-{LINES.get(method, 'other')})" for method in methods]
+    colours = [f"var(--taker-{LINES.get(method, 'base')})" for method in methods]
     legend = {"orient": "top", "title": None, "symbolStrokeWidth": 2.5, "symbolType": "stroke"}
     return specification(
         description="Training loss by step for " + " and ".join(names) + ".",
@@ -169,7 +168,7 @@ def _interval_encoding(names: list[str]) -> dict[str, Any]:
 
 
 def _point_encoding(names: list[str]) -> dict[str, Any]:
-    shapes = [SHAPES.get(name, "cross") for name in names]
+    shapes = [looks.shape for looks in looks_of(names).values()]
     return {
         "x": share_axis("accuracy"),
         "color": {"field": "taker", "scale": _scale(names, _colours(names)), "legend": None},
@@ -188,7 +187,7 @@ def _scale(names: list[str], values: list[str]) -> dict[str, Any]:
 
 
 def _colours(names: list[str]) -> list[str]:
-    return [f"var(--taker-{name if name in SHAPES else 'other'})" for name in names]
+    return [f"var(--taker-{looks.key})" for looks in looks_of(names).values()]
 
 
 def specification(*, description: str, data: list[dict[str, Any]], **rest: Any) -> Spec:

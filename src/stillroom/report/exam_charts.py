@@ -1,43 +1,18 @@
-"""The examination's charts: any number of models, any number of sets.
-
-A model is told by its shape and its name as well as by its colour. Those of a run keep the looks that they have on the
-report's page; others take the next of a few.
-"""
+"""The examination's charts: any number of models, any number of sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from stillroom.report.charts import SHAPES, Spec, interval_mark, point_mark, share_axis, specification
+from stillroom.report.charts import Spec, interval_mark, point_mark, share_axis, specification
+from stillroom.report.looks import looks_of
 from stillroom.report.run_files import Accuracy, Comparison, Taker
 from stillroom.report.words import compare_names, interval, percent, points_between, short, taker_name
 
-_OTHER_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 SETS_DRAWN = 12
 PAIRS_DRAWN = 24
 """Beyond so many, a chart is no longer read; the tables hold them all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    key: str
-    """The last part of its CSS variable and of its classes."""
-    shape: str
-
-
-def looks_of(names: Sequence[str]) -> dict[str, Looks]:
-    """How each of the takers is drawn."""
-    others = [name for name in names if name not in SHAPES]
-    free = [shape for shape in _OTHER_SHAPES if shape not in {SHAPES[name] for name in names if name in SHAPES}]
-    found = {name: Looks(name, SHAPES[name]) for name in names if name in SHAPES}
-    for position, name in enumerate(others):
-        number = position % len(_OTHER_SHAPES) + 1
-        # Beyond six, the same colours come again with other shapes.
-        shape = free[(position + position // len(_OTHER_SHAPES)) % len(free)]
-        found[name] = Looks(f"model-{number}", shape)
-    return {name: found[name] for name in names}
 
 
 def accuracy_by_set(parts: Mapping[str, Mapping[str, Accuracy]], names: Sequence[str]) -> Spec | None:

@@ -13,6 +13,7 @@ from stillroom import __version__
 from stillroom.report import exam_charts, words
 from stillroom.report.charts import Spec
 from stillroom.report.exam_samples import read_differences
+from stillroom.report.looks import looks_of
 from stillroom.report.rendering import SCRIPTS, environment, script, text_of
 from stillroom.report.run_files import Accuracy, Comparison, Examined, ExamPart, RunFiles, Taker, read_run
 from stillroom.report.warnings import warnings_of_exam
@@ -51,7 +52,7 @@ def render(run: RunFiles, examined: Examined) -> str:
             run=run,
             examined=examined,
             takers=takers,
-            looks=exam_charts.looks_of(names),
+            looks=looks_of(names),
             headline=_headline(examined.n, takers),
             warnings=[*warnings_of_exam(examined), *_few_questions(examined)],
             parts={name: part.takers for name, part in parts.items()},

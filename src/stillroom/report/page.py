@@ -17,6 +17,7 @@ from markupsafe import Markup
 from stillroom import __version__
 from stillroom.report import charts, words
 from stillroom.report.exam_page import write_exam_page
+from stillroom.report.looks import looks_of
 from stillroom.report.rendering import SCRIPTS, environment, script, text_of
 from stillroom.report.rows import Found, Shown
 from stillroom.report.rows_page import ROWS, read_checked_rows, render_rows
@@ -56,6 +57,9 @@ def render(run: RunFiles, rows: Found | None = None) -> str:
     answers = run.folder / "exam" / "answers.parquet"
     examined = run.examined
     takers = {name: examined.takers[name] for name in words.in_order(list(examined.takers))} if examined else {}
+    samples = read_samples(answers) if examined and answers.exists() else []
+    in_pairs = [name for pair in (examined.comparisons if examined else ()) for name in (pair.a, pair.b)]
+    in_samples = [reply.taker for sample in samples for reply in sample.replies]
     scripts = [script(name) for name in SCRIPTS] if takers or run.trained else []
     summary = summary_of(run)
     page = environment().get_template("page.html.j2")
@@ -65,11 +69,13 @@ def render(run: RunFiles, rows: Found | None = None) -> str:
         headline=words.headline(summary),
         sentence=words.result_sentence(summary),
         takers=takers,
+        looks=looks_of(list(dict.fromkeys([*takers, *in_pairs, *in_samples]))),
+        several=any((taker.replies or 0) > taker.n for taker in takers.values()),
         families=list(dict.fromkeys(family for taker in takers.values() for family in taker.families)),
         findings=_findings(examined.comparisons) if examined else [],
         charts=_charts(run),
         rejected=_rejected(run, rows) if rows is not None and run.checked is not None else [],
-        samples=read_samples(answers) if examined and answers.exists() else [],
+        samples=samples,
         absent=_absent(run),
         versions=_versions(),
         style=Markup(text_of("page.css")),
@@ -116,9 +122,8 @@ def _charts(run: RunFiles) -> dict[str, charts.Spec]:
 
 def _findings(comparisons: tuple[Comparison, ...]) -> list[tuple[str | None, list[dict[str, Any]]]]:
     """The comparisons with what they mean: those of the student in plain view, the others behind a title."""
-    counted = [one for one in comparisons if one.only_a is not None]  # the examination's page has those of samples
-    with_student = [one for one in counted if "student" in (one.a, one.b)]
-    others = [one for one in counted if one not in with_student]
+    with_student = [one for one in comparisons if "student" in (one.a, one.b)]
+    others = [one for one in comparisons if one not in with_student]
     groups = [(None, with_student), ("The other pairs", others)] if with_student else [(None, others)]
     return [(title, [_finding(comparison) for comparison in group]) for title, group in groups if group]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.base.canonical import digest
-from stillroom.report.words import in_order, taker_name
+from stillroom.report.words import TAKERS, in_order, short, taker_name
 from stillroom.store.tables import read_rows
 
 SAMPLES = 10
@@ -129,7 +129,8 @@ def _outcome_said(rows: list[dict[str, Any]]) -> str:
         return "right" if right[0] else "not right"
     said = {"both": "both right", "neither": "neither right"}
     outcome = _outcome(right)
-    return said.get(outcome) or f"only the {taker_name(rows[0 if outcome == 'first' else 1]['taker'])} right"
+    taker = rows[0 if outcome == "first" else 1]["taker"]
+    return said.get(outcome) or f"only {'the ' if taker in TAKERS else ''}{short(taker_name(taker))} right"
 
 
 def answered(row: dict[str, Any], limit: int = TEXT_SHOWN) -> Answered:

@@ -114,7 +114,7 @@ def headline(summary: dict[str, Any]) -> str:
         first, *others = pair
         said = f"{_subject(first, takers)} answers {percent(summary[first]['accuracy'])} right"
         also = "".join(f", {_subject(other, takers)} {percent(summary[other]['accuracy'])}" for other in others)
-        return _capital(f"{said}{also}.")
+        return _sentence(f"{said}{also}.", first)
     if summary["kept"] is not None:
         kept = f"{counted(summary['kept'], 'reply', 'replies')} kept"
         return f"{kept}, not {_waiting(summary)} yet." if _waiting(summary) else f"{kept}."
@@ -145,6 +145,11 @@ def _subject(taker: str, takers: Sequence[str]) -> str:
 
 def _capital(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
+
+
+def _sentence(sentence: str, taker: str) -> str:
+    """A sentence that begins with a taker: a model that has a name of its own is called as it is called."""
+    return _capital(sentence) if taker in TAKERS else sentence
 
 
 def result_sentence(summary: dict[str, Any]) -> str | None:
@@ -178,14 +183,14 @@ def compare_names(a: str, b: str) -> str:
 
 def compare(comparison: Comparison) -> Finding:
     """The finding, told from the side of the one that did better."""
-    a, b = short(taker_name(comparison.a)), short(taker_name(comparison.b))
+    better, worse = comparison.a, comparison.b
     difference, low, high = comparison.difference, comparison.low, comparison.high
     if difference < 0:
-        a, b, difference, low, high = b, a, -difference, -high, -low
+        better, worse, difference, low, high = worse, better, -difference, -high, -low
+    a, b = short(taker_name(better)), short(taker_name(worse))
     shown = comparison.p_value < P_SHOWN
-    verdict = f"{a} does better than {b}" if shown else f"no difference shown between {a} and {b}"
     return Finding(
-        verdict=_capital(verdict),
+        verdict=_sentence(f"{a} does better than {b}", better) if shown else f"No difference shown between {a} and {b}",
         difference=points_between(difference, low, high),
         meaning=(
             f"If the two were equally good, a split at least this uneven would come up {chance(comparison.p_value)} "
