@@ -236,6 +236,19 @@ def test_look_finds_what_it_is_asked_for(recipe: Callable[..., Path]) -> None:
     shown = stillroom("look", "sums", "--question", row["id"][:20])
     assert shown.stdout.startswith("1 of 1 reply: wrong 1.")
     assert "No reply is like that. The run has kept 11, wrong 1." in stillroom("look", "sums", "--source", "x").stdout
+    assert "The run has kept 11" in stillroom("look", "sums", "--reason", "not selected").stdout
+    stopped(stillroom("look", "sums", "--reason", "wrng"), 2, "no reply is rejected as 'wrng'", "Did you mean wrong?")
+
+
+def test_a_recipe_that_only_examines_says_so(recipe: Callable[..., Path]) -> None:
+    with MisbehavingTeacher(adds) as teacher:
+        path = recipe(teacher.base_url)
+        taker = f"{{name: mine, base_url: '{teacher.base_url}', model: teacher, price: none}}"
+        path.write_text(f"name: sums\nexam: {{questions: [{{from: file, path: exam.jsonl}}], compare: [{taker}]}}\n")
+        assert "mine answers 100.0" in stillroom("exam", path).stdout.replace("\n", " ")
+    for stage in ("ask", "check"):
+        stopped(stillroom(stage, path), 2, "The recipe sums only examines.", "Run stillroom exam with it")
+    stopped(stillroom("look", "sums"), 2, "The run sums only examines", "exam.html")
 
 
 def test_the_data_set_of_a_run_is_verified(recipe: Callable[..., Path]) -> None:
@@ -262,7 +275,14 @@ def test_the_data_set_of_a_run_is_verified(recipe: Callable[..., Path]) -> None:
     assert json.loads(verified.stdout) == {
         "differences": ["train.jsonl is not the file that was written: its digest differs."]
     }
-    stopped(stillroom("verify", "runs"), 1, "runs/manifest.json does not exist")
+    for place in ("sums", "runs/sums", folder / "manifest.json"):
+        assert "train.jsonl is not the file" in stillroom("verify", place).stdout
+    stopped(stillroom("verify", "runs"), 1, "There is no data set at runs: it has no manifest.json.")
+    assert "nothing has changed" in stillroom("check", path, "--set", "check.held_out=0.5").stderr
+    assert stillroom("verify", folder).exit_code == 0, "a data set that lost something is written again"
+    (folder / "held_out.jsonl").unlink()
+    assert stillroom("check", path, "--set", "check.held_out=0.5").exit_code == 0
+    assert stillroom("verify", folder).exit_code == 0
     assert stillroom("check", path).exit_code == 0
     assert not (folder / "held_out.jsonl").exists()
     assert stillroom("verify", folder).exit_code == 0

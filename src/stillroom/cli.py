@@ -27,9 +27,11 @@ from rich.text import Text
 from stillroom import __version__
 from stillroom.base.errors import StillroomError, Stopped, UsageError
 from stillroom.base.interrupts import ends_at_once
+from stillroom.check.reasons import REASONS
 from stillroom.display import live_progress
 from stillroom.recipe import RUNS, load_recipe
 from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
+from stillroom.text.columns import nearest
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -372,7 +374,7 @@ def look(
     path = Path(run)
     if path.is_file() or path.suffix in (".yaml", ".yml"):
         path = RUNS / load_recipe(path).name
-    wanted = RowFilter(kept, verdict, reason, source, question, search, min_length, max_length)
+    wanted = RowFilter(kept, verdict, _reason(reason), source, question, search, min_length, max_length)
     most = ALL_OF_A_QUESTION if question is not None else count
     folder = path if path.is_dir() else RUNS / run
     if mask:
@@ -383,6 +385,15 @@ def look(
         _print_json([row_as_json(row) for row in looked.rows])
     else:
         print_rows(looked, Console(highlight=False), in_full=in_full or question is not None)
+
+
+def _reason(name: str | None) -> str | None:
+    """A reason's code, from that or from the words for it that are shown."""
+    code = name and name.strip().replace(" ", "_")
+    if code and code not in REASONS:
+        remedy = f"{nearest(code, REASONS, 'reasons')} docs/check.md has them all."
+        raise UsageError(f"--reason: no reply is rejected as {name!r}.", remedy)
+    return code
 
 
 def _show_masks(shown: list[Preview], in_full: bool, as_json: bool) -> None:
@@ -419,14 +430,22 @@ def _visible(text: str) -> str:
 
 @command("verify", "stillroom verify runs/demo/dataset")
 def verify(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A data set's folder, with its manifest.json.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET", help="A data set's folder; or the run that it was made by, its name or folder."
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Compare every file of a data set with its manifest, and name those that differ."""
     with ends_at_once():
         from stillroom import pipeline
 
-    differences = pipeline.verify_dataset(dataset)
+    path = Path(dataset)
+    places = (path, path / "dataset", RUNS / path / "dataset", path.parent)
+    folder = next((place for place in places if (place / "manifest.json").is_file()), path)
+    differences = pipeline.verify_dataset(folder)
     if as_json:
         _print_json({"differences": differences})
     else:

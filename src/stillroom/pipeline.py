@@ -28,7 +28,7 @@ from stillroom.base.progress import Progress
 from stillroom.base.records import Question
 from stillroom.check.dataset import DATASET, write_dataset
 from stillroom.check.dataset import TABLES as DATASET_TABLES
-from stillroom.check.manifest import verify_manifest
+from stillroom.check.manifest import looks_whole, verify_manifest
 from stillroom.check.origin import Origin
 from stillroom.check.run import check as check_stage
 from stillroom.check.settings import OFF, SAME_AS_QUESTION
@@ -161,6 +161,7 @@ def _is_right(question: Question, answer: str) -> bool:
 def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
     """Judge the replies, and keep those that passed as traces. Returns what `check.json` holds."""
     recipe = _recipe(recipe)
+    _asked(recipe)
     folder = folder_of(recipe, runs)
     need(folder, "replies.parquet", "ask")
     examinations = exam_questions(recipe, folder, progress) if recipe.exam else []
@@ -203,7 +204,10 @@ def _publishable(recipe: Recipe, folder: Path) -> None:
         "origin": digest({key: value for key, value in asdict(origin).items() if key != "recipe_digest"}),
         **{table: file_digest(folder / table) for table in (*DATASET_TABLES, "ask.json")},
     }
-    run_if_changed(folder, "dataset", inputs, [f"{DATASET}/manifest.json"], work, SILENT)
+    if looks_whole(folder / DATASET):
+        run_if_changed(folder, "dataset", inputs, [f"{DATASET}/manifest.json"], work, SILENT)
+    else:
+        run_stage(folder, "dataset", {"stillroom": __version__, **inputs}, work)
 
 
 def _origin(recipe: Recipe) -> Origin:
@@ -321,6 +325,11 @@ def look(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> Loo
     if not (run_folder / "recipe.yaml").exists():
         raise UsageError(
             f"There is no run at {run_folder}.", "stillroom look, without a name, lists the runs there are."
+        )
+    if not (run_folder / "replies.parquet").exists() and not load_recipe(run_folder / "recipe.yaml").questions:
+        raise UsageError(
+            f"The run {run_folder.name} only examines: there are no replies of a teacher to look at.",
+            f"{run_folder / 'exam.html'} shows its questions, on which models differ.",
         )
     need(run_folder, "replies.parquet", "ask")
     return look_at(run_folder, wanted, count)

@@ -43,12 +43,26 @@ def verify_manifest(folder: Path) -> list[str]:
     StoreError where there is no manifest, or it is not one.
     """
     path = folder / MANIFEST
+    if not path.is_file():
+        raise StoreError(
+            f"There is no data set at {folder}: it has no {MANIFEST}.",
+            "stillroom check RECIPE writes one; the data set of a run lies in its folder dataset.",
+        )
     manifest = read_object(path)
     version, files = manifest.get("manifest_version"), manifest.get("files")
     if version != VERSION or not isinstance(files, dict):
         raise StoreError(f"{path} is not a manifest that this stillroom reads (version {VERSION}).")
     differences = [said for place, known in sorted(files.items()) if (said := _difference(folder, place, known))]
     return differences + [f"{place} is not in the manifest." for place in sorted(_places(folder) - files.keys())]
+
+
+def looks_whole(folder: Path) -> bool:
+    """Whether every file that the manifest names is there with as many bytes; what is in them is not looked at."""
+    try:
+        files = read_object(folder / MANIFEST)["files"]
+        return all((folder / place).stat().st_size == known["bytes"] for place, known in files.items())
+    except (StoreError, OSError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _places(folder: Path) -> set[str]:
