@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stillroom import pipeline
-from stillroom.base.errors import DataError, StoreError
+from stillroom.base.errors import DataError, StoreError, UsageError
 from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Question
 from stillroom.check.student_tokens import token_count
@@ -129,3 +130,12 @@ def test_the_count_is_that_of_the_tokenizer_itself(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{not json")
     with pytest.raises(StoreError, match="is not JSON"):
         token_count(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("language", "meant"),
+    [("english", " (perhaps en)"), ("DE", " (perhaps de)"), ("ZZZZZ", ""), ("of", " (perhaps off)")],
+)
+def test_a_language_that_there_is_not(recipe: Path, language: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"'{language}' is none of them{meant}.")):
+        load_recipe(recipe, [f"check.language={language}"])

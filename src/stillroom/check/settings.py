@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from stillroom.base.records import Kind
 from stillroom.check.language_names import LANGUAGES
 from stillroom.check.overlap.settings import OverlapSettings
-from stillroom.text.columns import nearest
+from stillroom.text.nearest import nearest_name
 from stillroom.verify.settings import JudgeSettings
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
@@ -85,9 +85,11 @@ class CheckSettings(BaseModel):
     @classmethod
     def _is_known(cls, value: str) -> str:
         if value not in LANGUAGES and value not in (SAME_AS_QUESTION, OFF):
+            codes = {name.lower(): code for code, name in LANGUAGES.items()} | {code: code for code in LANGUAGES}
+            near = nearest_name(value, [*codes, SAME_AS_QUESTION, OFF])
             raise ValueError(
-                f"a language is a code such as en, or {SAME_AS_QUESTION}, or {OFF}; {value!r} is none of them. "
-                + nearest(value, [SAME_AS_QUESTION, OFF, *sorted(LANGUAGES)], "languages").rstrip(".")
+                f"a language is a code such as en, or {SAME_AS_QUESTION}, or {OFF}; {value!r} is none of them"
+                + (f" (perhaps {codes.get(near, near)})" if near else "")
             )
         return value
 
