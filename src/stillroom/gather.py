@@ -16,7 +16,7 @@ from stillroom.base.errors import DataError
 from stillroom.base.progress import Progress
 from stillroom.base.records import Question
 from stillroom.exam.paper import also_among, read_paper, refuse_overlap
-from stillroom.local_models import refuse_no_model, teacher_folder, teacher_settings
+from stillroom.local_models import refuse_no_model, refuse_no_takers, teacher_folder, teacher_settings
 from stillroom.recipe import ClassroomSource, Recipe, Source
 from stillroom.run_folder import SILENT, keep_recipe, run_if_changed, source_digest
 from stillroom.store.files import write_json
@@ -55,12 +55,15 @@ def gather_papers(recipe: Recipe, folder: Path, progress: Progress) -> list[Path
     """Each set of the exam's questions, fit for one: each can be judged, and no other run's student knows it."""
     assert recipe.exam is not None
     own = folder / "questions.parquet"
-    learned_from = [folder.parent / other.run / "traces.parquet" for other in recipe.exam.others if other.run]
+    refuse_no_takers(recipe, folder.parent)
+    learned_from = {
+        folder.parent / other.run / "traces.parquet": other.name for other in recipe.exam.others if other.run
+    }
     paths = exam_questions(recipe, folder, progress)
     for path in paths:
         questions = read_paper(path)
-        for table in learned_from:
-            refuse_overlap(questions, table)
+        for table, taker in learned_from.items():
+            refuse_overlap(questions, table, taker)
         shared = also_among(questions, own) if recipe.train and own.exists() else []
         if shared:
             progress.say(

@@ -59,19 +59,41 @@ def local_takers(recipe: Recipe, folder: Path, runs: Path) -> dict[str, Path]:
         if taker in ("answers_only", "student") and not path.exists():
             raise StoreError(f"{path} does not exist.", "Run stillroom train with this recipe first.")
     for other in recipe.exam.others:
-        if other.folder is not None:
-            takers[other.name] = Path(other.folder)
-        elif other.run is not None:
-            takers[other.name] = _student_of(runs / other.run)
+        path = _place_of(other, runs)
+        if path is not None:
+            takers[other.name] = path
     return takers
+
+
+def refuse_no_takers(recipe: Recipe, runs: Path) -> None:
+    """Raises ModelError or StoreError for a model of the exam in a folder, or of a run, that is not there."""
+    for other in recipe.exam.others if recipe.exam else ():
+        path = _place_of(other, runs)
+        if path is not None:
+            refuse_no_model(path)
+
+
+def _place_of(other: ExaminedModel, runs: Path) -> Path | None:
+    """Where it lies, if it is served here."""
+    if other.run is not None:
+        return _student_of(runs / other.run)
+    if other.folder is None:
+        return None
+    return classroom_teacher() if other.folder == CLASSROOM else Path(other.folder)
 
 
 def _student_of(run_folder: Path) -> Path:
     """Another run's student. Raises StoreError where that run has none."""
     recipe = read_recipe(run_folder / "recipe.yaml")
-    student = run_folder / "train" / (recipe.method if recipe else "sft") / "student"
+    if recipe is None:
+        raise StoreError(
+            f"exam.compare names the run {run_folder.name}, and there is none at {run_folder}.",
+            "stillroom look lists the runs there are.",
+        )
+    student = run_folder / "train" / recipe.method / "student"
     if not student.exists():
-        raise StoreError(f"{student} does not exist.", "exam.compare names a run that has trained a student.")
+        what = f"exam.compare names the run {run_folder.name}, which has trained no student: {student} does not exist."
+        raise StoreError(what, "Run stillroom train with its recipe first, or name another run.")
     return student
 
 

@@ -234,7 +234,8 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
         for source in _listed(asked, "questions"):
             _resolve(source, "path", folder)
     for taker in _listed(exam, "compare"):
-        _resolve(taker, "folder", folder)
+        if isinstance(taker, dict) and taker.get("folder") != CLASSROOM:
+            _resolve(taker, "folder", folder)
     _resolve(teacher, "serve", folder)
     for part in ("system", "examples"):  # text in the recipe, or a file
         _resolve(ask.get(part) if isinstance(ask, dict) else None, "path", folder)

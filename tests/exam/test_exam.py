@@ -288,7 +288,7 @@ def trace_of(question: Question) -> Trace:
 def test_what_was_trained_on_is_not_examined(models: Models, tmp_path: Path) -> None:
     models.models = {"small": lambda n: said(str(n + 1))}
     write_traces(tmp_path / "traces.parquet", [trace_of(question) for question in questions(range(19, 40))])
-    named = r'"19 and one\?" \(id q019\) is also among those that the student learns from \(test, id train-q019\)\.'
+    named = r'"19 and one\?" \(id q019\) is also among those that the student learned from \(test, id train-q019\)\.'
     with pytest.raises(DataError, match=named):
         sit(tmp_path, {"student": models.endpoint("small")})
     assert models.calls == {}

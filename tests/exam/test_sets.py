@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from stillroom import pipeline
-from stillroom.base.errors import DataError, RecipeError, StoreError, UsageError
+from stillroom.base.errors import DataError, ModelError, RecipeError, StoreError, UsageError
+from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Trace
+from stillroom.classroom.models import teacher_folder
 from stillroom.exam.settings import ExamSettings
+from stillroom.local_models import local_takers
 from stillroom.recipe import load_recipe
 from stillroom.store.tables import read_rows, write_traces
 from stillroom.testing import Answer, MisbehavingTeacher
 from stillroom.testing.faults import http_error
+from stillroom.verify.sandbox import sandbox_protection
 
 RECIPE = """\
 name: sets
@@ -190,7 +194,7 @@ exam:
 
     write_traces(tmp_path / "runs" / "other" / "traces.parquet", [_learned("sum")])
     longer = load_recipe(path, ["exam.max_tokens=5"])
-    with pytest.raises(DataError, match=r'"sum" .* is also among those that the student learns from'):
+    with pytest.raises(DataError, match=r'"sum" .* is also among those that by-run learned from'):
         pipeline.exam(longer, runs=tmp_path / "runs")
 
 
@@ -202,8 +206,46 @@ def _learned(text: str) -> Trace:
 def test_a_run_without_a_student_is_named(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "http://127.0.0.1:1/v1")
     recipe = load_recipe(path, ["exam.compare=[{name: other, run: nowhere}]"])
-    with pytest.raises(StoreError, match=r"nowhere.* does not exist\."):
+    with pytest.raises(StoreError, match="names the run nowhere, and there is none at "):
         pipeline.exam(recipe, runs=tmp_path / "runs")
+    (tmp_path / "runs" / "nowhere").mkdir(parents=True)
+    (tmp_path / "runs" / "nowhere" / "recipe.yaml").write_text("name: nowhere\ntrain: {method: sft}\n")
+    with pytest.raises(StoreError, match=r"the run nowhere, which has trained no student: .* does not exist"):
+        pipeline.exam(recipe, runs=tmp_path / "runs")
+    away = load_recipe(path, ["exam.compare=[{name: other, folder: away}]"])
+    with pytest.raises(ModelError, match=r"There is no model folder .*away"):
+        pipeline.run(away, runs=tmp_path / "runs")
+
+
+def test_the_embedded_teacher_takes_it_by_its_name(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "http://127.0.0.1:1/v1")
+    recipe = load_recipe(path, ["exam.compare=[{name: mine, folder: classroom}]"])
+    assert local_takers(recipe, tmp_path, tmp_path / "runs") == {"mine": teacher_folder()}
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(recipe.to_yaml())
+    assert local_takers(load_recipe(resolved), tmp_path, tmp_path / "runs") == {"mine": teacher_folder()}
+
+
+def test_what_keeps_the_code_of_answers_in_is_said_and_written_down(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Heard(Silent):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    with MisbehavingTeacher(lambda _: Answer("```python\ndef add(a, b): return a + b\n```")) as teacher:
+        path = write_recipe(tmp_path, teacher.base_url)
+        row = {"question": "Write add(a, b).", "kind": "code", "tests": "assert add(1, 2) == 3"}
+        (tmp_path / "once.jsonl").write_text(json.dumps(row) + "\n")
+        taker = f"{{name: mine, base_url: '{teacher.base_url}', model: teacher, price: none}}"
+        recipe = load_recipe(path, [f"exam.compare=[{taker}]"])
+        facts = pipeline.exam(recipe, runs=tmp_path / "runs", progress=Heard())
+    protection = sandbox_protection()
+    assert said == [protection.sentence]
+    assert facts["sandbox"] == protection.as_json()
+    assert facts["sets"]["once"]["takers"]["mine"]["right"] == (1 if protection.is_enough else 0)
+    page = (Path(__file__).parents[2] / "docs" / "formats" / "exam-json.md").read_text(encoding="utf-8")
+    assert "| `sandbox` |" in page
 
 
 def test_a_price_that_nobody_knows_stops_it_before_anything_is_written(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ class _Check:
         if settings.judge is not None:
             report["judge"] = self._judge
         if self._sandbox is not None:
-            report["sandbox"] = {"means": [*self._sandbox.means], "sentence": self._sandbox.sentence}
+            report["sandbox"] = self._sandbox.as_json()
         if settings.pass_rate is not None:
             report["unknown_difficulty"] = self._unknown_difficulty
         if settings.long_share is not None:

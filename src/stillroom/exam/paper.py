@@ -32,7 +32,7 @@ def read_paper(path: Path) -> list[Question]:
         if not _can_be_judged(question):
             raise DataError(
                 f"The exam's question {named(question)} (kind {question.kind}) has no answer that can be verified.",
-                "Give it an answer and a kind that fits it (docs/check.md says what each needs), or leave it out.",
+                "Give it an answer and a kind that fits it (docs/verdicts.md says what each needs), or leave it out.",
             )
     return questions
 
@@ -61,18 +61,19 @@ def also_among(questions: list[Question], others: Path) -> list[Question]:
     return [question for digest, question in examined.items() if digest in found]
 
 
-def refuse_overlap(questions: list[Question], traces: Path) -> None:
+def refuse_overlap(questions: list[Question], traces: Path, taker: str) -> None:
     """An examination on what was trained on measures memory. Raises DataError that names such a question.
 
-    Two questions are the same when their messages are, to the letter.
+    `taker` is who learned from the traces. Two questions are the same when their messages are, to the letter.
     """
     examined = {question_id(question.messages): question for question in questions}
+    who = "the student" if taker == "student" else taker
     for trace in read_traces(traces):
         same = examined.get(question_id(_asked(trace)))
         if same is not None:
             raise DataError(
-                f"The exam's question {named(same)} is also among those that the student learns from"
-                f" ({trace.source}, id {trace.question_id}).",
+                f"The exam's question {named(same)} is also among those that {who} learned from "
+                f"({trace.source}, id {trace.question_id}).",
                 "Take exam questions from another file, another seed, or other rows.",
             )
 

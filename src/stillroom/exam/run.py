@@ -24,6 +24,7 @@ from stillroom.exam.settings import ExamSettings, Paper
 from stillroom.store.files import write_json
 from stillroom.store.journal import Journal
 from stillroom.store.tables import EXAM_ANSWERS, write_table
+from stillroom.verify.sandbox import sandbox_protection
 
 SCHEMA_VERSION = 2
 """Of exam.json. Version 2: sets of questions, several samples, groups."""
@@ -63,8 +64,12 @@ def exam(
     """
     started = time.monotonic()
     sets = [_Set(paper, read_paper(folder / paper.file)) for paper in settings.papers()]
-    for table in _tables_learned_from(folder, takers, learned_from or {}):
-        refuse_overlap([question for each in sets for question in each.questions], table)
+    questions = [question for each in sets for question in each.questions]
+    for table, taker in _tables_learned_from(folder, takers, learned_from or {}).items():
+        refuse_overlap(questions, table, taker)
+    sandbox = sandbox_protection() if any(question.kind == "code" for question in questions) else None
+    if sandbox is not None:
+        progress.say(sandbox.sentence)  # before anything is paid for: where it is not enough, no code is judged
     total = sum(each.replies for each in sets)
     for position, (taker, endpoint) in enumerate(takers.items()):
         _ask(folder, taker, endpoint, sets, settings, _Counted(progress, taker, position * total, len(takers) * total))
@@ -72,6 +77,8 @@ def exam(
     write_table(folder / "exam" / "answers.parquet", EXAM_ANSWERS, _all_rows(folder, takers, sets, marks))
     write_lm_eval(folder / "exam", {each.paper.name: each.questions for each in sets}, marks)
     report = {"schema_version": SCHEMA_VERSION, "max_tokens": settings.max_tokens, **_results(marks, settings)}
+    if sandbox is not None:
+        report["sandbox"] = sandbox.as_json()
     report["seconds"] = round(time.monotonic() - started, 3)
     write_json(folder / "exam.json", report)
     return report
@@ -79,11 +86,16 @@ def exam(
 
 def _tables_learned_from(
     folder: Path, takers: Mapping[str, Endpoint], learned_from: Mapping[str, Path]
-) -> Iterator[Path]:
+) -> dict[Path, str]:
+    """Each table of traces that somebody learned from, with the taker who did, or the first of them."""
+    found: dict[Path, str] = {}
     own = folder / "traces.parquet"
     if own.exists() and any(taker in takers for taker in TRAINED):
-        yield own
-    yield from dict.fromkeys(table for taker, table in learned_from.items() if taker in takers)
+        found[own] = "student"
+    for taker, table in learned_from.items():
+        if taker in takers:
+            found.setdefault(table, taker)
+    return found
 
 
 def _ask(

@@ -88,6 +88,10 @@ class Protection:
         """Whether code of answers may be run at all."""
         return bool(self.means) and not {"read your files", "write files", "reach the network"} & {*self.can}
 
+    def as_json(self) -> dict[str, Any]:
+        """What the figures of a stage say of it."""
+        return {"means": list(self.means), "sentence": self.sentence}
+
 
 class Conversation:
     """With the process of one answer: objects of JSON, one on each line, in both directions."""
