@@ -35,6 +35,27 @@ $5$ is wrong|$\cancel{5} 6$|\boxed{\cancel{5}}|\boxed{5, 6}|\boxed{\{5,6\}}|$5 \
 \boxed{5^\dagger}|\boxed{5!}|\boxed{\bar{5}}|\boxed{\lfloor 5.5 \rfloor}|\boxed{\neg 5}|\boxed{\text{not } 5}
 \boxed{5 \text{ is wrong}}|\boxed{5 \pmod 7}|\boxed{5 \mod 7}|\boxed{5 + O(x)}|\boxed{5 + C}|\boxed{5 \quad 6}
 \boxed{5 \\ 6}|\boxed{--5}|\boxed{+-5}|\boxed{5}? No.|\boxed{10/2}|\boxed{5 \to \infty}|\boxed{\ge 5}
+not \boxed{5}|-\boxed{5}|\boxed{5}+1|\boxed{5}/2|2\boxed{5}|\sqrt{\boxed{5}}
+"""
+
+# A box holds 5, and what stands around it makes something else of it.
+BOXES_THAT_DO_NOT_SAY_5 = r"""
+not \boxed{5}|The answer isn't $\boxed{5}$.|It is never \(\boxed{5}\)|\neq \boxed{5}|$x \ne \boxed{5}$|-\boxed{5}
+$-$\boxed{5}1
+1/\boxed{5}|2\boxed{5}|2 \cdot \boxed{5}|3 - \boxed{5}|\sqrt{\boxed{5}}|x > \boxed{5}|\boxed{5}0|\boxed{5}.5|\boxed{5}e3
+\boxed{5}+1|$\boxed{5}$ + 1|\boxed{5}/2|\boxed{5}^2|\boxed{5}!+1|\boxed{5}\times 10^3|\boxed{5} million
+$\boxed{5}$ thousand
+\boxed{5}\text{ million}|\cancel{\boxed{5}}|<del>\boxed{5}</del>|<s>\boxed{5}</s> 6|<!-- \boxed{5} --> 6
+\boxed{5}⏎EDIT: 6
+\boxed{5} (just kidding, 6)|\boxed{5}\\ \text{is wrong}|<answer>5</answer> no, 6|<answer>5</answer> is wrong
+"""
+
+BOXES_THAT_SAY_5 = r"""
+**\boxed{5}**|- \boxed{5}|* \boxed{5}|> \boxed{5}|=> \boxed{5}|1. \boxed{5}|x = \boxed{5}|\text{Answer: }\boxed{5}
+_\boxed{5}_
+$$\boxed{5}$$⏎⏎1. Check: 5 = 2 + 3.|\boxed{5}^\circ|\boxed{5}\text{ cm}|\boxed{5}/day|\boxed{5}, not 6.
+\boxed{5} \pmod{7}
+\[\boxed{5}.\]|(\boxed{5})|\boxed{5}!|<answer>5</answer>|No. It is \boxed{5}.|It is not 6. \boxed{5}|"\boxed{5}"
 """
 
 PAIRS_OF_FORMULAS = [
@@ -79,11 +100,13 @@ CHOICES_THAT_ARE_NOT_B = r"""
 I am between B and C|A, B|B/C|B⏎C|B) no⏎C) yes|Option B looks tempting but C is right.|The answer is B if x>0.
 The student chose B.|The answer could be B.|B. But C is better.|Group B won.|Blood type B|hepatitis B|Section B
 B.C.|The answer is B.C.|B-|B+|The answer is B+|The student's answer is B.|Answer B is what most people say.
+not \boxed{B}|\cancel{\boxed{B}}|<del>\boxed{B}</del>
 """
 
 TEXTS_THAT_ARE_NOT_PARIS = r"""
 ~~Paris~~|Paris⏎⏎London|The answer is Paris (wrong).|The answer is Paris? No.|Answer: Paris⏎Answer: London
 The answer is: not Paris|\boxed{Paris} is wrong|Paris?|Paris or London|Comparis|The student's answer is Paris.
+not \boxed{Paris}|<answer>Paris</answer> no, London|<!-- \boxed{Paris} --> London
 """
 
 
@@ -95,6 +118,16 @@ def listed(lines: str) -> list[str]:
 @pytest.mark.parametrize("answer", listed(NUMBERS_THAT_ARE_NOT_5))
 def test_numbers(answer: str) -> None:
     assert verify_number("5", answer).verdict != "right"
+
+
+@pytest.mark.parametrize("answer", listed(BOXES_THAT_DO_NOT_SAY_5))
+def test_what_stands_around_a_box_counts(answer: str) -> None:
+    assert verify_number("5", answer).verdict != "right"
+
+
+@pytest.mark.parametrize("answer", listed(BOXES_THAT_SAY_5))
+def test_units_and_markdown_around_a_box_do_no_harm(answer: str) -> None:
+    assert verify_number("5", answer).verdict == "right"
 
 
 @pytest.mark.parametrize("answer", listed(CHOICES_THAT_ARE_NOT_B))

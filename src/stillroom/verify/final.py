@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 
 from stillroom.text.think import split_think
+from stillroom.verify.around_mark import doubt_around
 from stillroom.verify.doubts import SUPPOSED, SUPPOSES
 from stillroom.verify.markers import Marked, is_cut, marked_answers
 
@@ -21,7 +22,7 @@ _CORRECTION = re.compile(
       | (?:or[ ])?rather\b | i[ ]mean\b | (?<=\s)(?-i:No)[,:]\s
       | (?<=\s)no,[ ](?=(?:it|the|that|this|i|actually|wait|\$?-?\d|\\)) | let[ ]me[ ](?:correct|fix|revise)
       | i[ ](?:made[ ](?:a|an)[ ](?:\w+[ ])?(?:mistake|error|slip)\b|forgot|misread|miscounted|miscalculated)
-      | i[ ](?:was[ ]wrong|meant)
+      | i[ ](?:was[ ]wrong|meant) | \(?(?:just[ ])?kidding\b | \(?edit[ ]?:
     )
     | (?: ^ | (?<=[.!?;)}$*>\n]) ) \s* (?: (?:but|oh|ah|so|no)\b [,.]? \s+ ){0,2}
     (?: on[ ]second[ ]thought | on[ ]reflection | however\b | in[ ]fact\b | instead\b
@@ -43,13 +44,8 @@ _GIVES_UP = re.compile(
     r" (?:know|say|tell|answer|solve|determine|find)|no idea|i give up)\b",
     re.IGNORECASE,
 )
-_STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
-# Directly after a marked answer: it is not one.
-_DENIED = re.compile(
-    r"[\s$)\]*]*(?:(?:is|was|seems|looks)\s+(?:not|wrong|incorrect|false|the wrong)\b|isn['’]t\b|wasn['’]t\b"
-    r"|\?\s*(?:no|wrong)\b|\(\s*(?:wrong|incorrect|no)\b)",
-    re.IGNORECASE,
-)
+# What nobody who reads the reply as it is shown takes for a part of it.
+_STRUCK_OUT = re.compile(r"~~[^~\n]+~~|<!--.{0,2000}?-->|<(del|s|strike)>.{0,2000}?</\1>", re.IGNORECASE | re.DOTALL)
 _EMPTY_BOX = re.compile(r"\\boxed\s*\{\s*\}")
 _NOISE = re.compile(r"([()\[\]{}])\1{39}")
 
@@ -103,7 +99,8 @@ def _standing(text: str, marks: list[Marked], strong: list[Marked]) -> Final:
         return Final((text,), False)
     outranked = tuple(mark.text for mark in marks if strong and mark.mark == "phrase")
     kept = _not_taken_back(text, chosen)
-    doubt = "the answer is denied" if any(_DENIED.match(text, mark.end) for mark in kept) else ""
+    doubts = (doubt_around(text, mark.start, mark.end) for mark in kept if mark.mark in ("boxed", "tag"))
+    doubt = next(filter(None, doubts), "")
     return Final(tuple(mark.text for mark in kept), True, doubt, bool(strong), outranked)
 
 
