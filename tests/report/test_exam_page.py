@@ -6,10 +6,12 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from stillroom.client.settings import Sampling
 from stillroom.exam.comparison import comparisons, group_comparisons, groups
@@ -18,7 +20,7 @@ from stillroom.exam.marking import Mark, Marks
 from stillroom.exam.settings import Paper
 from stillroom.report.exam_page import write_exam_page
 from stillroom.report.looks import looks_of
-from stillroom.report.page import summarise, write_report
+from stillroom.report.page import print_summary, summarise, write_report
 from stillroom.report.words import headline
 from stillroom.store.tables import EXAM_ANSWERS, write_table
 
@@ -222,6 +224,18 @@ def test_the_report_tells_models_apart_and_calls_them_as_they_are_called(exam_fo
         assert len(set(point[look]["scale"]["range"])) == len(SKILL)
     classes = {each["class"] for each in page.tags("svg") if "mark-of" in (each.get("class") or "")}
     assert classes == {f"mark-of fill-model-{number}" for number in range(1, 5)}
+
+
+def test_the_terminal_shows_each_set(exam_folder: Path) -> None:
+    summary = summarise(exam_folder)
+    assert [(each["name"], each["n"]) for each in summary["sets"]] == [("large", 150), ("small", 30)]
+    text = StringIO()
+    print_summary(summary, Console(file=text, width=200))
+    lines = text.getvalue().replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert next(line for line in lines if line.startswith(" taker")).split()[-3:] == ["large", "small", "cut"]
+    shares = [each["accuracy"]["alpha"] for each in summary["sets"]]
+    alpha = next(line for line in lines if line.startswith(" alpha"))
+    assert " ".join(alpha.split()).endswith(" ".join(f"{100 * share:.1f} %" for share in shares) + " 0.0 %")
 
 
 def test_the_report_says_how_answers_of_several_samples_are_counted(exam_folder: Path, read_page: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stillroom import __version__
-from stillroom.report.run_files import RunFiles, read_run
+from stillroom.report.run_files import ExamPart, RunFiles, read_run
 from stillroom.report.warnings import warnings_of
 from stillroom.report.words import (
     TESTS,
@@ -35,6 +36,8 @@ from stillroom.report.words import (
 from stillroom.store.files import write_json
 
 SUMMARY = "summary.json"
+SETS_SHOWN = 4
+"""Columns that a terminal has room for; exam.html shows every set."""
 TAKER_KEYS = {"accuracy", "low", "high", "n", "truncated_share"}
 
 
@@ -69,6 +72,7 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
         "cost_usd": asked.cost_usd if asked else None,
         "price_id": asked.price_id if asked else None,
         "seconds": {stage: value for stage, value in seconds.items() if value is not None},
+        "sets": _sets(examined.sets) if examined else None,
         "comparisons": [comparison.model_dump() for comparison in examined.comparisons] if examined else None,
         "warnings": warnings_of(run),
     }
@@ -77,6 +81,14 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
         # setdefault: a taker that is called like one of the keys above does not replace it. exam.json holds it.
         summary.setdefault(name, takers[name].model_dump(include=TAKER_KEYS))
     return summary
+
+
+def _sets(sets: Mapping[str, ExamPart]) -> list[dict[str, Any]]:
+    """Everybody's accuracy in each set of the examination."""
+    return [
+        {"name": name, "n": part.n, "accuracy": {taker: found.accuracy for taker, found in part.takers.items()}}
+        for name, part in sets.items()
+    ]
 
 
 def print_summary(summary: dict[str, Any], console: Console, report: Path | None = None) -> None:
@@ -110,12 +122,17 @@ def _exam_table(summary: dict[str, Any], takers: list[str]) -> Table:
     table.add_column("right", justify="right")
     table.add_column("95 % interval", justify="right")
     table.add_column("questions", justify="right")
+    several = len(summary["sets"] or ()) > 1
+    sets = summary["sets"][:SETS_SHOWN] if several else []
+    for each in sets:
+        table.add_column(Text(visible(short(each["name"], 20))), justify="right")
     some_are_cut = any(summary[name]["truncated_share"] for name in takers)
     if some_are_cut:
         table.add_column("cut", justify="right")
     for name in takers:
         row = summary[name]
         cells = [percent(row["accuracy"]), interval(row["low"], row["high"]), count(row["n"])]
+        cells += [percent(each["accuracy"][name]) for each in sets]
         if some_are_cut:
             cells.append(percent(row["truncated_share"]))
         table.add_row(Text(visible(short(taker_name(name)))), *cells, style="bold" if name == "student" else "")
