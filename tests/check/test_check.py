@@ -203,7 +203,7 @@ def test_questions_without_replies_and_no_replies_at_all(tmp_path: Path) -> None
 def test_a_reply_to_no_question_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="question b"):
         Checked(tmp_path, [question("a"), question("c")], [reply("a"), reply("b")])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["questions.parquet", "replies.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["check.lock", "questions.parquet", "replies.parquet"]
 
 
 def test_a_missing_table_is_an_error(tmp_path: Path) -> None:

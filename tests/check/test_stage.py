@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stillroom.ask.files import file_rows
-from stillroom.base.errors import DataError
+from stillroom.base.errors import DataError, StoreError
 from stillroom.base.records import Message, Question
 from stillroom.check.reasons import MAY_BE_WRONG, REASONS
 from stillroom.check.run import check
 from stillroom.check.settings import CheckSettings
+from stillroom.store.lock import FolderLock
 from stillroom.store.tables import REPLIES, read_rows, write_questions, write_table
 from stillroom.testing import Answer, MisbehavingTeacher
 
@@ -135,6 +136,17 @@ def test_the_same_question_twice_is_asked_and_kept_once(tmp_path: Path) -> None:
     questions = [question("a", text=same), question("b", text=same)]
     checked = Checked(tmp_path, questions, [reply("a"), reply("b")], overlap={})
     assert checked.reasons() == {"sha256:b-0": "duplicate_question"}
+
+
+def test_what_a_killed_check_has_left_is_swept_away_and_two_do_not_meet(tmp_path: Path) -> None:
+    (tmp_path / ".check-killed").mkdir()
+    (tmp_path / ".check-killed" / "good.parquet").write_bytes(b"half")
+    Checked(tmp_path, [question("a")], [reply("a")])  # looks for what is left
+    another = FolderLock(tmp_path / "check.lock", "It")
+    with pytest.raises(StoreError, match="is in use by process"):
+        check(tmp_path, CheckSettings())
+    another.release()
+    check(tmp_path, CheckSettings())
 
 
 # Agreement and judge

@@ -6,6 +6,7 @@ judge, duplicates, selection within a question, selection among all.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from stillroom.check.selection import OWN, Lots, select_of_question
 from stillroom.check.settings import CheckSettings
 from stillroom.check.writing import Spool
 from stillroom.store.files import write_json
+from stillroom.store.lock import FolderLock
 from stillroom.store.tables import count_rows, query
 from stillroom.verify.sandbox import Protection, sandbox_protection
 
@@ -49,7 +51,8 @@ def check(
     Every reply, and every row of the files of `settings.mix`, is in exactly one of traces.parquet, held_out.parquet and
     rejected.parquet. `examinations`: questions that nobody should be trained on. `read_rows` opens the files of the
     settings; it may be None where these name none. `count_tokens` is the student's tokenizer. Raises StoreError and
-    DataError for tables and files that cannot be read or do not belong together, and what asking the judge raises.
+    DataError for tables and files that cannot be read or do not belong together, StoreError while another check of the
+    folder is at work, and what asking the judge raises.
     """
     return _Check(folder, settings, progress, read_rows, count_tokens).run(examinations)
 
@@ -82,6 +85,9 @@ class _Check:
         started = time.monotonic()
         settings, folder = self._settings, self._folder
         with ExitStack() as stack:
+            stack.callback(FolderLock(folder / "check.lock", f"The check of {folder}").release)
+            for left in folder.glob(".check-*"):  # by a check that was killed: nobody else holds the lock
+                shutil.rmtree(left)
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=".check-")))
             elsewhere = self._elsewhere(temporary)
             tables = stack.enter_context(sorted_tables(folder, elsewhere.tables if elsewhere else None))
