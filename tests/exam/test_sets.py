@@ -280,9 +280,11 @@ def test_run_examines_and_reports(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("name: often", "name: once", "two sets have the same name"),
+        ("name: often", "name: Once", "two sets have the same name"),
         ("name: often", "name: a/b", "it names a file"),
         ("temperature: 0.5, ", "", "would be one and the same at temperature 0"),
         ("name: bad", "name: good", "a taker is named twice"),
+        ("name: bad", "name: GOOD", "a taker is named twice"),
         ("name: bad", "name: teacher", "teacher is what a model of the recipe itself is called"),
         (", model: good", "", "base_url and model go together"),
         ("model: good", "model: good, folder: x", "give one of base_url (with model), folder and run"),

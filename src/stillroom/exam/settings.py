@@ -122,14 +122,14 @@ class ExamSettings(BaseModel):
     @field_validator("compare")
     @classmethod
     def _each_once(cls, value: tuple[Taker, ...]) -> tuple[Taker, ...]:
-        names = [name_of(taker) for taker in value]
+        names = [name_of(taker).casefold() for taker in value]  # each names files, on some disks whatever its case
         if len(set(names)) != len(names):
             raise ValueError("a taker is named twice")
         return value
 
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
-        names = [each.name for each in self.sets]
+        names = [each.name.casefold() for each in self.sets]
         if len(set(names)) != len(names):
             raise ValueError("two sets have the same name")
         for paper in self.papers():
