@@ -361,5 +361,5 @@ def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(StoreError, match=r"manifest\.json"):
         verify_manifest(tmp_path)
-    with pytest.raises(StoreError, match="does not exist"):
+    with pytest.raises(StoreError, match="There is no data set at"):
         verify_manifest(tmp_path / "nowhere")
