@@ -15,6 +15,7 @@ import hashlib
 import json
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,8 @@ def read(path: Path) -> list[Row]:
 
 
 def questions(path: Path) -> list[str]:
+    if not path.exists():
+        sys.exit(f"{path} is missing: give the folder that holds it with --gsm8k.")
     return [row["question"] for row in read(path)]
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
@@ -101,6 +102,8 @@ def corpora(data: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        sys.exit(f"{path} is missing: give the folder that holds it with --data.")
     with path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)
 
