@@ -379,8 +379,8 @@ def test_a_recipe_that_is_wrong(recipe: Callable[..., Path]) -> None:
 
 def test_nobody_answers(recipe: Callable[..., Path]) -> None:
     url = f"http://127.0.0.1:{closed_port()}/v1"
-    stopped(stillroom("run", recipe(url), "--set", "ask.retries=1"), 1, url, "Start the teacher or mend base_url.")
-    stopped(stillroom("run", recipe(url), "--set", "questions.0.count=1"), 1, url, "Start the teacher or mend")
+    stopped(stillroom("run", recipe(url), "--set", "ask.retries=1"), 1, url, "Start its server or mend base_url.")
+    stopped(stillroom("run", recipe(url), "--set", "questions.0.count=1"), 1, url, "Start its server or mend")
 
 
 def test_what_stops_in_the_middle_says_where_it_stands(recipe: Callable[..., Path]) -> None:

@@ -87,7 +87,7 @@ class Health:
         since = " any longer" if self._answered else ""
         return TeacherUnreachable(
             f"Nobody answers{since} at {self._base_url}: {self._last_silence}.",
-            f"Start the teacher or mend base_url. {_AGAIN}",
+            f"Start its server or mend base_url. {_AGAIN}",
         )
 
     def _judge_answer(self, outcome: ParsedReply, given_up: bool) -> TeacherError | None:
