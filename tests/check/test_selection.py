@@ -195,5 +195,5 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any]) -> Non
 
 
 def test_a_wrong_language_names_the_nearest() -> None:
-    with pytest.raises(ValidationError, match="Did you mean same_as_question"):
+    with pytest.raises(ValidationError, match="perhaps same_as_question"):
         CheckSettings(language="same_as_questions")
