@@ -38,6 +38,19 @@ def split_think(text: str, *, opened_by_prompt: bool = False) -> ThinkSplit:
     return ThinkSplit(reasoning.strip(), answer.strip(), "well_formed" if tidy else "not_well_formed")
 
 
+def reasoning_and_answer(reasoning: str | None, text: str) -> tuple[str | None, str]:
+    """(reasoning, answer) of a reply, without white space around them; `reasoning` is what stood beside the text.
+
+    Reasoning that stands in a think block of the text is taken out of it, also where the block's first tag is missing
+    since a prompt had written it. None where there is none.
+    """
+    if reasoning is None and CLOSE in text:
+        split = split_think(text)
+        if split.block == "well_formed":
+            reasoning, text = split.reasoning, split.answer
+    return (reasoning or "").strip() or None, text.strip()
+
+
 def join_think(reasoning: str | None, answer: str) -> str:
     """The text of a reply with its reasoning in one think block: what a student is trained to write."""
     if reasoning is None:

@@ -25,7 +25,7 @@ from transformers import PreTrainedTokenizerBase
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message, Trace
 from stillroom.generate.prompt import conversation_text, encode, template_message
-from stillroom.text.think import CLOSE, OPEN, join_think, split_think
+from stillroom.text.think import CLOSE, OPEN, join_think, reasoning_and_answer
 from stillroom.train.settings import Method, PartWeights
 from stillroom.train.turns import KEEP, TurnShape, TurnShapes, call_names
 
@@ -257,13 +257,8 @@ def reply_parts(message: Message, method: Method) -> tuple[str | None, str]:
     Reasoning that stands in a think block of the content is taken out of it, also where the block's first tag is
     missing since a prompt had written it. None where there is none, or the method leaves it out.
     """
-    reasoning, answer = message.reasoning, message.content
-    if reasoning is None and CLOSE in answer:
-        split = split_think(answer)
-        if split.block == "well_formed":
-            reasoning, answer = split.reasoning, split.answer
-    reasoning = (reasoning or "").strip() or None
-    return None if method == "answers_only" else reasoning, answer.strip()
+    reasoning, answer = reasoning_and_answer(message.reasoning, message.content)
+    return None if method == "answers_only" else reasoning, answer
 
 
 def _for_template(trace: Trace, method: Method) -> list[dict[str, Any]]:
