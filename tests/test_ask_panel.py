@@ -14,8 +14,9 @@ from rich.console import Console
 
 from stillroom.ask.run import facts_of
 from stillroom.ask.settings import AskSettings
-from stillroom.ask_panel import AskView, RecentRates, bar_of, clock, question_text
+from stillroom.ask_panel import AskView, RecentRates, question_text
 from stillroom.client.engine import EngineCounts
+from stillroom.panel import bar_of, clock
 from stillroom.store.journal import Spent
 
 PAGE = (Path(__file__).parents[1] / "docs" / "ask.md").read_text(encoding="utf-8")

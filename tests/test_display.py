@@ -96,15 +96,47 @@ def test_bars_on_a_terminal(now: list[float]) -> None:
     progress = display.Screen(Console(file=said, force_terminal=True, width=100))
     assert drawn(progress) == []
     for now[0] in range(1, 5):
-        progress.update("train sft", int(now[0]), 4, loss=0.5)
+        progress.update("questions", int(now[0]), 4, files=2)
     progress.update("exam", 0, None)
     progress.update("check", 0, 0, skipped="nothing has changed")
     now[0] = 1000
     bars = drawn(progress)
-    assert bars[0].split() == ["train", "sft", 24 * "━", "4/4", "1.0", "a", "second,", "loss", "0.5"]
+    assert bars[0].split() == ["questions", 24 * "━", "4/4", "1.0", "a", "second,", "files", "2"]
     assert (bars[1].split()[0], bars[1].split()[-1]) == ("exam", "0/?")
     assert len(bars) == 2
     assert "check: nothing has changed, skipped" in said.getvalue()
+
+
+def test_the_panel_of_a_training_hears_of_every_step_and_is_a_bar_afterwards(now: list[float]) -> None:
+    progress = display.Screen(Console(file=io.StringIO(), force_terminal=True, width=100))
+    progress.update("train sft", 1, 400, loss=5.0)
+    drawn(progress)
+    for step in range(2, 101):
+        now[0] += 0.5
+        progress.update("train sft", step, 400, loss=1.0, tokens_per_second=640)  # nobody looks between
+    lines = drawn(progress)
+    assert lines[0] == "train     ━━━━━━────────────────── sft: 100 of 400, 2:30 left, 0:49 gone"
+    assert lines[1] == f"loss      █{23 * '▁'} 1.000"
+    progress.update("train answers_only", 1, 9, loss=3.0)
+    lines = drawn(progress)
+    assert lines[0].split("100/400 ")[1] == "loss 1.000, 640 trained tokens a second"
+    assert lines[1].endswith("answers only: 1 of 9")
+
+
+def test_lines_of_a_training(now: list[float]) -> None:
+    lines: list[str] = []
+    progress = display.Lines(lines.append)
+    for step in range(1, 26):
+        now[0] += 1
+        progress.update("train sft", step, 25, loss=26.0 - step, held_out="5 of 9 at step 10" if step >= 10 else None)
+        if step == 10:
+            progress.update("train sft", step, 25, loss=26.0 - step, held_out="5 of 9 at step 10")
+    assert lines == [
+        "train sft: 1 of 25, loss 25.000",
+        "train sft: 11 of 25, 0:14 left, 0:10 gone, loss 20.000, held out: 5 of 9 right at step 10, the best so far",
+        "train sft: 21 of 25, 0:04 left, 0:20 gone, loss 14.500, held out: 5 of 9 right at step 10, the best so far",
+        "train sft: 25 of 25, 0:24 gone, loss 10.500, held out: 5 of 9 right at step 10, the best so far",
+    ]
 
 
 def test_the_panel_of_the_stage_that_asks_and_a_bar_afterwards(now: list[float]) -> None:

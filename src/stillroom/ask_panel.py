@@ -11,15 +11,10 @@ from typing import Any, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
+from stillroom.panel import bar_of, bar_width, clock, panel_of, panel_width
 from stillroom.text.failure_words import failures_in_words
 from stillroom.text.one_line import one_line
 
-WIDEST, NARROWEST = 100, 24
-"""Columns: longer lines are hard to read, whatever the terminal has."""
-ECHO = 2
-"""Columns that stay free: a terminal writes `^C` there, and would begin another line if there were no place."""
-NARROW = 60
-"""Columns below which the bar is short."""
 RECENT_S, SAMPLE_EVERY_S = 30.0, 1.0
 FEWEST_REPLIES = 10
 """Rates look further back than `RECENT_S` until they have seen so many."""
@@ -102,17 +97,11 @@ class AskView:
 
     def panel(self, width: int) -> Table:
         """For a terminal of so many columns."""
-        width = max(NARROWEST, min(width - ECHO, WIDEST))
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.width = width
-        grid.add_column(style="dim", no_wrap=True, min_width=len("question"))  # it does not move when that comes
-        grid.add_column(ratio=1, overflow="fold")
-        for label, value in self._rows(width):
-            grid.add_row(Text(label), value)
-        return grid
+        width = panel_width(width)
+        return panel_of(self._rows(width), width)
 
     def _rows(self, width: int) -> Iterator[tuple[str, Text]]:
-        bar = bar_of(self._done, self._total, 12 if width < NARROW else 24)
+        bar = bar_of(self._done, self._total, bar_width(width))
         yield "ask", Text(" ").join([bar, Text(self._progress())]) if self._total else Text(self._progress())
         if speed := self._speed():
             yield "speed", Text(", ".join(speed))
@@ -204,18 +193,6 @@ def question_text(messages: bytes) -> str:
         return str(content)
     parts = [part if isinstance(part, dict) else {"text": part} for part in content]
     return " ".join(str(part.get("text") or f"[{part.get('type')}]") for part in parts)
-
-
-def bar_of(done: int, total: int | None, width: int) -> Text:
-    """A bar that can be read without colours too."""
-    filled = width * min(done, total) // total if total else 0
-    return Text.assemble(("━" * filled, "green"), ("─" * (width - filled), "dim"))
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _spent_words(

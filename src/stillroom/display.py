@@ -15,13 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from stillroom.ask_panel import AskView, clock
+from stillroom.ask_panel import AskView
 from stillroom.base.progress import Progress
+from stillroom.panel import clock
+from stillroom.train_panel import TRAIN, TrainView
 
 FRAMES_PER_S = 8
 BETWEEN_LINES_S = 10.0
 ASK = "ask"
-"""The stage that has a panel of its own."""
+"""This stage and those that train have panels of their own."""
 _NEVER = float("-inf")
 
 
@@ -91,14 +93,25 @@ class _Stage:
 
     def __init__(self, stage: str, now: float, done: int) -> None:
         self.name = stage
-        self.view: AskView | StageView = AskView() if stage == ASK else StageView(now, done)
+        self.view = _view_of(stage, now, done)
         self.latest: tuple[float, int, int | None, Mapping[str, Any]] = (now, done, None, {})
         """Replaced as a whole: another thread looks."""
+
+    def hear(self, now: float, done: int, total: int | None, facts: Mapping[str, Any]) -> None:
+        if isinstance(self.view, TrainView):
+            self.view.hear(done, facts)
+        self.latest = (now, done, total, facts)
 
     def look(self, now: float | None = None) -> None:
         """As it is now; without a time, as it was at its latest update."""
         at, done, total, facts = self.latest
         self.view.see(at if now is None else now, done, total, facts)
+
+
+def _view_of(stage: str, now: float, done: int) -> AskView | TrainView | StageView:
+    if stage == ASK:
+        return AskView()
+    return TrainView(stage) if stage.startswith(TRAIN) else StageView(now, done)
 
 
 class Lines:
@@ -126,7 +139,8 @@ class Lines:
                 self._works = self._stages.setdefault(stage, _Stage(stage, now, done))
                 self._written_at = _NEVER
             is_news = self._works.latest[1] != done
-            self._works.latest, self._is_written = (now, done, total, facts), False
+            self._works.hear(now, done, total, facts)
+            self._is_written = False
             if now - self._written_at >= BETWEEN_LINES_S or (done == total and is_news):
                 self._written_at = now
                 self._write_latest()
@@ -144,7 +158,7 @@ class Lines:
 
 
 class Screen:
-    """A bar for each stage, and the panel of the asking stage while it is the one that works.
+    """A bar for each stage, and the panel of one that has a panel while it is the one that works.
 
     An update only leaves its figures: whoever draws takes the `frame`, however many updates came meanwhile.
     """
@@ -174,14 +188,14 @@ class Screen:
         works = self._works
         if works is None or works.name != stage:
             works = self._stages.setdefault(stage, _Stage(stage, now, done))
-        works.latest = (now, done, total, facts)
+        works.hear(now, done, total, facts)
         self._works = works
 
     def frame(self) -> RenderableType:
         works = self._works
         panels: list[RenderableType] = []
         for stage in list(self._stages.values()):
-            if stage is works and isinstance(stage.view, AskView):
+            if stage is works and not isinstance(stage.view, StageView):
                 stage.look(time.monotonic())
                 panels.append(stage.view.panel(self._console.width))
             else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from stillroom.ask_panel import clock
+from stillroom.panel import clock
 from stillroom.text.counted import counted, listed
 
 _REPLIES = {
