@@ -24,6 +24,17 @@ class PartWeights(BaseModel):
         return self.reasoning == self.answer
 
 
+class LoraSettings(BaseModel):
+    """Low-rank adapters beside every linear layer of the decoder; embeddings and the output layer stay as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rank: int = Field(default=32, ge=1)
+    alpha: float = Field(default=32.0, gt=0, allow_inf_nan=False)
+    """What an adapter computes counts `alpha / rank` times. At a fixed alpha the best learning rate is about the same
+    for every rank (Schulman et al. 2025, https://thinkingmachines.ai/blog/lora/, who use 32)."""
+
+
 class TrainSettings(BaseModel):
     """Settings of one training run. Defaults suit a few thousand short traces and a small student."""
 
@@ -34,6 +45,8 @@ class TrainSettings(BaseModel):
     method: Method = "sft"
     """`sft` trains on reasoning and answer; `answers_only` leaves the reasoning out: what is reasoning worth?"""
     weights: PartWeights = PartWeights()
+    lora: LoraSettings | None = None
+    """Train low-rank adapters in place of all weights: `{}` for those of a usual size."""
     epochs: int = Field(default=3, ge=1)
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many steps, whatever the epochs."""
