@@ -7,7 +7,6 @@ and no HTML gets out of; the head is written by a YAML writer.
 from __future__ import annotations
 
 import ipaddress
-import re
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -23,7 +22,7 @@ from stillroom.check.card_facts import Facts
 from stillroom.report import words
 from stillroom.report.run_files import Asked, Rate
 from stillroom.store.files import write_atomically
-from stillroom.text.one_line import one_line
+from stillroom.text.code_span import code_span
 
 KINDS = {
     "math": "compared with the known answer part by part, values exactly; math-verify has to agree",
@@ -55,8 +54,6 @@ WAYS = {
 }
 """How a judge was asked."""
 
-LONGEST_NAME = 120
-"""Characters of a name that the card shows."""
 _INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa")
 """Ends of names that mean something within one network only."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -117,10 +114,7 @@ def _host(facts: Facts) -> str | None:
 
 def code(text: object) -> Markup:
     """The text as one line in a code span, where nothing of it means anything; `|` is told from a table's."""
-    line = one_line(words.visible(str(text)), LONGEST_NAME)
-    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
-    return Markup(f"{fence}{pad}{line or ' '}{pad}{fence}")
+    return Markup(code_span(words.visible(str(text))))
 
 
 def cell(text: object) -> Markup:
