@@ -9,33 +9,29 @@ Exit codes: 0 done, 1 stopped by a problem that is named, 2 wrong usage, 3 stopp
 from __future__ import annotations
 
 import functools
-import json
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, ParamSpec
+from typing import Annotated, Literal, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from stillroom import __version__
 from stillroom.base.errors import StillroomError, Stopped, UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.check.reasons import REASONS
+from stillroom.cli_arguments import FLAG, Json, Recipe, Set
+from stillroom.cli_export import export
+from stillroom.cli_look import look
+from stillroom.cli_output import print_json, print_result
 from stillroom.display import live_progress
 from stillroom.recipe import RUNS, load_recipe
 from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
-from stillroom.text.columns import nearest
 from stillroom.text.counted import counted
-
-if TYPE_CHECKING:
-    from stillroom.train.preview import Preview
 
 P = ParamSpec("P")
 
@@ -48,18 +44,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-ALL_OF_A_QUESTION = 10_000
-"""As many replies as a recipe can ask for."""
-FLAG = ""
-"""In a command's help, instead of the `<bool>` that typer writes behind an option that takes no value."""
-
-Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, see docs/recipe.md.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one value: --set ask.samples=8. May be repeated."),
-]
-Json = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print the result as JSON, for machines.")]
 
 
 def main() -> None:
@@ -146,17 +130,6 @@ def _stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def _print_json(result: Any) -> None:
-    # A stream that cannot hold every character would show some as `?`.
-    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=not is_unicode) + "\n")
-
-
-def _print_result(*lines: str) -> None:
-    """Sentences, in which a server's name for its model may stand: it cannot write on the terminal."""
-    sys.stdout.writelines(_visible(line) + "\n" for line in lines)
-
-
 def _version(asked: bool) -> None:
     if asked:
         sys.stdout.write(f"stillroom {__version__}\n")
@@ -210,7 +183,7 @@ def _run(recipe: Path, override: list[str] | None, as_json: bool) -> None:
     with live_progress() as progress:
         summary = pipeline.run(loaded, progress=progress)
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
         print_summary(summary, Console(), RUNS / loaded.name / "report.html")
 
@@ -241,15 +214,15 @@ def ask(
         else:
             facts = pipeline.ask(loaded, progress=progress, again=reask, longer_limits=steps)
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     elif estimate:
-        _print_result(estimate_in_words(facts))
+        print_result(estimate_in_words(facts))
     else:
         tried = [loaded.ask.max_tokens or 0, *(steps if reask == "truncated" else [])]
         beyond = 2 * max(tried) if max(tried) >= max(steps) else None
         again = ["stillroom", "ask", str(recipe), *(word for value in override or [] for word in ("--set", value))]
         to_do = _to_ask_again(facts["by_status"], again, beyond, is_limited=bool(loaded.ask.max_tokens))
-        _print_result(asked_in_words(facts), f"All of it lies in {RUNS / loaded.name}/.", *to_do)
+        print_result(asked_in_words(facts), f"All of it lies in {RUNS / loaded.name}/.", *to_do)
 
 
 def _to_ask_again(
@@ -286,7 +259,7 @@ def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     with live_progress() as progress:
         facts = pipeline.check(loaded, progress=progress)
     dataset = RUNS / loaded.name / "dataset"
-    _print_json(facts) if as_json else _print_result(checked_in_words(facts), f"The data set, with its card: {dataset}")
+    print_json(facts) if as_json else print_result(checked_in_words(facts), f"The data set, with its card: {dataset}")
 
 
 @command("train", "stillroom train recipe.yaml --set train.epochs=5")
@@ -299,9 +272,9 @@ def train(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     with live_progress() as progress:
         trained = pipeline.train(loaded, progress=progress)
     if as_json:
-        _print_json(trained)
+        print_json(trained)
     else:
-        _print_result(*(trained_in_words(method, facts) for method, facts in trained.items()))
+        print_result(*(trained_in_words(method, facts) for method, facts in trained.items()))
 
 
 @command("exam", "stillroom exam recipe.yaml --set 'exam.compare=[teacher, student]'")
@@ -315,7 +288,7 @@ def exam(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
     with live_progress() as progress:
         facts = pipeline.exam(loaded, progress=progress)
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         print_summary(pipeline.report(loaded), Console(), RUNS / loaded.name / "exam.html")
 
@@ -330,102 +303,12 @@ def report(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 
     summary = pipeline.report(loaded)
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
         print_summary(summary, Console(), RUNS / loaded.name / "report.html")
 
 
-@command("look", "stillroom look demo --reason wrong --search spiders")
-def look(
-    run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A run's name, its folder or its recipe; none: list the runs.")
-    ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many replies to show.")] = 4,
-    kept: Annotated[
-        bool | None, typer.Option("--kept/--rejected", metavar=FLAG, help="Only those that were kept, or were not.")
-    ] = None,
-    verdict: Annotated[
-        Literal["right", "wrong", "unsure", "unverifiable"] | None, typer.Option(help="Only those judged so.")
-    ] = None,
-    reason: Annotated[str | None, typer.Option(metavar="REASON", help="Only those rejected for this reason.")] = None,
-    source: Annotated[str | None, typer.Option(metavar="SOURCE", help="Only questions from this source.")] = None,
-    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only where this stands, in any case.")] = None,
-    min_length: Annotated[int | None, typer.Option(min=0, help="Characters of reasoning and answer, at least.")] = None,
-    max_length: Annotated[int | None, typer.Option(min=0, help="Characters of reasoning and answer, at most.")] = None,
-    question: Annotated[
-        str | None, typer.Option(metavar="ID", help="All replies to this question, in full; its id may be cut short.")
-    ] = None,
-    in_full: Annotated[bool, typer.Option("--full", metavar=FLAG, help="Show long texts without a gap.")] = False,
-    mask: Annotated[
-        bool, typer.Option("--mask", metavar=FLAG, help="Show kept replies as tokens, and which of them are trained.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Show a few questions, replies and verdicts of a run, kept ones and rejected ones; or list the runs there are."""
-    with ends_at_once():
-        from stillroom import pipeline
-        from stillroom.report.look import as_json as row_as_json
-        from stillroom.report.look import print_rows
-        from stillroom.report.rows import RowFilter
-
-    if run is None:
-        _list_runs(RUNS, as_json)
-        return
-    path = Path(run)
-    if path.is_file() or path.suffix in (".yaml", ".yml"):
-        path = RUNS / load_recipe(path).name
-    wanted = RowFilter(kept, verdict, _reason(reason), source, question, search, min_length, max_length)
-    most = ALL_OF_A_QUESTION if question is not None else count
-    folder = path if path.is_dir() else RUNS / run
-    if mask:
-        _show_masks(pipeline.look_at_masks(folder, most, wanted), in_full or question is not None, as_json)
-        return
-    looked = pipeline.look(folder, most, wanted)
-    if as_json:
-        _print_json([row_as_json(row) for row in looked.rows])
-    else:
-        print_rows(looked, Console(highlight=False), in_full=in_full or question is not None)
-
-
-def _reason(name: str | None) -> str | None:
-    """A reason's code, from that or from the words for it that are shown."""
-    code = name and name.strip().replace(" ", "_")
-    if code and code not in REASONS:
-        remedy = f"{nearest(code, REASONS, 'reasons')} docs/check.md has them all."
-        raise UsageError(f"--reason: no reply is rejected as {name!r}.", remedy)
-    return code
-
-
-def _show_masks(shown: list[Preview], in_full: bool, as_json: bool) -> None:
-    from stillroom.train.preview import as_json as preview_as_json
-    from stillroom.train.preview import print_previews
-
-    if as_json:
-        _print_json([preview_as_json(each) for each in shown])
-    else:
-        print_previews(shown, Console(highlight=False), in_full=in_full)
-
-
-def _list_runs(folder: Path, as_json: bool) -> None:
-    from stillroom.report.runs import list_runs
-
-    runs = list_runs(folder)
-    if as_json:
-        _print_json(runs)
-    elif not runs:
-        sys.stdout.write(f"There are no runs in {folder}/ yet. stillroom demo makes one.\n")
-    else:
-        table = Table("run", "last changed", "done", "to do", box=None, padding=(0, 2))
-        for run in runs:
-            changed = datetime.fromtimestamp(run["changed_at"] / 1e6).astimezone()
-            stages = (", ".join(run[state]) or "-" for state in ("done", "to_do"))
-            table.add_row(Text(_visible(run["name"])), f"{changed:%Y-%m-%d %H:%M}", *stages)
-        Console(highlight=False).print(table)
-
-
-def _visible(text: str) -> str:
-    """Text of a model's without the control characters by which it could write on the terminal as it likes."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+command("look", "stillroom look demo --reason wrong --search spiders")(look)
 
 
 @command("verify", "stillroom verify runs/demo/dataset")
@@ -447,11 +330,14 @@ def verify(
     folder = next((place for place in places if (place / "manifest.json").is_file()), path)
     differences = pipeline.verify_dataset(folder)
     if as_json:
-        _print_json({"differences": differences})
+        print_json({"differences": differences})
     else:
-        _print_result(*(differences or ["Every file is what the manifest says."]))
+        print_result(*(differences or ["Every file is what the manifest says."]))
     if differences:
         raise SystemExit(1)
+
+
+command("export", "stillroom export demo --to trl")(export)
 
 
 @command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")

@@ -35,6 +35,10 @@ from stillroom.check.settings import OFF, SAME_AS_QUESTION
 from stillroom.check.student_tokens import token_count
 from stillroom.classroom.models import teacher_folder as classroom_teacher
 from stillroom.exam.settings import name_of
+from stillroom.export.dataset import export_dataset
+from stillroom.export.form import About
+from stillroom.export.model import export_model
+from stillroom.export.settings import Reasoning, Target
 from stillroom.gather import begin, exam_questions, gather_papers, gather_questions
 from stillroom.local_models import (
     TEACHER,
@@ -337,17 +341,53 @@ def look(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> Loo
 
 def look_at_masks(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> list[Preview]:
     """A few kept replies as training gets them, token by token, with what each counts in the loss."""
-    if not (run_folder / "recipe.yaml").exists():
-        raise UsageError(
-            f"There is no run at {run_folder}.", "stillroom look, without a name, lists the runs there are."
-        )
-    settings = load_recipe(run_folder / "recipe.yaml").train
+    settings = _recipe_of(run_folder).train
     if settings is None:
         raise UsageError(f"The recipe of {run_folder.name} has no train section.", "Add train: {student: ...} to it.")
     need(run_folder, "traces.parquet", "check")
     with importing_extra("train"):
         from stillroom.train.preview import preview
     return preview(run_folder / "traces.parquet", student_folder(settings), settings, wanted, count)
+
+
+def export(
+    run_folder: Path,
+    to: Target,
+    out: Path | None = None,
+    *,
+    reasoning: Reasoning = "keep",
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Write a run's data set, or its student, for another tool. Returns what `export.json` holds, and the `folder`.
+
+    `out` is a folder that is not there yet, or an earlier export, whose place is taken; None: `export/TO` of the run.
+    """
+    recipe = _recipe_of(run_folder)
+    folder = out or run_folder / "export" / to
+    about = About(
+        name=recipe.name,
+        teacher=recipe.teacher.model if recipe.teacher else None,
+        terms=recipe.teacher.terms if recipe.teacher else None,
+        student=recipe.train.student if recipe.train else None,
+    )
+    if to == "merged":
+        if recipe.train is None:
+            raise UsageError(f"The recipe {recipe.name} has no train section.", "So there is no student to export.")
+        student = run_folder / "train" / recipe.train.method / "student"
+        facts = export_model(run_folder, to, student, folder, about, progress)
+    else:
+        need(run_folder, "traces.parquet", "check")
+        facts = export_dataset(run_folder, to, folder, about, reasoning, progress)
+    return {**facts, "folder": str(folder)}
+
+
+def _recipe_of(run_folder: Path) -> Recipe:
+    """The recipe that a run was last run with."""
+    if not (run_folder / "recipe.yaml").exists():
+        raise UsageError(
+            f"There is no run at {run_folder}.", "stillroom look, without a name, lists the runs there are."
+        )
+    return load_recipe(run_folder / "recipe.yaml")
 
 
 def _recipe(recipe: Recipe | str | Path) -> Recipe:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 DatasetTarget = Literal["trl", "axolotl", "llama-factory", "openai"]
-ModelTarget = Literal["gguf", "merged"]
-Target = Literal["trl", "axolotl", "llama-factory", "openai", "gguf", "merged"]
+ModelTarget = Literal["merged"]
+Target = Literal["trl", "axolotl", "llama-factory", "openai", "merged"]
 Reasoning = Literal["keep", "drop"]
 """`keep`: a reply begins with its reasoning in one think block, as the student is trained here; `drop`: it has none."""
-
-DATASET_TARGETS: tuple[DatasetTarget, ...] = get_args(DatasetTarget)
-TARGETS: tuple[Target, ...] = get_args(Target)

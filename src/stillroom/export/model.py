@@ -1,0 +1,47 @@
+"""A run's student for other tools: its Hugging Face folder, or one GGUF file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stillroom import __version__
+from stillroom.base.errors import StoreError
+from stillroom.base.progress import Progress
+from stillroom.export.folder import replacing_export, write_facts
+from stillroom.export.form import About
+from stillroom.export.settings import ModelTarget
+
+
+def export_model(
+    run: Path, to: ModelTarget, student: Path, out: Path, about: About, progress: Progress
+) -> dict[str, Any]:
+    """Write the student in the folder `student` to the folder `out`. Returns what export.json holds.
+
+    `merged`: its Hugging Face folder as it is, with its card.
+
+    Raises StoreError where there is no student, UsageError where `out` is something else than an earlier export.
+    """
+    if not (student / "config.json").is_file():
+        raise StoreError(f"The run {run.name} has no student: there is no model at {student}.", "Run stillroom train.")
+    with replacing_export(run, out) as folder:
+        _copy(student, folder, progress)
+        facts = {
+            "to": to,
+            "run": about.name,
+            "stillroom": __version__,
+            "student": about.student,
+            "teacher": about.teacher,
+            "terms": about.terms,
+        }
+        return write_facts(folder, facts)
+
+
+def _copy(student: Path, folder: Path, progress: Progress) -> None:
+    files = sorted(path for path in student.rglob("*") if path.is_file())
+    for number, path in enumerate(files, 1):
+        target = folder / path.relative_to(student)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        progress.update("export merged", number, len(files))
