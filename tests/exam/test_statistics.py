@@ -6,8 +6,9 @@ from math import sqrt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-from stillroom.exam.statistics import compare, paired_interval, share
+from stillroom.exam.statistics import compare, holm, paired_interval, share
 
 
 def test_wilson_by_its_formula() -> None:
@@ -78,3 +79,11 @@ def test_mcnemar_by_hand() -> None:
 def test_takers_with_different_questions_are_not_compared() -> None:
     with pytest.raises(ValueError):
         compare([True], [True, False])
+
+
+@pytest.mark.parametrize(
+    "p_values", [[], [0.04], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.02], [1.0, 1e-300, 0.9], [0.0, 0.0]]
+)
+def test_holms_rule_is_that_of_statsmodels(p_values: list[float]) -> None:
+    expected = multipletests(p_values, method="holm")[1].tolist() if p_values else []
+    assert holm(p_values) == pytest.approx(expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import lcm, sqrt
@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import t, ttest_ind
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from stillroom.exam.marking import Marks
 from stillroom.exam.resampling import Values, difference_interval, sign_flip_p_value
-from stillroom.exam.statistics import ALPHA, compare
+from stillroom.exam.statistics import ALPHA, compare, holm
 
 _FIRST = {"student": 0, "teacher": 1, "answers_only": 2, "base": 3}
 
@@ -151,7 +150,6 @@ def _welch(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
 
 
 def _with_holm(compared: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each with `p_holm`: its p-value, corrected for all those beside it (Holm 1979, Scand. J. Statistics 6: 65-70)."""
-    known = [one["p_value"] for one in compared if one["p_value"] is not None]
-    corrected: Iterator[float] = iter(multipletests(known, method="holm")[1].tolist() if known else [])
+    """Each with `p_holm`: its p-value, corrected for all those beside it."""
+    corrected = iter(holm([one["p_value"] for one in compared if one["p_value"] is not None]))
     return [{**one, "p_holm": None if one["p_value"] is None else next(corrected)} for one in compared]

@@ -21,6 +21,7 @@ from stillroom.exam.lm_eval import write_lm_eval
 from stillroom.exam.marking import Marks, mark
 from stillroom.exam.paper import read_paper, refuse_overlap
 from stillroom.exam.settings import ExamSettings, Paper
+from stillroom.exam.ship import ship
 from stillroom.store.files import write_json
 from stillroom.store.journal import Journal
 from stillroom.store.tables import EXAM_ANSWERS, write_table
@@ -76,7 +77,9 @@ def exam(
     marks = {taker: [Marks(taker, endpoint.model, each.paper) for each in sets] for taker, endpoint in takers.items()}
     write_table(folder / "exam" / "answers.parquet", EXAM_ANSWERS, _all_rows(folder, takers, sets, marks))
     write_lm_eval(folder / "exam", {each.paper.name: each.questions for each in sets}, marks)
-    report = {"schema_version": SCHEMA_VERSION, "max_tokens": settings.max_tokens, **_results(marks, settings)}
+    results = _results(marks, settings)
+    report = {"schema_version": SCHEMA_VERSION, "max_tokens": settings.max_tokens, **results}
+    report["ship"] = ship(results, settings)
     if sandbox is not None:
         report["sandbox"] = sandbox.as_json()
     report["seconds"] = round(time.monotonic() - started, 3)

@@ -79,6 +79,8 @@ class ExamSet(BaseModel):
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
+    keep: bool = False
+    """A skill that the student is to keep: nothing needs to be gained here, and no more than `margin` may be lost."""
 
     _names_a_table = field_validator("name")(_names_a_file)
 
@@ -118,6 +120,8 @@ class ExamSettings(BaseModel):
     """Calls in flight at most, for one taker at a time."""
     retries: int = Field(default=5, ge=0)
     """Calls after the first one, for one reply, where another try can help."""
+    margin: float = Field(default=0.02, ge=0, le=1)
+    """The accuracy that the student may lose against its base on a set that it is to keep, as a share."""
 
     @field_validator("compare")
     @classmethod
@@ -141,6 +145,12 @@ class ExamSettings(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _has_something_to_gain(self) -> Self:
+        if self.sets and all(each.keep for each in self.sets):
+            raise ValueError("every set is marked keep; leave at least one for the student to gain on")
+        return self
+
     @property
     def others(self) -> tuple[ExaminedModel, ...]:
         """Those that the recipe neither asks nor trains."""
@@ -158,7 +168,7 @@ class ExamSettings(BaseModel):
     def papers(self) -> Iterator[Paper]:
         """Each set with what it does not say itself."""
         for part in self.sets or (None,):
-            said = {} if part is None else part.model_dump(exclude={"name", "questions"}, exclude_none=True)
+            said = {} if part is None else part.model_dump(exclude={"name", "questions", "keep"}, exclude_none=True)
             as_a_whole = {key: getattr(self, key) for key in ("samples", "temperature", "top_p", "max_tokens")}
             settings = as_a_whole | said
             yield Paper(None if part is None else part.name, settings.pop("samples"), Sampling(**settings))

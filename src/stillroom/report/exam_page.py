@@ -15,7 +15,17 @@ from stillroom.report.charts import Spec
 from stillroom.report.exam_samples import read_differences
 from stillroom.report.looks import looks_of
 from stillroom.report.rendering import SCRIPTS, environment, script, text_of
-from stillroom.report.run_files import Accuracy, Comparison, Examined, ExamPart, RunFiles, Taker, read_run
+from stillroom.report.run_files import (
+    Accuracy,
+    Comparison,
+    Examined,
+    ExamPart,
+    RunFiles,
+    Ship,
+    ShipSet,
+    Taker,
+    read_run,
+)
 from stillroom.report.warnings import warnings_of_exam
 from stillroom.report.words import count, counted, in_order, p_value, percent, points_between, short, taker_name
 from stillroom.store.files import write_atomically
@@ -53,7 +63,8 @@ def render(run: RunFiles, examined: Examined) -> str:
             examined=examined,
             takers=takers,
             looks=looks_of(names),
-            headline=_headline(examined.n, takers),
+            headline=_headline(examined, takers),
+            ship=_ship(examined.ship),
             warnings=[*warnings_of_exam(examined), *_few_questions(examined)],
             parts={name: part.takers for name, part in parts.items()},
             asked={name: _asked(part, examined) for name, part in parts.items()},
@@ -83,16 +94,39 @@ def _compared(parts: Mapping[str, ExamPart]) -> Iterator[tuple[str, ExamPart]]:
     return ((name, parts[name]) for name in ordered if parts[name].comparisons)
 
 
-def _headline(n: int, takers: Mapping[str, Taker]) -> str:
+def _headline(examined: Examined, takers: Mapping[str, Taker]) -> str:
     best = sorted(takers, key=lambda name: -takers[name].accuracy)
     first, *others = best[:4]
-    said = (
-        f"{short(taker_name(first))} answers {percent(takers[first].accuracy)} of {counted(n, 'question', 'questions')}"
-    )
+    questions = counted(examined.n, "question", "questions")
+    said = f"{short(taker_name(first))} answers {percent(takers[first].accuracy)} of {questions}"
     said += " right" + "".join(f", {short(taker_name(name))} {percent(takers[name].accuracy)}" for name in others)
     more = len(best) - 4
     said += f", and {counted(more, 'model', 'models')} less" if more > 0 else ""
-    return f"{said[0].upper()}{said[1:]}." if first in words.TAKERS else f"{said}."  # a model is called as it is called
+    said = f"{said[0].upper()}{said[1:]}." if first in words.TAKERS else f"{said}."  # a model is called as it is called
+    ship = examined.ship.model_dump() if examined.ship else None
+    return " ".join([said, *words.not_better(ship)])
+
+
+def _ship(ship: Ship | None) -> dict[str, Any] | None:
+    """The verdict on the student, with what it rests on."""
+    if ship is None:
+        return None
+    return {"why": ship.why, "margin": f"{100 * ship.margin:g}", "sets": [_of_ship(each) for each in ship.sets]}
+
+
+def _of_ship(found: ShipSet) -> dict[str, Any]:
+    corrected = found.p_value if found.p_holm is None else found.p_holm
+    difference = "–"
+    if found.difference is not None and found.low is not None and found.high is not None:
+        difference = points_between(found.difference, found.low, found.high)
+    return {
+        "name": found.name or ALL,
+        "wanted": "to be kept" if found.keep else "to gain",
+        "outcome": words.OUTCOMES.get(found.outcome, found.outcome),
+        "difference": difference,
+        "p": "–" if found.keep or corrected is None else p_value(corrected).removeprefix("p = "),
+        "n": found.n,
+    }
 
 
 def _few_questions(examined: Examined) -> Iterator[str]:

@@ -15,15 +15,16 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from stillroom import __version__
-from stillroom.report import charts, words
+from stillroom.report import charts, training_charts, words
 from stillroom.report.exam_page import write_exam_page
 from stillroom.report.looks import looks_of
 from stillroom.report.rendering import SCRIPTS, environment, script, text_of
 from stillroom.report.rows import Found, Shown
 from stillroom.report.rows_page import ROWS, read_checked_rows, render_rows
-from stillroom.report.run_files import Comparison, RunFiles, read_run
+from stillroom.report.run_files import Comparison, Examined, RunFiles, Ship, read_run
 from stillroom.report.samples import excerpt, read_samples
 from stillroom.report.summary import print_summary, summarise, summary_of
+from stillroom.report.training_figures import figures, method_name
 from stillroom.store.files import write_atomically
 
 __all__ = ["print_summary", "summarise", "write_report"]
@@ -72,10 +73,12 @@ def render(run: RunFiles, rows: Found | None = None) -> str:
         looks=looks_of(list(dict.fromkeys([*takers, *in_pairs, *in_samples]))),
         several=any((taker.replies or 0) > taker.n for taker in takers.values()),
         families=list(dict.fromkeys(family for taker in takers.values() for family in taker.families)),
-        findings=_findings(examined.comparisons) if examined else [],
+        findings=_findings(examined) if examined else [],
         charts=_charts(run),
         rejected=_rejected(run, rows) if rows is not None and run.checked is not None else [],
         samples=samples,
+        training=figures(run.trained),
+        trainings=[method_name(method) for method in run.trained],
         absent=_absent(run),
         versions=_versions(),
         style=Markup(text_of("page.css")),
@@ -115,21 +118,24 @@ def _charts(run: RunFiles) -> dict[str, charts.Spec]:
     drawn = {
         "accuracy": charts.accuracy_chart(takers) if takers else None,
         "families": charts.family_chart(takers) if takers else None,
-        "curves": charts.curve_chart(run.trained),
+        "loss": training_charts.loss_chart(run.trained),
+        "held-out": training_charts.held_out_chart(run.trained),
+        "learning-rate": training_charts.rate_chart(run.trained),
     }
     return {name: spec for name, spec in drawn.items() if spec is not None}
 
 
-def _findings(comparisons: tuple[Comparison, ...]) -> list[tuple[str | None, list[dict[str, Any]]]]:
+def _findings(examined: Examined) -> list[tuple[str | None, list[dict[str, Any]]]]:
     """The comparisons with what they mean: those of the student in plain view, the others behind a title."""
+    comparisons, ship = examined.comparisons, examined.ship
     with_student = [one for one in comparisons if "student" in (one.a, one.b)]
     others = [one for one in comparisons if one not in with_student]
     groups = [(None, with_student), ("The other pairs", others)] if with_student else [(None, others)]
-    return [(title, [_finding(comparison) for comparison in group]) for title, group in groups if group]
+    return [(title, [_finding(comparison, ship) for comparison in group]) for title, group in groups if group]
 
 
-def _finding(comparison: Comparison) -> dict[str, Any]:
-    return {"counts": comparison, "n": comparison.questions, "said": words.compare(comparison)}
+def _finding(comparison: Comparison, ship: Ship | None) -> dict[str, Any]:
+    return {"counts": comparison, "n": comparison.questions, "said": words.compare(comparison, ship)}
 
 
 def _absent(run: RunFiles) -> list[tuple[str, str]]:

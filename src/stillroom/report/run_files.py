@@ -226,10 +226,34 @@ class ExamPart(StageFile):
     group_comparisons: tuple[GroupComparison, ...] = ()
 
 
+class ShipSet(StageFile):
+    """Student minus base on one set of questions; None where there was nothing to compare."""
+
+    name: str | None
+    keep: bool
+    outcome: str
+    n: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None = None
+    p_holm: float | None = None
+
+
+class Ship(StageFile):
+    """exam.json, `ship`: whether the student is called better than its base."""
+
+    verdict: str
+    why: str
+    margin: float
+    sets: tuple[ShipSet, ...] = ()
+
+
 class Examined(ExamPart):
     """exam.json"""
 
     sets: dict[str, ExamPart] = Field(default_factory=dict)
+    ship: Ship | None = None
     seconds: float | None = None
 
 

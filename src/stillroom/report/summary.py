@@ -74,6 +74,7 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
         "seconds": {stage: value for stage, value in seconds.items() if value is not None},
         "sets": _sets(examined.sets) if examined else None,
         "comparisons": [comparison.model_dump() for comparison in examined.comparisons] if examined else None,
+        "ship": examined.ship.model_dump() if examined and examined.ship else None,
         "warnings": warnings_of(run),
     }
     takers = examined.takers if examined else {}
@@ -107,6 +108,8 @@ def print_summary(summary: dict[str, Any], console: Console, report: Path | None
         console.print()
     for line in _account(summary):
         console.print(Text(line))
+    if summary["ship"] is not None:
+        console.print(_ship(summary["ship"]))
     if summary["warnings"]:
         console.print(_warnings(summary["warnings"]))
     if report is not None:
@@ -142,6 +145,16 @@ def _exam_table(summary: dict[str, Any], takers: list[str]) -> Table:
 def _asked_for(comparisons: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The student against each of the others; where no student was examined, every pair."""
     return [one for one in comparisons if "student" in (one["a"], one["b"])] or comparisons
+
+
+def _ship(ship: dict[str, Any]) -> Table:
+    """Whether the student is called better than its base, and why."""
+    table = Table.grid(padding=(0, 2))
+    verdict = Text(
+        f"{ship['verdict'].replace('_', ' ')}.", style="bold" if ship["verdict"] == "better" else "bold yellow"
+    )
+    table.add_row(Text("Ship?   "), Text.assemble(verdict, f" {visible(ship['why'])}"))
+    return table
 
 
 def _warnings(warnings: list[str]) -> Table:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stillroom.report.run_files import Comparison
+from stillroom.report.run_files import Comparison, Ship
+from stillroom.text.counted import listed
 
 TAKERS = {
     "teacher": "teacher",
@@ -28,6 +29,22 @@ TESTS = {"mcnemar": "McNemar’s exact test", "sign_flip": "sign-flip test over 
 """What a comparison's test is called."""
 P_SHOWN = 0.05
 """Below this p-value a difference is called shown."""
+
+
+NOT_BETTER = {
+    "not_better": "The student is not shown to be better than its base.",
+    "lost": "The student is not called better than its base: it lost on {}.",
+    "undecided": "Whether the student is better than its base is undecided.",
+}
+"""What a headline adds about the student for each verdict but the good one."""
+OUTCOMES = {
+    "gained": "gained",
+    "kept": "kept",
+    "lost": "lost",
+    "not_shown": "not shown",
+    "calls_failed": "calls failed",
+}
+"""What became of a set of questions, between base and student."""
 
 
 def taker_name(taker: str) -> str:
@@ -114,13 +131,20 @@ def headline(summary: dict[str, Any]) -> str:
         first, *others = pair
         said = f"{_subject(first, takers)} answers {percent(summary[first]['accuracy'])} right"
         also = "".join(f", {_subject(other, takers)} {percent(summary[other]['accuracy'])}" for other in others)
-        return _sentence(f"{said}{also}.", first)
+        return " ".join([_sentence(f"{said}{also}.", first), *not_better(summary["ship"])])
     if summary["kept"] is not None:
         kept = f"{counted(summary['kept'], 'reply', 'replies')} kept"
         return f"{kept}, not {_waiting(summary)} yet." if _waiting(summary) else f"{kept}."
     if summary["asked"] is not None:
         return f"{counted(summary['asked'], 'question', 'questions')} asked, not checked yet."
     return "Nothing has been asked yet."
+
+
+def not_better(ship: Mapping[str, Any] | None) -> Iterator[str]:
+    """What has to stand beside the student's accuracy, so that nobody takes it for better than it is."""
+    if ship is not None and ship["verdict"] in NOT_BETTER:
+        lost = [short(each["name"] or "its task", 40) for each in ship["sets"] if each["outcome"] == "lost"]
+        yield NOT_BETTER[ship["verdict"]].format(listed(lost or ["a set"]))
 
 
 def _waiting(summary: dict[str, Any]) -> str | None:
@@ -181,16 +205,22 @@ def compare_names(a: str, b: str) -> str:
     return f"{short(taker_name(a))} against {short(taker_name(b))}"
 
 
-def compare(comparison: Comparison) -> Finding:
-    """The finding, told from the side of the one that did better."""
+def compare(comparison: Comparison, ship: Ship | None = None) -> Finding:
+    """The finding, told from the side of the one that did better.
+
+    A student of which `ship` does not say that it is better than its base is not called so here either.
+    """
     better, worse = comparison.a, comparison.b
     difference, low, high = comparison.difference, comparison.low, comparison.high
     if difference < 0:
         better, worse, difference, low, high = worse, better, -difference, -high, -low
     a, b = short(taker_name(better)), short(taker_name(worse))
     shown = comparison.p_value < P_SHOWN
+    said = f"{a} does better than {b}"
+    if (better, worse) == ("student", "base") and ship is not None and ship.verdict != "better":
+        said = f"{a} has more right than {b}, and is not called better"
     return Finding(
-        verdict=_sentence(f"{a} does better than {b}", better) if shown else f"No difference shown between {a} and {b}",
+        verdict=_sentence(said, better) if shown else f"No difference shown between {a} and {b}",
         difference=points_between(difference, low, high),
         meaning=(
             f"If the two were equally good, a split at least this uneven would come up {chance(comparison.p_value)} "
