@@ -169,3 +169,67 @@ def test_a_file_without_any_conversation_is_an_error(tmp_path: Path) -> None:
         read(tmp_path, written(tmp_path, [{"text": "once"}, {"text": "twice"}]))
     with pytest.raises(DataError, match="There is no file"):
         read(tmp_path, tmp_path / "nowhere.jsonl")
+
+
+# Tools
+
+
+ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+CALLS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+RESULT = {"role": "tool", "tool_call_id": "c1", "name": "add", "content": "42"}
+
+
+@pytest.mark.parametrize(("tools", "calls"), [([ADD], [CALL]), (json.dumps([ADD]), json.dumps([CALL]))])
+def test_tools_and_the_calls_before_a_reply_belong_to_the_question(tools: Any, calls: Any) -> None:
+    question, reply = trace({"messages": [USER, CALLS | {"tool_calls": calls}, RESULT, SAID], "tools": tools})
+    assert [message.role for message in question.messages] == ["user", "assistant", "tool"]
+    assert question.messages[1].tool_calls == (CALL,)
+    assert question.meta["tools"] == [ADD]
+    assert (reply["answer"], reply["tool_calls"]) == ("It is 42.", None)
+    assert question.id != trace({"messages": [USER, CALLS, RESULT, SAID]})[0].id, "other tools, another question"
+
+
+def test_a_reply_may_be_a_call() -> None:
+    question, reply = trace({"messages": [USER, CALLS], "tools": [ADD]})
+    assert [message.role for message in question.messages] == ["user"]
+    assert (reply["answer"], json.loads(reply["tool_calls"])) == ("", [CALL])
+
+
+def test_results_stand_in_the_order_of_their_calls() -> None:
+    calls = [CALL, CALL | {"id": "c2"}]
+    results = [RESULT | {"tool_call_id": "c2", "content": "second"}, RESULT | {"content": "first"}]
+    question, _ = trace({"messages": [USER, CALLS | {"tool_calls": calls}, *results, SAID]})
+    assert [message.content for message in question.messages[2:]] == ["first", "second"]
+    unnamed = [{"role": "tool", "content": "second"}, {"role": "tool", "content": "first"}]
+    question, _ = trace({"messages": [USER, CALLS | {"tool_calls": calls}, *unnamed, SAID]})
+    assert [message.content for message in question.messages[2:]] == ["second", "first"]
+
+
+def test_fields_that_only_other_rows_of_a_table_have_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        {"messages": [USER, SAID], "tools": [{"name": name, "parameters": {name: {"type": "string"}}}]}
+        for name in ("one", "two")
+    ]
+    found = read(tmp_path, written(tmp_path, rows, "others.parquet"))
+    offered = [question.meta["tools"] for question in read_questions(found.tables.questions)]
+    assert sorted(tools[0]["name"] for tools in offered) == ["one", "two"]
+    assert all(list(tools[0]["parameters"]) == [tools[0]["name"]] for tools in offered)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"messages": [USER, CALLS, RESULT]}, "does not end with one reply"),
+        ({"messages": [USER, CALLS, SAID]}, "does not end with one reply"),
+        ({"messages": [USER, CALLS, RESULT, SAID, SAID]}, "does not end with one reply"),
+        ({"messages": [USER, RESULT, SAID]}, "does not end with one reply"),
+        ({"messages": [USER, SAID], "tools": "[not JSON"}, "tools is not JSON"),
+        ({"messages": [USER, SAID], "tools": {"name": "add"}}, "tools must be a list"),
+        ({"messages": [USER, SAID], "tools": ["add"]}, "tools must be a list of objects"),
+        ({"messages": [USER, CALLS | {"tool_calls": "add"}]}, "tool_calls is not JSON"),
+    ],
+)
+def test_tools_that_make_no_conversation(row: dict[str, Any], problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        trace(row)

@@ -323,6 +323,38 @@ def test_a_trace_of_one_of_our_own_questions_is_a_sample_of_it(tmp_path: Path) -
     assert apart["verdict"] == "unverifiable"
 
 
+def test_a_replay_share_keeps_tools_and_turns(tmp_path: Path) -> None:
+    names = [f"{word} {other}" for word in NUMBERS[:4] for other in NUMBERS[:2]]
+    add = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    calls = {"role": "assistant", "content": "", "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": "c1", "content": "18"}
+    asked = [{"role": "user", "content": "Please tell me how much nine and nine is."}]
+    said = {"role": "assistant", "content": "It is eighteen."}
+    general = [
+        {"messages": [*asked, calls, result, said], "tools": [add]},
+        {"messages": [*asked, calls], "tools": [add]},
+        {"messages": [*asked, calls, result, said, {"role": "user", "content": "Thank you."}, said], "tools": [add]},
+        *({"messages": [{"role": "user", "content": f"What is a {word}?"}, said]} for word in NUMBERS[:5]),
+    ]
+    path = lines(tmp_path / "general.jsonl", general)
+    own, replies = [question(name) for name in names], [reply(name) for name in names]
+    checked = Checked(tmp_path, own, replies, from_elsewhere=8, mix=[{"path": path}])
+    kept = [row for row in checked.traces if row["tools"] is not None]
+    assert [json.loads(row["tools"]) for row in kept] == [[add]] * 3
+    by_length = {len(row["messages"]): row["messages"] for row in kept}
+    assert json.loads(by_length[2][1]["tool_calls"]) == [call]
+    # What leads to the reply is trained with it; an earlier turn, and what a tool says, is not.
+    assert [message["train"] for message in by_length[2]] == [False, True]
+    assert [message["train"] for message in by_length[4]] == [False, True, False, True]
+    assert [message["train"] for message in by_length[6]] == [False] * 5 + [True]
+    assert all(row["tools"] is None for row in checked.traces if row["source"] == "own")
+    # A weight of 0.25 makes a fifth of all rows.
+    weighed = Checked(tmp_path, own, replies, from_elsewhere=8, mix=[{"path": path, "weight": 0.25}])
+    (facts,) = weighed.report["mix"]
+    assert (facts["kept"], weighed.report["kept"], facts["share"]) == (2, 10, 0.2)
+
+
 # Nothing disappears
 
 

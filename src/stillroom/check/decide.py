@@ -63,9 +63,10 @@ def pass_rate(decisions: Sequence[Decision]) -> float | None:
 
 
 def reject_duplicates(decisions: Sequence[Decision]) -> None:
-    first: dict[tuple[str, str], Decision] = {}
+    first: dict[tuple[str, ...], Decision] = {}
     for decision in kept(decisions):
-        text = ((decision.reply["reasoning"] or "").strip(), decision.reply["answer"].strip())
+        reply = decision.reply
+        text = ((reply["reasoning"] or "").strip(), reply["answer"].strip(), reply["tool_calls"] or "")
         if text not in first:
             first[text] = decision
         elif first[text].is_from_elsewhere:

@@ -1,12 +1,14 @@
 """Traces from elsewhere: rows of other people's files become questions and replies, which are checked like our own.
 
 A row holds a conversation in `messages` (OpenAI's shape) or `conversations` (ShareGPT's), or `prompt` and `completion`,
-each text or a list of messages. What the assistant says after the user's last turn is the reply; its reasoning stands
-beside it, or in a think block at its beginning. Earlier turns belong to the question, and are not trained on.
+each text or a list of messages. What the assistant says last is the reply; its reasoning stands beside it, or in a
+think block at its beginning. All before it belongs to the question; of that, calls that the assistant makes after the
+user's last turn are trained on as the reply is, and earlier turns are not. `tools` says what it may call.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,11 +20,11 @@ import orjson
 from stillroom.base.canonical import digest
 from stillroom.base.errors import DataError
 from stillroom.base.records import Kind, Message, Question, messages_bytes, question_id
-from stillroom.check.rows import ROWS, Row, Tables
+from stillroom.check.rows import ROWS, TOOLS, Row, Tables
 from stillroom.check.settings import MixSettings
 from stillroom.store.tables import QUESTIONS, question_row, read_question_rows, table_writer
 from stillroom.text.columns import as_text, text_in
-from stillroom.text.conversation import conversation
+from stillroom.text.conversation import conversation, listed
 from stillroom.text.naming import PLACE
 from stillroom.text.think import split_think
 
@@ -56,7 +58,7 @@ def read_elsewhere(folder: Path, own: Path, mix: Sequence[MixSettings], read_row
     """
     found = Elsewhere(Tables(folder / "questions.parquet", folder / "rows.parquet"), folder / "unreadable.jsonl")
     ids = {_short(messages.encode("utf-8")): identity for identity, messages in read_question_rows(own)}
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     with (
         table_writer(found.tables.questions, QUESTIONS) as write_question,
         table_writer(found.tables.rows, ROWS) as write_row,
@@ -72,10 +74,11 @@ def read_elsewhere(folder: Path, own: Path, mix: Sequence[MixSettings], read_row
                     unreadable.write(orjson.dumps(_unreadable(error, row, source) | {"mix": number}) + b"\n")
                     continue
                 count += 1
-                short = _short(messages_bytes(question.messages))
-                identity = ids.get(short) or PREFIX + question.id
-                if short not in ids and short not in seen:
-                    seen.add(short)
+                # A question of the run's own has no tools.
+                own_id = None if TOOLS in question.meta else ids.get(_short(messages_bytes(question.messages)))
+                identity = own_id or PREFIX + question.id
+                if own_id is None and identity not in seen:
+                    seen.add(identity)
                     write_question(question_row(question.model_copy(update={"id": identity})))
                 write_row(reply | {"question_id": identity, "mix": number})
             if count == 0:
@@ -90,15 +93,16 @@ def trace_of(row: Mapping[str, Any], source: MixSettings, place: object) -> tupl
     """The question that a row answers, and its reply, a row of `ROWS`. Raises DataError for what is no conversation."""
     asked, said = _turns(row, place)
     answer, kind = _reference(row, source, place)
+    tools = listed(row["tools"], "tools", place) if row.get("tools") is not None else []
     question = Question(
-        id=question_id(asked),
+        id=digest([question_id(asked), tools]) if tools else question_id(asked),
         messages=asked,
         answer=answer,
         kind=kind,
         source=_text(row, "source", place) or Path(source.path).name,
         licence=_text(row, "licence", place) or _text(row, "license", place) or source.licence,
         family=_text(row, "family", place),
-        meta={PLACE: str(place)},
+        meta={PLACE: str(place)} | ({TOOLS: tools} if tools else {}),
     )
     return question, _reply(row, said, place) | {"key": digest([question.id, said.model_dump()])}
 
@@ -111,13 +115,26 @@ def _turns(row: Mapping[str, Any], place: object) -> tuple[tuple[Message, ...], 
     if column == "prompt":
         completion = row.get("completion")
         value = [*_as_turns(value, "user"), *_as_turns(completion, "assistant")]
-    asked, reply = conversation(value, column, place)
+    asked, said = conversation(value, column, place)
     if not asked:
         raise DataError(f"{place}: the user says nothing in {column}.", "")
-    if len(reply) != 1 or reply[0].role != "assistant":
+    if not _is_one_reply(said):
         raise DataError(f"{place}: {column} does not end with one reply of the assistant.", "")
     # Which turns a file trains is the file's own business, and makes no other question of it.
-    return tuple(message.model_copy(update={"train": None}) for message in asked), reply[0]
+    return tuple(message.model_copy(update={"train": None}) for message in (*asked, *said[:-1])), said[-1]
+
+
+def _is_one_reply(said: Sequence[Message]) -> bool:
+    """Whether the assistant says one thing, after as many calls and their results as it likes."""
+    before = "user"
+    for number, message in enumerate(said, 1):
+        is_call = message.role == "assistant" and bool(message.tool_calls) and number < len(said)
+        is_result = message.role == "tool" and before in ("call", "tool")
+        is_last = message.role == "assistant" and number == len(said)
+        if not (is_result or ((is_call or is_last) and before in ("user", "tool"))):
+            return False
+        before = "call" if is_call else message.role
+    return before == "assistant"
 
 
 def _as_turns(value: Any, role: str) -> list[Any]:
@@ -151,6 +168,7 @@ def _reply(row: Mapping[str, Any], said: Message, place: object) -> Row:
         "block": block if said.reasoning is None or block == "none" else "not_well_formed",
         "receipt": _text(row, "receipt", place),
         "pass_rate": float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else None,
+        "tool_calls": json.dumps(said.tool_calls, ensure_ascii=False) if said.tool_calls else None,
     }
 
 

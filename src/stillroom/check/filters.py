@@ -66,7 +66,7 @@ class Filters:
 
     def tokens(self, reply: Row) -> tuple[int, bool]:
         """Tokens of reasoning and answer, and whether somebody counted them; else they are estimated."""
-        text = join_think(reply["reasoning"], reply["answer"] or "")
+        text = join_think(reply["reasoning"], (reply["answer"] or "") + (reply["tool_calls"] or ""))
         if self._count_tokens is not None:
             return self._count_tokens(text), True
         counted = reply["completion_tokens"]
@@ -105,6 +105,8 @@ class Filters:
             return "broken_think_block", reply["block"].replace("_", " ")
         if any(tag in text for tag in (OPEN, CLOSE) for text in (reasoning, answer)):
             return "broken_think_block", "a think tag stands inside the text"
+        if reply["tool_calls"]:
+            return None  # a call may stand there without a word
         if not answer and self._answers(reasoning):
             return "answer_in_reasoning", "nothing follows the reasoning"
         if not answer:

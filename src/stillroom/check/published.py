@@ -57,7 +57,8 @@ def _message(message: Mapping[str, Any]) -> Row:
 
 
 def has_tools(table: Path) -> bool:
-    """Whether some message of a run's table has tool calls, told from the file's footer; True where that does not say.
+    """Whether some row of a run's table has tools or calls them, told from the file's footer; True where that does not
+    say.
 
     Raises StoreError for a table that cannot be read.
     """
@@ -67,7 +68,7 @@ def has_tools(table: Path) -> bool:
     for group in range(footer.num_row_groups):
         for number in range(footer.num_columns):
             column = footer.row_group(group).column(number)
-            if column.path_in_schema.endswith(".tool_calls"):
+            if column.path_in_schema == "tools" or column.path_in_schema.endswith(".tool_calls"):
                 nulls = column.statistics.null_count if column.statistics else None
                 if nulls is None or nulls < column.num_values:
                     return True
@@ -79,10 +80,12 @@ def write_split(folder: Path, split: str, rows: Iterable[Row], *, with_tools: bo
 
     There must be one: the datasets library reads no split that is empty.
 
-    The lines hold `messages` and nothing else; the tables have the columns of `KEPT` beside it. `with_tools`: whether
-    some message has tool calls; the tables hold them as JSON text, since their shape is anybody's.
+    The lines hold `messages` alone, and `tools` where a row has them; the tables have the columns of `KEPT` beside it.
+    `with_tools`: whether some row has tools, or calls them; the tables hold them as JSON text, since their shape is
+    anybody's.
     """
-    schema, data = _schema(KEPT, with_tools), folder / "data"
+    columns = KEPT | ({"tools": _text} if with_tools else {})
+    schema, data = _schema(columns, with_tools), folder / "data"
     data.mkdir(exist_ok=True)
     groups = _groups(rows)
     group = next(groups, None)
@@ -95,12 +98,17 @@ def write_split(folder: Path, split: str, rows: Iterable[Row], *, with_tools: bo
             with path.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
                 while group is not None and file.tell() < BYTES_PER_FILE:
                     count += len(group)
-                    lines.writelines(orjson.dumps({"messages": row["messages"]}) + b"\n" for row in group)
+                    lines.writelines(orjson.dumps(_line(row)) + b"\n" for row in group)
                     writer.write_table(_table(group, schema))
                     group = next(groups, None)
     for number, path in enumerate(written):
         path.replace(data / f"{split}-{number:05d}-of-{len(written):05d}.parquet")
     return count
+
+
+def _line(row: Row) -> Row:
+    tools = row.get("tools")
+    return {"messages": row["messages"]} | ({} if tools is None else {"tools": json.loads(tools)})
 
 
 def write_rejected(folder: Path, rows: Iterable[Row], *, with_tools: bool) -> int:

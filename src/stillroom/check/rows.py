@@ -23,9 +23,16 @@ from stillroom.store.tables import QUESTIONS, REPLIES, read_questions, read_rows
 Row = dict[str, Any]
 """A row of `ROWS`: a reply of the teacher, or one from elsewhere."""
 
-ROWS = REPLIES.append(pa.field("mix", pa.int64())).append(pa.field("pass_rate", pa.float64()))
-"""replies.parquet, with the number of the file in `check.mix` that a row comes from (null: the teacher's), and what
-that file says of its question's pass rate."""
+ROWS = (
+    REPLIES.append(pa.field("mix", pa.int64()))
+    .append(pa.field("pass_rate", pa.float64()))
+    .append(pa.field("tool_calls", pa.string()))
+)
+"""replies.parquet, with the number of the file in `check.mix` that a row comes from (null: the teacher's), what that
+file says of its question's pass rate, and the calls of the reply (JSON)."""
+
+TOOLS = "tools"
+"""The key of the `meta` of a question from elsewhere that says what may be called to answer it."""
 
 
 @dataclass(frozen=True, slots=True)

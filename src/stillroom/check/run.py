@@ -168,6 +168,11 @@ class _Check:
             self._lots.add(f"{question.id} {reply['key']}", question.source, origin, is_long=is_long)
         spool.add(question, decision, reply["pass_rate"] if decision.is_from_elsewhere else rate)
 
+    def _of_file(self, number: int, all_kept: int) -> dict[str, Any]:
+        source, tally = self._settings.mix[number], self._counts.files.get(number, Tally())
+        share = tally.kept / all_kept if all_kept else None
+        return {"path": source.path, "weight": source.weight, "share": share} | tally.report()
+
     def _held_out(self) -> HeldOut | None:
         settings = self._settings
         if not settings.held_out:
@@ -188,8 +193,5 @@ class _Check:
         if settings.long_share is not None:
             report["long_share"] = {"wanted": settings.long_share, "kept": self._lots.share_of_long(left_out)}
         if settings.mix:
-            report["mix"] = [
-                {"path": source.path, "weight": source.weight} | self._counts.files.get(number, Tally()).report()
-                for number, source in enumerate(settings.mix)
-            ]
+            report["mix"] = [self._of_file(number, report["kept"]) for number in range(len(settings.mix))]
         return report

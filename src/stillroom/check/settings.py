@@ -28,7 +28,8 @@ class MixSettings(BaseModel):
     path: str
     """JSON lines, JSON or Parquet; relative to the recipe's folder."""
     weight: float | None = Field(default=None, gt=0)
-    """How many of its good rows are kept, for each one of the teacher's that is kept. None: all."""
+    """How many of its good rows are kept, for each one of the teacher's that is kept: 0.25 makes a fifth of all rows,
+    where no other file is mixed in. None: all."""
     answer: str | None = None
     """The column with the reference answer. None: there is none, and nothing is verified."""
     kind: Kind | None = None

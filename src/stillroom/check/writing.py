@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from stillroom.base.records import Question
 from stillroom.check.counts import Counts
 from stillroom.check.decide import Decision
 from stillroom.check.held_out import HeldOut
-from stillroom.check.rows import Row
+from stillroom.check.rows import TOOLS, Row
 from stillroom.check.sorting import write_sorted
 from stillroom.store.files import replacing
 from stillroom.store.tables import REJECTED, ROWS_PER_GROUP, TRACES, message_row, open_parquet, table_writer
@@ -161,21 +162,26 @@ def _about(question: Question, decision: Decision) -> Row:
 
 
 def _trace_row(question: Question, decision: Decision, pass_rate: float | None) -> Row:
-    """The question's own messages, then the reply, which alone is trained on."""
+    """The question's own messages, then the reply, which is trained on; and so are the calls that led to it."""
     reply = decision.reply
     said = {
         "role": "assistant",
         "content": reply["answer"].strip(),
         "reasoning": (reply["reasoning"] or "").strip() or None,
-        "tool_calls": None,
+        "tool_calls": reply["tool_calls"],
         "train": True,
     }
-    prompt = [message_row(message) | {"train": False} for message in question.messages]
+    last = max((place for place, message in enumerate(question.messages) if message.role == "user"), default=0)
+    prompt = [
+        message_row(message) | {"train": decision.is_from_elsewhere and place > last and message.role == "assistant"}
+        for place, message in enumerate(question.messages)
+    ]
+    tools = question.meta.get(TOOLS) if decision.is_from_elsewhere else None
     return _about(question, decision) | {
         "messages": [*prompt, said],
         "pass_rate": pass_rate,
         "terms_id": None,
-        "tools": None,
+        "tools": json.dumps(tools, ensure_ascii=False) if tools else None,
     }
 
 
