@@ -331,7 +331,7 @@ def test_a_replay_share_keeps_tools_and_turns(tmp_path: Path) -> None:
     result = {"role": "tool", "tool_call_id": "c1", "content": "18"}
     asked = [{"role": "user", "content": "Please tell me how much nine and nine is."}]
     said = {"role": "assistant", "content": "It is eighteen."}
-    general = [
+    general: list[dict[str, Any]] = [
         {"messages": [*asked, calls, result, said], "tools": [add]},
         {"messages": [*asked, calls], "tools": [add]},
         {"messages": [*asked, calls, result, said, {"role": "user", "content": "Thank you."}, said], "tools": [add]},
