@@ -67,6 +67,9 @@ class TrainSettings(BaseModel):
     """Rows longer than this are left out and counted, never cut."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto: bfloat16 on a GPU that has it, float32 on a CPU. Weights and optimiser are float32 in either case."""
+    gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    """Compute activations again in backward instead of keeping them: less memory, more time. auto: where the prediction
+    does not fit into the memory that is free."""
     checkpoint_steps: int = Field(default=100, ge=1)
     seed: int = Field(default=0, ge=0)
     threads: int | None = Field(default=None, ge=1)
