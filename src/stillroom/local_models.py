@@ -15,7 +15,7 @@ from stillroom.exam.settings import ExaminedModel, OwnTaker
 from stillroom.recipe import CLASSROOM, Recipe
 from stillroom.report.run_files import read_recipe
 from stillroom.run_folder import importing_extra
-from stillroom.store.stages import file_digest
+from stillroom.store.stages import model_digest
 from stillroom.train.settings import TrainSettings
 
 TEACHER = "teacher"
@@ -107,7 +107,7 @@ def endpoint_of(recipe: Recipe, taker: OwnTaker | ExaminedModel, served: Mapping
 def served_name(name: str, folder: Path) -> str:
     """The name a local model is served under: with its digest, so that no journal takes other weights for it."""
     refuse_no_model(folder)
-    return f"{name}@{str(file_digest(folder)).removeprefix('sha256:')[:8]}"
+    return f"{name}@{str(model_digest(folder)).removeprefix('sha256:')[:8]}"
 
 
 def refuse_no_model(folder: Path) -> None:

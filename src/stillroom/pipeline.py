@@ -65,7 +65,7 @@ from stillroom.run_folder import (
     source_digest,
 )
 from stillroom.store.files import read_object
-from stillroom.store.stages import file_digest, run_stage
+from stillroom.store.stages import file_digest, model_digest, run_stage
 from stillroom.train.settings import Method, TrainSettings
 from stillroom.verify import verify
 
@@ -135,7 +135,7 @@ def ask(
 
     inputs = {
         "teacher": digest(teacher.model_dump(mode="json", exclude=_HOW_FAST)),
-        "teacher_folder": file_digest(local) if local else None,
+        "teacher_folder": model_digest(local) if local else None,
         "settings": digest(recipe.ask.model_dump(mode="json", exclude=_HOW_FAST)),
         "questions.parquet": file_digest(folder / "questions.parquet"),
         **{f"prompt {file}": source_digest(file) for file in recipe.ask.prompt_files()},
@@ -187,7 +187,7 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         "settings": digest(recipe.check.model_dump(mode="json")),
         "questions.parquet": file_digest(folder / "questions.parquet"),
         "replies.parquet": file_digest(folder / "replies.parquet"),
-        "student": file_digest(student) if student is not None else None,
+        "student": model_digest(student) if student is not None else None,
         **{str(file): source_digest(file) for file in (*map(Path, recipe.check.files()), *examinations)},
     }
     run_if_changed(folder, "check", inputs, ["traces.parquet", "rejected.parquet", "check.json"], work, progress)
@@ -259,7 +259,7 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
 
         inputs = {
             "settings": digest(settings.model_dump(mode="json")),
-            "student": file_digest(student),
+            "student": model_digest(student),
             "traces.parquet": file_digest(folder / "traces.parquet"),
         }
         run_if_changed(
@@ -291,7 +291,7 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
     inputs = {
         "settings": digest(settings.model_dump(mode="json")),
         "teacher": digest(teacher.model_dump(mode="json")) if teacher and TEACHER in settings.own else None,
-        **{f"{taker} folder": file_digest(path) for taker, path in local.items()},
+        **{f"{taker} folder": model_digest(path) for taker, path in local.items()},
         **{str(paper.relative_to(folder)): file_digest(paper) for paper in papers},
     }
     run_if_changed(folder, "exam", inputs, ["exam.json", "exam/answers.parquet"], work, progress)

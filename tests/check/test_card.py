@@ -10,12 +10,13 @@ import yaml
 from markdown_it import MarkdownIt
 
 from stillroom.base.records import Kind
-from stillroom.check.card import KINDS, RULES, card_head, code, render_card
+from stillroom.check.card import KINDS, RULES, card_head, render_card
 from stillroom.check.card_facts import Checked, Compared, Facts
 from stillroom.check.licences import licence_of
 from stillroom.check.origin import Origin
 from stillroom.check.overlap.hits import LeftOut, Overlap, Rule
 from stillroom.check.reasons import REASONS
+from stillroom.report.markdown import code
 from stillroom.report.run_files import Asked, Judged, Measured
 from stillroom.verify.judge_measurement import measure_judge
 from stillroom.verify.judge_reply import JudgeReply

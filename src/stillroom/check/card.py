@@ -1,28 +1,20 @@
-"""The card of a data set: README.md, in the form of the Hugging Face hub.
-
-Names come from files and models, and nobody vouches for them. In the text each stands in a code span, which no Markdown
-and no HTML gets out of; the head is written by a YAML writer.
-"""
+"""The card of a data set: README.md, in the form of the Hugging Face hub."""
 
 from __future__ import annotations
 
-import ipaddress
 from decimal import Decimal
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from stillroom import __version__
 from stillroom.check.card_facts import Facts
 from stillroom.report import words
+from stillroom.report.markdown import card, environment, public_host
 from stillroom.report.run_files import Asked, Rate
 from stillroom.store.files import write_atomically
-from stillroom.text.code_span import code_span
 
 KINDS = {
     "math": "compared with the known answer part by part, values exactly; math-verify has to agree",
@@ -54,8 +46,6 @@ WAYS = {
 }
 """How a judge was asked."""
 
-_INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa")
-"""Ends of names that mean something within one network only."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGER = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
 
@@ -72,12 +62,11 @@ def render_card(facts: Facts) -> str:
         .render(
             facts=facts,
             origin=facts.origin,
-            host=_host(facts),
+            host=public_host(facts.origin.host),
             served=served if served != (facts.origin.model,) else (),
         )
     )
-    head = yaml.safe_dump(card_head(facts), sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n{text}"
+    return card(card_head(facts), text)
 
 
 def card_head(facts: Facts) -> dict[str, Any]:
@@ -103,30 +92,6 @@ def _size(rows: int) -> str:
     return next((name for below, name in (*_SIZES, *_LARGER) if rows < below), "n>1B")
 
 
-def _host(facts: Facts) -> str | None:
-    """Where the teacher was asked, unless that is an address within somebody's own network."""
-    host = (facts.origin.host or "").lower()
-    try:
-        return host if ipaddress.ip_address(host.strip("[]")).is_global else None
-    except ValueError:
-        return host if "." in host and not host.endswith(_INNER) else None
-
-
-def code(text: object) -> Markup:
-    """The text as one line in a code span, where nothing of it means anything; `|` is told from a table's."""
-    return Markup(code_span(words.visible(str(text))))
-
-
-def cell(text: object) -> Markup:
-    """The same for a cell of a table, where a bar would end it."""
-    return Markup(code(text).replace("|", "\\|"))
-
-
-def said(text: str) -> Markup:
-    """A sentence or a figure of ours."""
-    return Markup(text)
-
-
 def _setting(value: float | None) -> Markup:
     return Markup("left to the server") if value is None else Markup(value)
 
@@ -146,31 +111,6 @@ def _cost(asked: Asked) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(lambda name: resources.files("stillroom.check").joinpath(name).read_text("utf-8")),
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "code": code,
-        "cell": cell,
-        "said": said,
-        "percent": lambda share: Markup(words.percent(share)),
-        "rate": _rate,
-        "count": lambda number: Markup(words.count(number)),
-        "setting": _setting,
-        "cost": _cost,
-        "counted": lambda number, one, many: Markup(words.counted(number, one, many)),
-    }
-    environment.globals |= {"KINDS": KINDS, "RULES": RULES, "WAYS": WAYS, "VERSION": Markup(__version__)}
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """Text reaches the card through one of the filters above, or not at all."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        raise TypeError(f"{value!r} would stand in the card as it is")
-    return value
+    made = environment("stillroom.check", {"rate": _rate, "setting": _setting, "cost": _cost})
+    made.globals |= {"KINDS": KINDS, "RULES": RULES, "WAYS": WAYS}
+    return made

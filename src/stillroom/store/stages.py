@@ -11,6 +11,8 @@ from stillroom.base.canonical import digest
 from stillroom.store.files import read_object, write_json
 
 STAGES = "stages.json"
+CARD = "README.md"
+"""Of a model's folder: it tells of the model, and is no part of it."""
 
 
 def is_finished(folder: Path, stage: str, inputs: Mapping[str, str | None], outputs: Sequence[Path]) -> bool:
@@ -33,12 +35,25 @@ def run_stage(folder: Path, stage: str, inputs: Mapping[str, str | None], work: 
 def file_digest(path: Path) -> str | None:
     """Digest of a file, or of a folder's files by name; None where there is none. Raises OSError as reading does."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        return digest({file.relative_to(path).as_posix(): file_digest(file) for file in files})
+        return _folder_digest(path, [file for file in path.rglob("*") if file.is_file()])
     if not path.exists():
         return None
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_digest(path: Path) -> str | None:
+    """Digest of a model: of its file, or of all files in its folder but its card; None where there is none.
+
+    What is written about a model, when it has been examined, does not make it another model.
+    """
+    if not path.is_dir():
+        return file_digest(path)
+    return _folder_digest(path, [file for file in path.rglob("*") if file.is_file() and file != path / CARD])
+
+
+def _folder_digest(folder: Path, files: Sequence[Path]) -> str:
+    return digest({file.relative_to(folder).as_posix(): file_digest(file) for file in sorted(files)})
 
 
 def _read(folder: Path) -> dict[str, Any]:
