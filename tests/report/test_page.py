@@ -51,7 +51,7 @@ def test_a_finished_run_gives_a_page_that_is_well_formed(run_folder: Path, read_
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     assert all("scope" in attributes for attributes in page.tags("th"))
     charts = [attributes for attributes in page.tags("div") if "data-chart" in attributes]
-    assert len(charts) == 3
+    assert len(charts) == 4
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
     assert page.tags("html") == [{"lang": "en"}]
 
@@ -148,7 +148,7 @@ def test_what_was_asked_kept_and_spent_is_what_the_files_say(run_folder: Path, r
         training = _load(run_folder / "train" / method / "train.json")
         assert f"{training['trained_tokens']:,}" in page.text
         assert f"{training['curve'][-1][1]:.4f}" in page.text
-    assert len(page.chart("curves")["data"]["values"]) <= 2 * 300
+    assert len(page.chart("loss")["data"]["values"]) <= 2 * 300
 
 
 def test_ten_samples_stand_side_by_side(run_folder: Path, read_page: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from stillroom.report import charts, words
 from stillroom.report.rendering import SCRIPTS
-from stillroom.report.run_files import Accuracy, Comparison, Taker, Trained
+from stillroom.report.run_files import Accuracy, Comparison, Taker
 from stillroom.report.samples import choose, excerpt, read_samples
 from stillroom.store.tables import EXAM_ANSWERS, read_rows, write_table
 
@@ -35,14 +35,6 @@ def test_families_are_drawn_where_there_are_some_and_not_too_many() -> None:
     assert len(spec["data"]["values"]) == 5
     assert charts.family_chart({"student": _taker(0.8, 1)}) is None
     assert charts.family_chart({"student": _taker(0.8, 17)}) is None
-
-
-def test_a_curve_is_thinned_to_means_and_a_loss_that_is_not_finite_stays_a_gap() -> None:
-    assert charts.thinned([(1, 2.0), (2, 1.0)], 300) == [(1, 2.0), (2, 1.0)]
-    assert charts.thinned([(1, 2.0), (2, 1.0), (3, 5.0)], 2) == [(2, 1.5), (3, 5.0)]
-    assert charts.thinned([(1, float("nan")), (2, 1.0)], 2) == [(1, None), (2, 1.0)]
-    assert len(charts.thinned([(step, 1.0) for step in range(10_001)])) <= 300
-    assert charts.curve_chart({"sft": Trained(method="sft")}) is None
 
 
 def _rights(outcomes: dict[str, int]) -> dict[str, tuple[str, dict[str, bool]]]:

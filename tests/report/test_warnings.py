@@ -102,15 +102,6 @@ def test_little_to_train_on_is_said_where_the_recipe_trains(sound: Path) -> None
     assert _warnings(sound) == []
 
 
-def test_traces_that_were_too_long_to_train_on(sound: Path) -> None:
-    _change(sound / "train/sft/train.json", traces=900, skipped={"too_long": 99})
-    assert _warnings(sound) == []
-    _change(sound / "train/sft/train.json", traces=900, skipped={"too_long": 100})
-    assert _warnings(sound) == [
-        "100 of 1,000 traces (10.0 %) are longer than train.max_tokens and were not trained on (sft). Raise it."
-    ]
-
-
 def test_calls_of_the_examination_that_failed(sound: Path) -> None:
     exam = json.loads((sound / "exam.json").read_text())
     exam["takers"]["base"]["failed"] = 3

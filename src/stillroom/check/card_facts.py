@@ -11,7 +11,8 @@ from typing import Any
 from stillroom.check.licences import Licence, licence_of
 from stillroom.check.origin import Origin
 from stillroom.check.reasons import REASONS
-from stillroom.report.run_files import Asked, Judged, StageFile, read_stage_file
+from stillroom.report.run_files import Asked, Judged, read_stage_file
+from stillroom.report.stage_file import StageFile
 from stillroom.store.tables import query
 
 Row = dict[str, Any]

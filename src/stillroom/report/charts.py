@@ -5,12 +5,11 @@ Colours are the page's own CSS variables, so that one drawing serves light, dark
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from stillroom.report.looks import looks_of
-from stillroom.report.run_files import Accuracy, Taker, Trained
+from stillroom.report.run_files import Accuracy, Taker
 from stillroom.report.words import in_order, interval, percent, short, taker_name
 
 Spec = dict[str, Any]
@@ -18,11 +17,6 @@ Spec = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 """Names the grammar's version. Nothing is fetched from there."""
 
-DASHES = {"sft": [1, 0], "answers_only": [5, 3]}
-LINES = {"sft": "student", "answers_only": "answers_only"}
-"""The taker that each method of training makes, whose colour its curve wears."""
-
-CURVE_POINTS = 300
 FAMILIES_DRAWN = 16
 """Beyond this many families a chart is no longer read; the table holds them all."""
 
@@ -76,58 +70,6 @@ def family_chart(takers: Mapping[str, Taker]) -> Spec | None:
             {"mark": point_mark(105), "encoding": _point_encoding(names)},
         ],
     )
-
-
-def curve_chart(trained: Mapping[str, Trained]) -> Spec | None:
-    """Loss per step of each method; None where no curve was kept."""
-    methods = [method for method, training in trained.items() if training.curve]
-    if not methods:
-        return None
-    rows = [
-        {"method": _method_name(method), "step": step, "loss": loss}
-        for method in methods
-        for step, loss in thinned((step, loss) for step, loss, _ in trained[method].curve)
-    ]
-    names = [_method_name(method) for method in methods]
-    colours = [f"var(--taker-{LINES.get(method, 'base')})" for method in methods]
-    legend = {"orient": "top", "title": None, "symbolStrokeWidth": 2.5, "symbolType": "stroke"}
-    return specification(
-        description="Training loss by step for " + " and ".join(names) + ".",
-        data=rows,
-        height=240,
-        mark={"type": "line", "strokeWidth": 2, "clip": True},
-        encoding={
-            "x": {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "tickCount": 6}},
-            "y": {"field": "loss", "type": "quantitative", "title": "loss", "axis": {"tickCount": 5}},
-            "color": {"field": "method", "scale": {"domain": names, "range": colours}, "legend": legend},
-            "strokeDash": {
-                "field": "method",
-                "scale": {"domain": names, "range": [DASHES.get(method, [2, 2]) for method in methods]},
-                "legend": legend,
-            },
-            "tooltip": [
-                {"field": "method"},
-                {"field": "step", "format": ","},
-                {"field": "loss", "format": ".4f"},
-            ],
-        },
-    )
-
-
-def thinned(curve: Iterable[tuple[int, float]], points: int = CURVE_POINTS) -> list[tuple[int, float | None]]:
-    """At most `points` points: each the mean loss of a run of steps, at the last of them.
-
-    A loss that is not finite makes its point None, a gap in the line: it is not averaged away.
-    """
-    steps = list(curve)
-    size = max(1, math.ceil(len(steps) / points))
-    runs = [steps[start : start + size] for start in range(0, len(steps), size)]
-    means = [(run[-1][0], sum(loss for _, loss in run) / len(run)) for run in runs]
-    return [(step, loss if math.isfinite(loss) else None) for step, loss in means]
-
-
-def _method_name(method: str) -> str:
-    return {"sft": "reasoning and answer", "answers_only": "answers only"}.get(method, short(method, 40))
 
 
 def _row(name: str, taker: Accuracy) -> dict[str, Any]:

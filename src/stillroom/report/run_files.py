@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from stillroom.base.errors import DataError, StoreError
+from stillroom.report.stage_file import StageFile
+from stillroom.report.training_file import Trained
 from stillroom.store.files import read_json
 
 DIGEST_MARK = "# digest:"
-
-
-class StageFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Asked(StageFile):
@@ -97,26 +95,6 @@ class Checked(StageFile):
     families: dict[str, FamilyKept] = Field(default_factory=dict)
     judge: Judged | None = None
     seconds: float | None = None
-
-
-class Trained(StageFile):
-    """train/METHOD/train.json"""
-
-    method: str
-    student: str | None = None
-    parameters: int | None = None
-    traces: int | None = None
-    skipped: dict[str, int] = Field(default_factory=dict)
-    steps: int | None = None
-    epochs: float | None = None
-    trained_tokens: int | None = None
-    tokens_per_second: float | None = None
-    seconds: float | None = None
-    learning_rate: float | None = None
-    seed: int | None = None
-    threads: int | None = None
-    curve: tuple[tuple[int, float, float], ...] = ()
-    """(step, loss, learning rate)"""
 
 
 class Accuracy(StageFile):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stillroom.report.run_files import Checked, Examined, Judged, RunFiles, Trained
+from stillroom.report.run_files import Checked, Examined, Judged, RunFiles
+from stillroom.report.training_warnings import warnings_of_training
 from stillroom.report.words import count, counted, in_order, percent, reason, short, taker_name
 
 MOSTLY_REJECTED = 0.8
 """From this share of rejected replies on, something is wrong with the questions, the teacher or the settings."""
 FEW_TRACES = 100
 """With fewer traces than this, a student learns little."""
-LEFT_OUT = 0.1
-"""From this share of traces that training leaves out on, it is worth a word."""
 UNREADABLE = 0.1
 """From this share of a judge's replies that hold no verdict on, something is wrong with its model or its limits."""
 CALLED_RIGHT = 0.2
@@ -49,9 +48,14 @@ REMEDIES = {
 
 def warnings_of(run: RunFiles) -> list[str]:
     """One or two sentences each; none for a run of which nothing needs to be said."""
+    none_held_out = run.checked is not None and not run.checked.held_out
     return [
         *warnings_of_check(run),
-        *(warning for training in run.trained.values() for warning in _left_out(training)),
+        *(
+            warning
+            for training in run.trained.values()
+            for warning in warnings_of_training(training, none_held_out=none_held_out)
+        ),
         *(warnings_of_exam(run.examined) if run.examined else ()),
     ]
 
@@ -104,16 +108,6 @@ def _few_traces(checked: Checked) -> Iterator[str]:
         yield (
             f"Only {counted(checked.kept, 'trace', 'traces')} to train on: a student learns little from so few. "
             "Ask more questions, or more samples of each (ask.samples)."
-        )
-
-
-def _left_out(training: Trained) -> Iterator[str]:
-    too_long = training.skipped.get("too_long", 0)
-    together = too_long + (training.traces or 0)
-    if too_long and too_long >= LEFT_OUT * together:
-        yield (
-            f"{_of(too_long, together, 'trace', 'traces')} are longer than train.max_tokens and were not trained on "
-            f"({short(training.method)}). Raise it."
         )
 
 
