@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -26,8 +25,6 @@ STEPS_BACK = 100
 """What the loss is compared with in a line, which draws nothing."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 
-_RIGHT = re.compile(r"([\d,]+) of [\d,]+ at step [\d,]+")
-
 
 class TrainView:
     """Hears of every step, and puts into words what it has heard when somebody looks, maybe in another thread.
@@ -41,7 +38,7 @@ class TrainView:
         self._method = stage.removeprefix(TRAIN).replace("_", " ")
         self._heard: int = 0
         self._losses: deque[float] = deque(maxlen=LOSSES_SHOWN)
-        self._best: tuple[int, str] | None = None
+        self._best: str | None = None
         self._began: float | None = None
         self._now = self._step_at = 0.0
         self._first: int = 0
@@ -53,15 +50,14 @@ class TrainView:
         if step < self._heard:  # another training of that name
             self._losses.clear()
             self._best = None
-        loss, held_out = facts.get("loss"), facts.get("held_out")
+        loss = facts.get("loss")
         # A step is told of again when the student was examined after it.
         if loss is not None and math.isfinite(loss) and step != self._heard:
             self._losses.append(loss)
         self._heard = step
-        if held_out is not None and (found := _RIGHT.fullmatch(held_out)):
-            right = int(found[1].replace(",", ""))
-            if self._best is None or right > self._best[0]:
-                self._best = (right, held_out)
+        for told in (facts.get("held_out_best"), facts.get("held_out")):
+            if told is not None and (self._best is None or _right(told) > _right(self._best)):
+                self._best = told
 
     def see(self, now: float, done: int, total: int | None, facts: Mapping[str, Any]) -> None:
         if self._began is None or done < self._done:
@@ -137,13 +133,13 @@ class TrainView:
         return words if share is None else [*words, f"{100 * share:.0f} % of the machine's matrix rate"]
 
     def _held_out(self) -> str:
-        """Of the latest examination, and of the best one where that was another."""
-        latest = self._facts.get("held_out")
-        best = self._facts.get("held_out_best") or (self._best and self._best[1])
+        """Of the latest examination, and of the best one where that was better."""
+        latest, best = self._facts.get("held_out"), self._best
         if latest is None:
             return ""
         said = latest.replace(" at step ", " right at step ")
-        return f"{said}, the best so far" if best in (None, latest) else f"{said}, the best {best}"
+        is_best = best is None or _right(latest) >= _right(best)
+        return f"{said}, none better so far" if is_best else f"{said}, the best {best}"
 
     def _memory(self) -> str:
         peak = self._facts.get("peak_bytes")
@@ -157,6 +153,11 @@ def sparkline(values: Sequence[float], width: int) -> str:
     means = [fmean(values[start:stop]) for start, stop in pairwise(edges)]
     low, span = min(means), max(means) - min(means)
     return "".join(BLOCKS[round((mean - low) / span * (len(BLOCKS) - 1))] if span else BLOCKS[0] for mean in means)
+
+
+def _right(told: str) -> int:
+    """The right answers of `81 of 90 at step 200`."""
+    return int(told.partition(" of ")[0].replace(",", ""))
 
 
 def _mean_loss(losses: Sequence[float]) -> str:
