@@ -26,7 +26,7 @@ from stillroom.classroom.textbook import textbook
 from stillroom.display import live_progress
 from stillroom.generate.load import load_model
 from stillroom.store.tables import write_traces
-from stillroom.train.loop import train
+from stillroom.train.run import train
 from stillroom.train.settings import TrainSettings
 
 HERE = Path(__file__).parent

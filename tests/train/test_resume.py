@@ -17,7 +17,7 @@ from stillroom.base.records import Message, Trace
 from stillroom.store.files import read_json
 from stillroom.store.tables import write_traces
 from stillroom.train import checkpoint
-from stillroom.train.loop import train
+from stillroom.train.run import train
 from stillroom.train.settings import TrainSettings
 
 SETTINGS = TrainSettings(
@@ -35,7 +35,7 @@ RUN = """
 import sys
 from pathlib import Path
 from stillroom.base.progress import Silent
-from stillroom.train.loop import train
+from stillroom.train.run import train
 from stillroom.train.settings import TrainSettings
 traces, student, out, settings = sys.argv[1:]
 print("begins", flush=True)
@@ -101,13 +101,13 @@ def test_killed_at_random_moments_the_weights_are_the_same(
     for file in ("student/model.safetensors", "student/tokenizer.json"):
         assert (tmp_path / file).read_bytes() == (uninterrupted / file).read_bytes()
     whole, broken = read_json(uninterrupted / "train.json"), read_json(tmp_path / "train.json")
-    assert broken["curve"] == whole["curve"]
+    assert [point[:3] for point in broken["curve"]] == [point[:3] for point in whole["curve"]]
     assert broken["trained_tokens"] == whole["trained_tokens"]
 
 
 def test_training_teaches(uninterrupted: Path) -> None:
     facts = read_json(uninterrupted / "train.json")
-    losses = [loss for _, loss, _ in facts["curve"]]
+    losses = [loss for _, loss, *_ in facts["curve"]]
     assert facts["steps"] == len(losses)
     assert losses[-1] < 0.7 * losses[0]
     assert facts["traces"] == 150

@@ -15,7 +15,7 @@ from stillroom.base.records import Message, Trace
 from stillroom.generate.load import load_model
 from stillroom.report.rows import RowFilter
 from stillroom.store.tables import write_traces
-from stillroom.train.loop import rows_that_fit, train
+from stillroom.train.run import rows_that_fit, train
 from stillroom.train.loss import collate, collate_weights
 from stillroom.train.preview import preview
 from stillroom.train.render import Renderer
@@ -83,7 +83,7 @@ def test_weights_change_what_is_learned_and_their_scale_does_not(table: Path, ti
         weights = PartWeights(reasoning=reasoning, answer=answer)
         settings = SETTINGS.model_copy(update={"weights": weights, "epochs": 2})
         facts = train(table, tiny_model, tmp_path / f"{reasoning} {answer}", settings, Silent())
-        curves[reasoning, answer] = [loss for _, loss, _ in facts["curve"]]
+        curves[reasoning, answer] = [loss for _, loss, *_ in facts["curve"]]
     assert curves[1.0, 1.0] == pytest.approx(curves[2.0, 2.0], rel=1e-4)
     assert curves[0.1, 1.0] != pytest.approx(curves[1.0, 1.0], rel=1e-3)
 

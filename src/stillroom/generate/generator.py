@@ -9,7 +9,7 @@ import inspect
 import random
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal
 
@@ -85,6 +85,7 @@ class Generator:
         self._max_batch = max_batch
         self._threads = threads
         self._cache_bytes = cache_bytes
+        self._device = local.model.device
         # transformers renamed this argument; the signature tells which name it has here.
         parameters = inspect.signature(local.model.forward).parameters
         self._cache_argument = "cache" if "cache" in parameters else "past_key_values"
@@ -101,6 +102,11 @@ class Generator:
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="stillroom-generator", daemon=True)
         self._thread.start()
+
+    def submit_all(self, asked: Sequence[tuple[list[int], Sampling]]) -> list[Generation]:
+        """`submit` of each prompt, before any of them is begun: the same ones are batched, and answered, the same."""
+        with self._wake:
+            return [self.submit(prompt, sampling) for prompt, sampling in asked]
 
     def submit(self, prompt: list[int], sampling: Sampling, on_token: Callable[[], None] | None = None) -> Generation:
         """Ask for a reply to `prompt`. `on_token` is called on the generator's thread after each token: be quick.
@@ -194,7 +200,8 @@ class Generator:
             read = (generation.prompt + generation.tokens)[:-1]
             ids_BT[row, : len(read)] = torch.tensor(read, dtype=torch.long)
         prefilled = DynamicCache()
-        self._forward(self.local.model.base_model, ids_BT, torch.arange(longest)[None], None, prefilled)
+        position_BT = torch.arange(longest, device=self._device)[None]
+        self._forward(self.local.model.base_model, ids_BT.to(self._device), position_BT, None, prefilled)
         return keys_and_values(prefilled)
 
     def _leave(self, row: int) -> Generation:
@@ -220,9 +227,10 @@ class Generator:
             with self._wake:
                 self._waiting.appendleft(self._leave(len(self._rows) - 1))
         if self._rows_changed:
-            self._token_B1 = torch.tensor([(row.tokens or row.prompt)[-1:] for row in self._rows])
-            self._position_B1 = torch.tensor([[len(row.prompt) + len(row.tokens) - 1] for row in self._rows])
-            self._sampler = BatchSampler([row.sampling for row in self._rows])
+            positions = [[len(row.prompt) + len(row.tokens) - 1] for row in self._rows]
+            self._token_B1 = torch.tensor([(row.tokens or row.prompt)[-1:] for row in self._rows], device=self._device)
+            self._position_B1 = torch.tensor(positions, device=self._device)
+            self._sampler = BatchSampler([row.sampling for row in self._rows], self._device)
             self._rows_changed = False
         mask_B11L = self._cache.open_column()
         output = self._forward(self.local.model, self._token_B1, self._position_B1, mask_B11L, self._cache)
@@ -253,7 +261,8 @@ class Generator:
         if takes_positions and kinds <= {"full_attention", "sliding_attention"}:
             cache = DynamicCache()
             with torch.inference_mode():
-                self._forward(self.local.model, torch.tensor([[0]]), torch.tensor([[0]]), None, cache)
+                zero_11 = torch.zeros(1, 1, dtype=torch.long, device=self._device)
+                self._forward(self.local.model, zero_11, zero_11, None, cache)
             if cache.layers and all(type(layer) is DynamicLayer for layer in cache.layers):
                 return keys_and_values(cache)
         raise ModelError(

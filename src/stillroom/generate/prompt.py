@@ -10,7 +10,7 @@ import jinja2
 from transformers import PreTrainedTokenizerBase
 
 from stillroom.base.errors import DataError
-from stillroom.text.think import OPEN
+from stillroom.text.think import CLOSE, OPEN
 
 TEMPLATE_ERRORS = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a chat template raises: by itself for messages that it refuses, or because it did not expect what they hold."""
@@ -68,6 +68,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a text that a chat template wrote: whatever begins it (a BOS token) is in the text already."""
     ids: list[int] = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
     return ids
+
+
+def marks_not_shown(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Special tokens (turn marks, padding) are no part of a text; the think tags are, also where they count as such."""
+    return frozenset(tokenizer.all_special_ids) - {tokenizer.convert_tokens_to_ids(mark) for mark in (OPEN, CLOSE)}
 
 
 def opens_think(prompt: str) -> bool:

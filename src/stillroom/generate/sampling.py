@@ -28,15 +28,16 @@ class Sampling:
 class BatchSampler:
     """The settings of a batch as tensors; made anew when a row joins or leaves."""
 
-    def __init__(self, settings: Sequence[Sampling]) -> None:
+    def __init__(self, settings: Sequence[Sampling], device: torch.device | str = "cpu") -> None:
+        self._device = device
         temperatures = [sampling.temperature for sampling in settings]
         self._draws = any(temperature > 0 for temperature in temperatures)
-        self._greedy_B = torch.tensor([temperature == 0 for temperature in temperatures])
+        self._greedy_B = torch.tensor([temperature == 0 for temperature in temperatures], device=device)
         self._mixed = self._draws and bool(self._greedy_B.any())
-        self._temperature_B1 = torch.tensor([[temperature or 1.0] for temperature in temperatures])
+        self._temperature_B1 = torch.tensor([[temperature or 1.0] for temperature in temperatures], device=device)
         nucleus = [row for row, sampling in enumerate(settings) if sampling.top_p < 1 and sampling.temperature > 0]
-        self._nucleus_rows = torch.tensor(nucleus, dtype=torch.long)
-        self._top_p_N1 = torch.tensor([[settings[row].top_p] for row in nucleus])
+        self._nucleus_rows = torch.tensor(nucleus, dtype=torch.long, device=device)
+        self._top_p_N1 = torch.tensor([[settings[row].top_p] for row in nucleus], device=device)
 
     def choose(self, logits_BV: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
         """token_B, drawn by one number in [0, 1) per row through the inverse of the cumulated probabilities.
@@ -49,7 +50,8 @@ class BatchSampler:
         if len(self._nucleus_rows):
             probability_BV[self._nucleus_rows] = _nucleus(probability_BV[self._nucleus_rows], self._top_p_N1)
         cumulated_BV = probability_BV.cumsum(-1, dtype=torch.float64)
-        target_B1 = torch.tensor(uniforms, dtype=torch.float64)[:, None] * cumulated_BV[:, -1:]
+        uniform_B1 = torch.tensor(uniforms, dtype=torch.float64, device=self._device)[:, None]
+        target_B1 = uniform_B1 * cumulated_BV[:, -1:]
         token_B = torch.searchsorted(cumulated_BV, target_B1, right=True)[:, 0].clamp_(max=logits_BV.shape[-1] - 1)
         return torch.where(self._greedy_B, logits_BV.argmax(-1), token_B) if self._mixed else token_B
 

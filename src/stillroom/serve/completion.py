@@ -12,11 +12,10 @@ import orjson
 
 from stillroom.base.errors import DataError, ModelError
 from stillroom.generate.generator import FinishReason, Generation, Generator
-from stillroom.generate.prompt import conversation_text, encode, opens_think
+from stillroom.generate.prompt import conversation_text, encode, marks_not_shown, opens_think
 from stillroom.generate.sampling import Sampling
 from stillroom.serve.chat_request import ApiError, ChatBody
 from stillroom.serve.reply_text import ReplyText
-from stillroom.text.think import CLOSE, OPEN
 
 
 class Wake:
@@ -83,7 +82,7 @@ class Completion:
         # A whole reply is looked at once; only a stream, or a stop string, wants every token.
         on_token = self._wake if body.stream or body.stop else None
         local = generator.local
-        hidden = local.end_ids | _marks_not_shown(generator)
+        hidden = local.end_ids | marks_not_shown(local.tokenizer)
         self._choices = []
         for index in range(body.n or 1):
             try:
@@ -189,9 +188,3 @@ def _sampling(body: ChatBody, index: int, context: int) -> Sampling:
         top_p=body.top_p or 1.0,
         seed=None if body.seed is None else f"{body.seed} {index}",
     )
-
-
-def _marks_not_shown(generator: Generator) -> frozenset[int]:
-    """Special tokens (turn marks, padding) are no part of a text; the think tags are, also where they count as such."""
-    tokenizer = generator.local.tokenizer
-    return frozenset(tokenizer.all_special_ids) - {tokenizer.convert_tokens_to_ids(mark) for mark in (OPEN, CLOSE)}

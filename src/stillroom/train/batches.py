@@ -32,12 +32,13 @@ def epoch_steps(
     window = max(1, WINDOW * batch_tokens // mean)
     batches: list[Batch] = []
     for start in range(0, len(order), window):
-        batches += _fill(sorted(order[start : start + window], key=lambda row: lengths[row]), lengths, batch_tokens)
+        by_length = sorted(order[start : start + window], key=lambda row: lengths[row])
+        batches += fill_batches(by_length, lengths, batch_tokens)
     shuffle.shuffle(batches)
     return _group(batches, lengths, step_tokens)
 
 
-def _fill(rows: list[int], lengths: Sequence[int], batch_tokens: int) -> list[Batch]:
+def fill_batches(rows: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> list[Batch]:
     """Cut rows, sorted by length, into batches; the last row of each is its longest."""
     batches: list[Batch] = []
     batch: Batch = []

@@ -1,7 +1,8 @@
 """Checkpoints: whole or not there at all.
 
 A checkpoint is a folder `checkpoints/NNNNNNNN` (the number of finished steps) with the weights, the optimiser's
-moments and the run's state. It is written under another name, flushed to the disk, and renamed.
+moments, the random state and the run's own state. It is written under another name, flushed to the disk, and renamed.
+`best-NNNNNNNN` holds the weights alone, of the step that did best so far.
 """
 
 from __future__ import annotations
@@ -21,26 +22,52 @@ from stillroom.generate.load import LOADING_ERRORS
 from stillroom.store.files import sync
 
 KEEP = 2
+RANDOM_STATE = "random_state"
 
 
 def save(folder: Path, step: int, model: Any, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Write checkpoint `step` into `folder` and remove all but the newest two. `state` is JSON."""
-    folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"{step:08d}"
-    partial = folder / f"{step:08d}.partial"
+    with _whole(folder / f"{step:08d}") as partial:
+        save_file(_weights(model), partial / "model.safetensors")
+        save_file(_moments(model, optimizer) | _random_state(), partial / "optimizer.safetensors")
+        (partial / "state.json").write_text(json.dumps({"step": step, **state}))
+    for old in finished(folder)[:-KEEP]:
+        shutil.rmtree(old)
+
+
+def save_best(folder: Path, step: int, model: Any) -> None:
+    """Write the weights of `step` beside the checkpoints. Those of another step stay, until `forget_best`."""
+    with _whole(folder / f"best-{step:08d}") as partial:
+        save_file(_weights(model), partial / "model.safetensors")
+
+
+def forget_best(folder: Path, but: int) -> None:
+    """Remove the weights of every step that is not `but`: once no checkpoint needs them any more."""
+    for path in folder.glob("best-*"):
+        if path.name != f"best-{but:08d}":
+            shutil.rmtree(path)
+
+
+def load_best(folder: Path, step: int, model: Any) -> None:
+    path = folder / f"best-{step:08d}"
+    with named_if_damaged(path):
+        _put_weights(path, model)
+
+
+@contextmanager
+def _whole(final: Path) -> Iterator[Path]:
+    """A folder to write in, which gets its name when all that was written is on the disk."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f"{final.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    save_file(_weights(model), partial / "model.safetensors")
-    save_file(_moments(model, optimizer), partial / "optimizer.safetensors")
-    (partial / "state.json").write_text(json.dumps({"step": step, **state}))
+    yield partial
     for path in partial.iterdir():
         sync(path)
     sync(partial)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    sync(folder)
-    for old in finished(folder)[:-KEEP]:
-        shutil.rmtree(old)
+    sync(final.parent)
 
 
 def finished(folder: Path) -> list[Path]:
@@ -64,23 +91,45 @@ def named_if_damaged(path: Path) -> Iterator[None]:
 
 def load(path: Path, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Put a checkpoint's weights and moments back and return its state."""
-    model.load_state_dict(load_file(path / "model.safetensors"), strict=False)
-    model.tie_weights()
+    _put_weights(path, model)
     moments = load_file(path / "optimizer.safetensors")
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             name = names[id(parameter)]
             optimizer.state[parameter] = {
-                key: moments[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}/{key}" in moments
+                key: moments[f"{name}/{key}"].to(parameter.device)
+                for key in ("step", "exp_avg", "exp_avg_sq")
+                if f"{name}/{key}" in moments
             }
+    torch.set_rng_state(moments[f"{RANDOM_STATE}/cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state(moments[f"{RANDOM_STATE}/cuda"])
     state: dict[str, Any] = json.loads((path / "state.json").read_text())
     return state
 
 
 def _weights(model: Any) -> dict[str, torch.Tensor]:
+    """Those that are trained."""
     # named_parameters lists a tied weight once, which is what safetensors wants.
-    return {name: parameter.detach().contiguous() for name, parameter in model.named_parameters()}
+    return {
+        name: parameter.detach().contiguous() for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
+
+
+def _put_weights(path: Path, model: Any) -> None:
+    saved = load_file(path / "model.safetensors")
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(saved[name])
+
+
+def _random_state() -> dict[str, torch.Tensor]:
+    state = {f"{RANDOM_STATE}/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state[f"{RANDOM_STATE}/cuda"] = torch.cuda.get_rng_state()
+    return state
 
 
 def _moments(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -35,6 +35,21 @@ class LoraSettings(BaseModel):
     for every rank (Schulman et al. 2025, https://thinkingmachines.ai/blog/lora/, who use 32)."""
 
 
+class HeldOutSettings(BaseModel):
+    """How the student is examined while it is trained, on questions that the check has held out (`check.held_out`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    questions: int = Field(default=100, ge=0)
+    """How many are asked each time; 0: none, and the last weights are the student's."""
+    every_steps: int | None = Field(default=None, ge=1)
+    """None: at the end of each epoch. The last step is always one of them."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Of an answer. None: as long as the longest reply that is trained."""
+    stop_after: int | None = Field(default=None, ge=1)
+    """Stop early after so many times without more right answers than before. None: go on to the end."""
+
+
 class TrainSettings(BaseModel):
     """Settings of one training run. Defaults suit a few thousand short traces and a small student."""
 
@@ -70,7 +85,11 @@ class TrainSettings(BaseModel):
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
     """Compute activations again in backward instead of keeping them: less memory, more time. auto: where the prediction
     does not fit into the memory that is free."""
+    held_out: HeldOutSettings = HeldOutSettings()
+    """The student is the checkpoint with the most right answers to these."""
     checkpoint_steps: int = Field(default=100, ge=1)
     seed: int = Field(default=0, ge=0)
+    processes: int | None = Field(default=None, ge=1)
+    """That train together, each on its share of a step. None: one for each GPU, and one where there is none."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; part of what makes two runs equal bit for bit. None takes PyTorch's own choice."""
