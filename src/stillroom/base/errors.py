@@ -4,6 +4,7 @@ StillroomError                exit code 1: stopped by a problem it names
 ├── UsageError                exit code 2: the command or the recipe is written wrongly
 │   └── RecipeError           a key, a type or a value in a recipe
 ├── DataError                 a file or a row that cannot be read as what it should be
+│   └── DivergedError         training's loss is no number any more
 ├── StoreError                the run's own files: damaged, newer than this version, or in use by another process
 ├── TeacherError              the endpoint will not answer, whatever the question
 │   ├── TeacherUnreachable    nobody listens there
@@ -42,6 +43,10 @@ class RecipeError(UsageError):
 
 
 class DataError(StillroomError):
+    pass
+
+
+class DivergedError(DataError):
     pass
 
 

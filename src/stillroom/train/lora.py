@@ -104,6 +104,13 @@ def save_adapter(adapted: PeftModel, out: Path, base: str) -> None:
     sync(out)
 
 
+def lora_facts(adapted: PeftModel) -> dict[str, Any]:
+    """What train.json says of the adapters."""
+    config = adapted.peft_config["default"]
+    trained = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
+    return {"rank": config.r, "alpha": config.lora_alpha, "trained_parameters": trained}
+
+
 def refuse_new_tokens(
     rows: Sequence[Row], model: Any, tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int]
 ) -> None:
