@@ -55,7 +55,7 @@ def loss_chart(trained: Mapping[str, Trained]) -> Spec | None:
         description="Training loss by step. " + "; ".join(_loss_said(*each) for each in drawn.items()) + ".",
         data=rows,
         height=240,
-        encoding={"x": _steps_axis(trained), **_colour(drawn)},
+        encoding={"x": _steps_axis(trained), **_colour(drawn, of_lines=not held_out)},
         layer=layers,
     )
 
@@ -83,7 +83,7 @@ def rate_chart(trained: Mapping[str, Trained]) -> Spec | None:
             "y": {"field": "rate", "type": "quantitative", "title": "learning rate", "axis": axis},
             "strokeDash": _dash(drawn),
             "tooltip": [{"field": "method"}, {"field": "step", "format": ","}, {"field": "rate", "format": ".3g"}],
-            **_colour(drawn),
+            **_colour(drawn, of_lines=True),
         },
     )
 
@@ -116,7 +116,7 @@ def held_out_chart(trained: Mapping[str, Trained]) -> Spec | None:
         + ".",
         data=rows,
         height=220,
-        encoding={"x": _steps_axis(trained), **_colour(drawn)},
+        encoding={"x": _steps_axis(trained), **_colour(drawn, of_lines=False)},
         layer=[
             {
                 "mark": {"type": "rule", "strokeWidth": 2, "strokeCap": "round", "opacity": 0.4},
@@ -195,20 +195,22 @@ def _steps_axis(trained: Mapping[str, Trained]) -> dict[str, Any]:
     return {"field": "step", "type": "quantitative", "title": "step", "axis": axis, "scale": scale}
 
 
-def _by_method(drawn: Mapping[str, Trained], values: list[Any]) -> dict[str, Any]:
+def _by_method(drawn: Mapping[str, Trained], values: list[Any], *, of_lines: bool) -> dict[str, Any]:
     names = [method_name(method) for method in drawn]
-    legend = {"orient": "top", "title": None, "symbolStrokeWidth": 2.5, "symbolOpacity": 1}
+    symbol = {"symbolType": "stroke", "symbolStrokeWidth": 2.5} if of_lines else {"symbolStrokeWidth": 0}
+    legend = {"orient": "top", "title": None, "symbolOpacity": 1, **symbol}
     return {"field": "method", "type": "nominal", "scale": {"domain": names, "range": values}, "legend": legend}
 
 
-def _colour(drawn: Mapping[str, Trained]) -> dict[str, Any]:
-    return {"color": _by_method(drawn, [f"var(--taker-{TAKERS.get(method, OTHERS['taker'])})" for method in drawn])}
+def _colour(drawn: Mapping[str, Trained], *, of_lines: bool) -> dict[str, Any]:
+    colours = [f"var(--taker-{TAKERS.get(method, OTHERS['taker'])})" for method in drawn]
+    return {"color": _by_method(drawn, colours, of_lines=of_lines)}
 
 
 def _dash(drawn: Mapping[str, Trained]) -> dict[str, Any]:
-    return _by_method(drawn, [DASHES.get(method, OTHERS["dash"]) for method in drawn])
+    return _by_method(drawn, [DASHES.get(method, OTHERS["dash"]) for method in drawn], of_lines=True)
 
 
 def _shape(drawn: Mapping[str, Trained]) -> dict[str, Any]:
     shapes = [SHAPES.get(method, OTHERS["shape"]) for method in drawn]
-    return {"shape": _by_method(drawn, shapes)}
+    return {"shape": _by_method(drawn, shapes, of_lines=False)}

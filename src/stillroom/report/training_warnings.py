@@ -16,8 +16,8 @@ PARTS, FEWEST_STEPS = 10, 50
 """A loss is compared by the means of so many parts of the training, where there are enough steps."""
 RISEN, LEAST_RISE = 1.2, 0.05
 """A loss has risen that is so many times its lowest part, and above it by so many nats per token."""
-STILL_RISING = 0.03
-"""What the last stretch must have gained, as a share of the held-out questions, for more of it to be worth trying."""
+LAST_STRETCH = 0.75
+"""Where the last part of a training begins, as a share of its steps: what it still gained says whether to go on."""
 CUT = 0.1
 """From this share of held-out answers that were cut on, the limit decides more than the student."""
 
@@ -133,10 +133,12 @@ def _loss_at(curve: Sequence[Step], number: int) -> float | None:
 
 
 def _still_rising(training: Trained, held_out: HeldOut) -> Iterator[str]:
-    if len(held_out.curve) < 2 or held_out.stopped_early:
+    """More right answers at the end than chance explains, beside those when three quarters were done."""
+    *earlier, last = held_out.curve
+    before = next((mark for mark in reversed(earlier) if mark.step <= LAST_STRETCH * last.step), None)
+    if before is None or not before.asked or held_out.best != last or held_out.stopped_early:
         return
-    before, last = held_out.curve[-2:]
-    if held_out.best == last and last.right < last.asked and last.right - before.right >= STILL_RISING * last.asked:
+    if right_share(before).high < last.right / last.asked < 1:
         yield (
             "The held-out questions answered right were still becoming more at the last step: "
             f"{_of(last.right, last.asked)}, {count(before.right)} at step {count(before.step)} ({_name(training)}). "
