@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from stillroom import pipeline
-from stillroom.base.errors import ModelError
+from stillroom.base.errors import ModelError, StoreError
 from stillroom.base.progress import Silent
+from stillroom.base.records import Message, Question, Trace
 from stillroom.local_models import served_name
 from stillroom.recipe import load_recipe
+from stillroom.results import swept_in_words
+from stillroom.store.tables import write_questions, write_traces
 
 
 class Watch(Silent):
@@ -74,6 +77,26 @@ def test_the_whole_path_and_what_is_not_done_twice(tmp_path: Path, taught_model:
     takers: dict[str, Any] = json.loads((runs / "small" / "exam.json").read_text())["takers"]
     assert takers["teacher"]["model"].startswith("taught@")
     assert takers["student"]["model"].startswith("student@")
+
+
+def test_learning_rates_are_tried_on_what_was_checked(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stillroom.train.sweep.FACTORS", (1.0,))
+    path, runs = write_recipe(tmp_path, tiny_model, tiny_model), tmp_path / "runs"
+    (runs / "small").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"has no traces\.parquet yet"):
+        pipeline.sweep(path, runs=runs)
+    asked = [Message(role="user", content=f"{number} and 1?") for number in range(20)]
+    said = Message(role="assistant", content="Done.")
+    questions = [Question(id=f"q{number}", messages=(each,), source="t") for number, each in enumerate(asked)]
+    write_questions(runs / "small/questions.parquet", questions)
+    traces = [Trace(question_id=f"q{number}", messages=(each, said), source="t") for number, each in enumerate(asked)]
+    write_traces(runs / "small/traces.parquet", traces)
+    report = pipeline.sweep(load_recipe(path, ["train.learning_rate=1e-3"]), runs=runs)
+    assert report == json.loads((runs / "small/train/sweep/sweep.json").read_text())
+    assert (report["best"], report["rates"][0]["asked"]) == (1e-3, 0)
+    assert "No held-out answer can be verified" in swept_in_words(report)
 
 
 def test_other_weights_have_another_name(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
+from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, swept_in_words, trained_in_words
 from stillroom.text.counted import counted, listed
 
 PAGE = (Path(__file__).parents[1] / "docs" / "ask.md").read_text(encoding="utf-8")
@@ -77,6 +77,46 @@ def test_training_says_what_was_left_out() -> None:
         "classroom (1,418,720 parameters) was trained on the answers alone of 2,877 traces:"
         " 540 steps in 4 epochs, 2:22.\n1 trace was left out (too long 1)."
     )
+
+
+SWEPT: dict[str, Any] = {
+    "traces": 480, "share": 0.2, "best": 4e-4, "at_the_end": "highest", "as_good": [2e-4],
+    "rates": [
+        {"learning_rate": 1e-4, "problem": None, "steps": 60, "loss": 1.2, "held_out_loss": 1.3, "right": 20,
+         "asked": 90, "low": 0.149, "high": 0.318, "seconds": 61.0},
+        {"learning_rate": 2e-4, "problem": None, "steps": 60, "loss": 0.91, "held_out_loss": 1.1, "right": 41,
+         "asked": 90, "low": 0.356, "high": 0.558, "seconds": 60.0},
+        {"learning_rate": 4e-4, "problem": None, "steps": 60, "loss": 0.8, "held_out_loss": 1.2, "right": 43,
+         "asked": 90, "low": 0.377, "high": 0.58, "seconds": 61.0},
+    ],
+}  # fmt: skip
+
+
+def test_a_sweep_says_which_rate_is_best_and_how_sure_that_is() -> None:
+    assert swept_in_words(SWEPT) == (
+        "Each rate was tried on 480 traces (20% of the questions); 3:02 in all.\n"
+        "     rate  steps     loss  held-out loss                   right  seconds\n"
+        "   0.0001     60    1.200          1.300   20 of 90 (15% to 32%)       61\n"
+        "   0.0002     60    0.910          1.100   41 of 90 (36% to 56%)       60\n"
+        "   0.0004     60    0.800          1.200   43 of 90 (38% to 58%)       61\n"
+        "The best is 0.0004. In the recipe, below train: learning_rate: 0.0004\n"
+        "It is the highest that was tried: one beyond it may be better still. --set train.learning_rate=0.0016 tries"
+        " those around there.\n"
+        "0.0002 is as good as far as 90 questions can tell: the intervals of their right answers meet.\n"
+        "Every rate was tried with one seed."
+    )
+
+
+def test_a_sweep_without_right_answers_or_without_any_rate() -> None:
+    rows = [row | {"right": 0, "asked": 0, "low": None, "high": None} for row in SWEPT["rates"]]
+    unverified = swept_in_words(SWEPT | {"rates": rows, "at_the_end": None, "as_good": []})
+    assert "          1.100                       -       60" in unverified
+    assert unverified.endswith("the loss decided, and what another seed would change is not known.")
+    nothing = dict.fromkeys(SWEPT["rates"][0])
+    wild = [nothing | {"learning_rate": 100.0, "problem": "The loss of step 2 is nan: training has diverged."}]
+    diverged = swept_in_words(SWEPT | {"rates": wild, "best": None, "at_the_end": None, "as_good": []})
+    assert "      100  The loss of step 2 is nan: training has diverged.\n" in diverged
+    assert diverged.endswith("Set a much lower train.learning_rate, and try again.")
 
 
 ESTIMATE: dict[str, Any] = {

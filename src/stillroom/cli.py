@@ -30,7 +30,7 @@ from stillroom.cli_look import look
 from stillroom.cli_output import print_json, print_result
 from stillroom.display import live_progress
 from stillroom.recipe import RUNS, load_recipe
-from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, trained_in_words
+from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, swept_in_words, trained_in_words
 from stillroom.text.counted import counted
 
 P = ParamSpec("P")
@@ -263,18 +263,28 @@ def check(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 
 
 @command("train", "stillroom train recipe.yaml --set train.epochs=5")
-def train(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
+def train(
+    recipe: Recipe,
+    override: Set = None,
+    as_json: Json = False,
+    sweep: Annotated[
+        Literal["lr"] | None,
+        typer.Option("--sweep", help="Train no student to keep: try learning rates on a share of the traces."),
+    ] = None,
+) -> None:
     """Train the student on the traces. Interrupted, it goes on from its newest checkpoint."""
     loaded = load_recipe(recipe, override or ())
     with ends_at_once():
         from stillroom import pipeline
 
     with live_progress() as progress:
-        trained = pipeline.train(loaded, progress=progress)
+        facts = pipeline.sweep(loaded, progress=progress) if sweep else pipeline.train(loaded, progress=progress)
     if as_json:
-        print_json(trained)
+        print_json(facts)
+    elif sweep:
+        print_result(*swept_in_words(facts).split("\n"))
     else:
-        print_result(*(trained_in_words(method, facts) for method, facts in trained.items()))
+        print_result(*(trained_in_words(method, of_method) for method, of_method in facts.items()))
 
 
 @command("exam", "stillroom exam recipe.yaml --set 'exam.compare=[teacher, student]'")

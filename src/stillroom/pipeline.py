@@ -268,6 +268,21 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
     return {method: read_object(folder / "train" / method / "train.json") for method in methods}
 
 
+def sweep(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
+    """Try learning rates on a share of the traces, and say which is best. Returns what `sweep.json` holds."""
+    recipe = _recipe(recipe)
+    folder = folder_of(recipe, runs)
+    if recipe.train is None:
+        raise UsageError(f"The recipe {recipe.name} has no train section.", "Add train: {student: ...} to it.")
+    need(folder, "traces.parquet", "check")
+    with importing_extra("train"):
+        from stillroom.train.held_out import HeldOutFiles
+        from stillroom.train.sweep import sweep as sweep_rates
+    held_out = HeldOutFiles(folder / "held_out.parquet", folder / "questions.parquet")
+    student, out = student_folder(recipe.train), folder / "train" / "sweep"
+    return sweep_rates(folder / "traces.parquet", student, out, recipe.train, progress, held_out=held_out)
+
+
 def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
     """Ask all takers the same held-out questions. Returns what `exam.json` holds."""
     recipe = _recipe(recipe)

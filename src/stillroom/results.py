@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -102,6 +102,58 @@ def trained_in_words(method: str, facts: Mapping[str, Any]) -> str:
         reasons = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in skipped.items())
         lines.append(f"{counted(sum(skipped.values()), 'trace was', 'traces were')} left out ({reasons}).")
     return "\n".join(lines)
+
+
+def swept_in_words(facts: Mapping[str, Any]) -> str:
+    """What `pipeline.sweep` returned: a table, the rate to take, and how sure that is."""
+    rows: list[Mapping[str, Any]] = facts["rates"]
+    took = sum(row["seconds"] or 0 for row in rows)
+    share = f"{counted(facts['traces'], 'trace')} ({facts['share']:.0%} of the questions)"
+    lines = [f"Each rate was tried on {share}; {clock(took)} in all.", *_rates_table(rows)]
+    best = next((row for row in rows if row["learning_rate"] == facts["best"]), None)
+    if best is None:
+        return "\n".join(
+            [*lines, "Training diverged at every rate. Set a much lower train.learning_rate, and try again."]
+        )
+    lines.append(
+        f"The best is {best['learning_rate']:g}. In the recipe, below train: learning_rate: {best['learning_rate']:g}"
+    )
+    lines += _how_sure(facts, best)
+    return "\n".join(lines)
+
+
+def _rates_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield f"{'rate':>9}  {'steps':>5}  {'loss':>7}  {'held-out loss':>13}  {'right':>22}  {'seconds':>7}"
+    for row in rows:
+        if row["problem"] is not None:
+            yield f"{row['learning_rate']:>9g}  {row['problem']}"
+            continue
+        right = "-"
+        if row["asked"]:
+            right = f"{row['right']} of {row['asked']} ({row['low']:.0%} to {row['high']:.0%})"
+        yield (
+            f"{row['learning_rate']:>9g}  {row['steps']:>5}  {row['loss']:>7.3f}  {row['held_out_loss']:>13.3f}"
+            f"  {right:>22}  {row['seconds']:>7.0f}"
+        )
+
+
+def _how_sure(facts: Mapping[str, Any], best: Mapping[str, Any]) -> Iterator[str]:
+    end = facts["at_the_end"]
+    if end is not None:
+        further = best["learning_rate"] * (4 if end == "highest" else 0.25)
+        again = f"--set train.learning_rate={further:.3g}"
+        yield f"It is the {end} that was tried: one beyond it may be better still. {again} tries those around there."
+    as_good = [f"{rate:g}" for rate in facts["as_good"]]
+    if as_good:
+        be = "is" if len(as_good) == 1 else "are"
+        yield (
+            f"{listed(as_good)} {be} as good as far as {counted(best['asked'], 'question')} can tell: the intervals of "
+            "their right answers meet."
+        )
+    if not best["asked"]:
+        yield "No held-out answer can be verified: the loss decided, and what another seed would change is not known."
+    else:
+        yield "Every rate was tried with one seed."
 
 
 def estimate_in_words(facts: Mapping[str, Any]) -> str:
