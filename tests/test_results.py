@@ -107,6 +107,11 @@ def test_a_sweep_says_which_rate_is_best_and_how_sure_that_is() -> None:
     )
 
 
+def test_the_page_shows_what_a_sweep_says() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "train.md").read_text(encoding="utf-8")
+    assert swept_in_words(SWEPT) in page
+
+
 def test_a_sweep_without_right_answers_or_without_any_rate() -> None:
     rows = [row | {"right": 0, "asked": 0, "low": None, "high": None} for row in SWEPT["rates"]]
     unverified = swept_in_words(SWEPT | {"rates": rows, "at_the_end": None, "as_good": []})
