@@ -91,7 +91,7 @@ class _HeadLoss(torch.autograd.Function):
     ) -> Tensor:
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         hidden_grads = []
-        grads = [torch.zeros_like(parameter) for parameter in trainable]
+        grads: list[Tensor] = []
         for part_ND, targets, weights in _chunks(hidden_ND, targets_N, weights_N):
             part_ND = part_ND.detach().requires_grad_()
             with torch.enable_grad():
@@ -99,14 +99,17 @@ class _HeadLoss(torch.autograd.Function):
             hidden_grad, *more = torch.autograd.grad(loss, [part_ND, *trainable])
             total += loss.detach()
             hidden_grads.append(hidden_grad)
-            for grad, added in zip(grads, more, strict=True):
-                grad += added
+            if not grads:
+                grads = more
+            else:
+                torch._foreach_add_(grads, more)
         ctx.save_for_backward(torch.cat(hidden_grads), *grads)
         return total
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, None, *(scale * grad for grad in ctx.saved_tensors)
+        # In place: the output layer's gradient is often the largest tensor of all, and nobody else has it.
+        return None, None, None, *(grad.mul_(scale) for grad in ctx.saved_tensors)
 
 
 def _chunks(*tensors_N: Tensor) -> Iterator[tuple[Tensor, ...]]:
