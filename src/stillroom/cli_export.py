@@ -17,7 +17,7 @@ from stillroom.text.counted import counted
 
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, its folder or its recipe.")],
-    to: Annotated[Target, typer.Option("--to", help="The tool; `merged`: the student as a Hugging Face folder.")],
+    to: Annotated[Target, typer.Option("--to", help="The tool; or the student: `gguf`, or its `merged` weights.")],
     out: Annotated[
         Path | None,
         typer.Option(

@@ -385,11 +385,12 @@ def export(
         terms=recipe.teacher.terms if recipe.teacher else None,
         student=recipe.train.student if recipe.train else None,
     )
-    if to == "merged":
+    if to == "gguf" or to == "merged":
         if recipe.train is None:
             raise UsageError(f"The recipe {recipe.name} has no train section.", "So there is no student to export.")
         student = run_folder / "train" / recipe.train.method / "student"
-        facts = export_model(run_folder, to, student, folder, about, progress)
+        with importing_extra("gguf"):
+            facts = export_model(run_folder, to, student, folder, about, progress)
     else:
         need(run_folder, "traces.parquet", "check")
         facts = export_dataset(run_folder, to, folder, about, reasoning, progress)

@@ -13,20 +13,31 @@ from stillroom.export.folder import replacing_export, write_facts
 from stillroom.export.form import About
 from stillroom.export.settings import ModelTarget
 
+CARD = "README.md"
+
 
 def export_model(
     run: Path, to: ModelTarget, student: Path, out: Path, about: About, progress: Progress
 ) -> dict[str, Any]:
     """Write the student in the folder `student` to the folder `out`. Returns what export.json holds.
 
-    `merged`: its Hugging Face folder as it is, with its card.
+    `merged`: its Hugging Face folder as it is; `gguf`: NAME.gguf in 16-bit floats, checked with llama.cpp, and the card.
 
-    Raises StoreError where there is no student, UsageError where `out` is something else than an earlier export.
+    Raises StoreError where there is no student, UsageError where `out` is something else than an earlier export
+    or llama.cpp is not installed, ModelError for a student that llama.cpp does not know.
     """
     if not (student / "config.json").is_file():
         raise StoreError(f"The run {run.name} has no student: there is no model at {student}.", "Run stillroom train.")
     with replacing_export(run, out) as folder:
-        _copy(student, folder, progress)
+        made: dict[str, Any] = {}
+        if to == "gguf":
+            from stillroom.export.gguf import export_gguf  # loads torch
+
+            made = {"gguf": export_gguf(student, folder / f"{about.name}.gguf", progress=progress)}
+            if (student / CARD).is_file():
+                shutil.copyfile(student / CARD, folder / CARD)
+        else:
+            _copy(student, folder, progress)
         facts = {
             "to": to,
             "run": about.name,
@@ -34,6 +45,7 @@ def export_model(
             "student": about.student,
             "teacher": about.teacher,
             "terms": about.terms,
+            **made,
         }
         return write_facts(folder, facts)
 
