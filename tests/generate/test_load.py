@@ -147,6 +147,13 @@ def test_a_gguf_file_is_the_same_model(tiny_model: Path, tmp_path: Path) -> None
             assert (end_ids, context) == (local.end_ids, local.context)
 
 
+def test_smollm_in_a_gguf_file_splits_digits_before_it_looks_at_blanks(tiny_model: Path, tmp_path: Path) -> None:
+    for pre, pieces in (("smollm", ["x", "ĠĠ", "1", "0"]), ("gpt-2", ["x", "Ġ", "Ġ10"])):
+        tokenizer, _, _ = load_tokenizer(_write_gguf(tiny_model, tmp_path / f"{pre}.gguf", pre=pre))
+        split = tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("x  10")
+        assert [piece for piece, _ in split] == pieces
+
+
 def test_several_gguf_files_are_refused(tmp_path: Path) -> None:
     for name in ("a.gguf", "b.gguf"):
         (tmp_path / name).touch()
@@ -164,7 +171,7 @@ def _copy(model: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(model, tmp_path / "copy"))
 
 
-def _write_gguf(model: Path, file: Path) -> Path:
+def _write_gguf(model: Path, file: Path, *, pre: str = "gpt-2") -> Path:
     """The tiny Llama as llama.cpp would store it."""
     local = load_model(model)
     config, tokenizer = local.model.config, local.tokenizer
@@ -179,6 +186,7 @@ def _write_gguf(model: Path, file: Path) -> Path:
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
     writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokenizer.convert_ids_to_tokens(list(range(config.vocab_size))))
     added = tokenizer.added_tokens_decoder
     writer.add_token_types(

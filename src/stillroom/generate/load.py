@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gguf import GGUFReader
 from safetensors import SafetensorError
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -173,10 +175,20 @@ def _load_tokenizer(folder: Path, gguf: Path | None) -> PreTrainedTokenizerBase:
             "Use an instruct model, or add chat_template.jinja to the folder.",
         )
     assert isinstance(tokenizer, PreTrainedTokenizerBase)
+    if gguf is not None and _pre_tokenizer(gguf) == "smollm":
+        # transformers does not know this way of splitting: each digit by itself, then as GPT-2 does.
+        tokenizer.backend_tokenizer.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(False)])
     # Some files come with a length at which they cut, and one to which they pad.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
+
+
+def _pre_tokenizer(gguf: Path) -> str | None:
+    """llama.cpp's name for how a text is split before it becomes tokens."""
+    with _as_model_error(gguf):
+        field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
+    return None if field is None else str(field.contents())
 
 
 def _end_ids(
