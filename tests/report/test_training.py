@@ -70,6 +70,9 @@ def test_a_training_of_an_earlier_version_is_read(sound: Path, read_page: Any) -
         ({"matrix_share": -0.5}, "matrix_share: "),
         ({"matrix_share": float("nan")}, "matrix_share: "),
         ({"peak_bytes": "much"}, "peak_bytes: "),
+        ({"seconds": float("inf")}, "seconds: "),
+        ({"curve": [[1, 2.0, float("nan")]]}, "curve.0.2: "),
+        ({"rows": -1}, "rows: "),
         ({"skipped": {"too_long": "all"}}, "skipped.too_long: "),
     ],
 )
@@ -93,14 +96,10 @@ def test_a_curve_is_thinned_to_means_and_what_is_not_finite_stays_a_gap() -> Non
 
 
 def test_the_running_mean_is_that_of_the_steps_before_it() -> None:
-    assert running_mean([Step(number, float(number), 1e-3) for number in range(1, 8)])[4:] == [
-        (5, 3.0),
-        (6, 4.0),
-        (7, 5.0),
-    ]
-    of_ten = running_mean([Step(number, float(number), 1e-3) for number in range(1, 401)])
-    assert of_ten[-1] == (400, 395.5)
-    assert of_ten[0] == (1, 1.0)
+    seven = [Step(number, float(number), 1e-3) for number in range(1, 8)]
+    assert [running_mean(seven, position) for position in range(7)] == [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0]
+    many = [Step(number, float(number), 1e-3) for number in range(1, 401)]
+    assert running_mean(many, 399) == 395.5  # of ten
 
 
 def test_nothing_is_drawn_of_a_training_without_a_curve() -> None:
@@ -160,7 +159,7 @@ def test_the_table_says_what_a_training_came_to() -> None:
     full = training(
         student="smollm2",
         parameters=134_515_008,
-        lora={"rank": 32, "alpha": 32.0},
+        lora={"rank": 32, "alpha": 32.0, "trained_parameters": 4_884_480},
         traces=900,
         rows=950,
         skipped={"too_long": 50},
@@ -172,6 +171,9 @@ def test_the_table_says_what_a_training_came_to() -> None:
         matrix_rate_gflops=98.4,
         matrix_share=0.713,
         peak_bytes=1_130_000_000,
+        predicted_bytes=1_390_000_000,
+        gradient_checkpointing=True,
+        packed=True,
         seconds=153.3,
         learning_rate=1e-4,
         seed=7,
@@ -184,8 +186,9 @@ def test_the_table_says_what_a_training_came_to() -> None:
     said = {name: f"{cell.said} | {cell.note}".replace("\N{NO-BREAK SPACE}", " ") for name, cell in rows.items()}
     assert said == {
         "student": "smollm2 | 134,515,008 parameters",
-        "weights that were trained": "LoRA | rank 32, alpha 32",
+        "weights that were trained": "LoRA | 4,884,480 of them, rank 32, alpha 32",
         "traces": "900 | ",
+        "rows": "950 | packed",
         "rows left out": "50 of 1,000 | 5.0 %: too long 50",
         "epochs": "3 | ",
         "steps": "480 | stopped early, 640 were planned",
@@ -195,7 +198,7 @@ def test_the_table_says_what_a_training_came_to() -> None:
         "trained tokens": "1,104,302 | ",
         "trained tokens per second": "720.4 | ",
         "share of the machine’s matrix rate": "71.3 % | of 98.4 GFLOP/s",
-        "memory at most": "1.1 GB | ",
+        "memory at most": "1.1 GB | 1.4 GB predicted, gradient checkpointing",
         "time": "2 min 33 s | ",
         "highest learning rate": "0.0001 | ",
         "seed": "7 | threads 2, processes 1",

@@ -146,9 +146,14 @@ def _finite(value: float) -> float | None:
 
 
 def _loss_rows(method: str, training: Trained) -> list[dict[str, Any]]:
-    means = dict(running_mean(training.curve))
+    positions = {each.number: position for position, each in enumerate(training.curve)}
     return [
-        {"method": method_name(method), "step": step, "loss": loss, "mean": _finite(means[step])}
+        {
+            "method": method_name(method),
+            "step": step,
+            "loss": loss,
+            "mean": _finite(running_mean(training.curve, positions[step])),
+        }
         for step, loss in thinned((each.number, each.loss) for each in training.curve)
     ]
 
@@ -163,8 +168,8 @@ def _held_out_losses(method: str, training: Trained) -> list[dict[str, Any]]:
 
 
 def _loss_said(method: str, training: Trained) -> str:
-    means = running_mean(training.curve)
-    return f"{method_name(method)}: {means[0][1]:.2f} at first, {means[-1][1]:.4f} at the end"
+    first, last = training.curve[0].loss, running_mean(training.curve, len(training.curve) - 1)
+    return f"{method_name(method)}: {first:.2f} at first, {last:.4f} at the end"
 
 
 def _verified(training: Trained) -> list[Mark]:

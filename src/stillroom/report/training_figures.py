@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from stillroom.report.run_files import Accuracy
 from stillroom.report.training_file import Mark, Step, Trained
@@ -47,15 +47,10 @@ def right_share(mark: Mark) -> Accuracy:
     return Accuracy(accuracy=share, low=min(float(low), share), high=max(float(high), share), n=mark.asked)
 
 
-def running_mean(curve: Sequence[Step]) -> list[tuple[int, float]]:
-    """By step, the mean loss of that step and those before it; of the first steps, of as many as there are."""
+def running_mean(curve: Sequence[Step], position: int) -> float:
+    """The mean loss of the step that stands there and those before it; of the first steps, of as many as there are."""
     size = max(FEWEST_OF_A_MEAN, len(curve) // PART_OF_A_MEAN)
-    losses = [step.loss for step in curve]
-    return [
-        (step.number, math.fsum(window) / len(window))
-        for position, step in enumerate(curve)
-        for window in [losses[max(0, position + 1 - size) : position + 1]]
-    ]
+    return fmean(step.loss for step in curve[max(0, position + 1 - size) : position + 1])
 
 
 def figures(trained: Mapping[str, Trained]) -> list[Figure]:
@@ -74,7 +69,10 @@ def _weights(training: Trained) -> Cell:
     lora = training.lora
     if lora is None:
         return Cell(UNKNOWN)
-    return Cell("LoRA", f"rank {count(lora.rank)}, alpha {count(lora.alpha)}")
+    note = f"rank {count(lora.rank)}, alpha {count(lora.alpha)}"
+    if lora.trained_parameters is not None:
+        note = f"{count(lora.trained_parameters)} of them, {note}"
+    return Cell("LoRA", note)
 
 
 def _left_out(training: Trained) -> Cell:
@@ -101,7 +99,9 @@ def _matrix_share(training: Trained) -> Cell:
 def _last_loss(training: Trained) -> Cell:
     if not training.curve:
         return Cell(UNKNOWN)
-    return Cell(f"{training.curve[-1].loss:.4f}", f"running mean {running_mean(training.curve)[-1][1]:.4f}")
+    return Cell(
+        f"{training.curve[-1].loss:.4f}", f"running mean {running_mean(training.curve, len(training.curve) - 1):.4f}"
+    )
 
 
 def _best(training: Trained) -> Cell:
@@ -123,6 +123,14 @@ def _mark(mark: Mark | None) -> Cell:
     return Cell(said, f"{interval(share.low, share.high)}, step {count(mark.step)}")
 
 
+def _memory(training: Trained) -> Cell:
+    if training.peak_bytes is None:
+        return Cell(UNKNOWN)
+    notes = [] if training.predicted_bytes is None else [f"{gigabytes(training.predicted_bytes)} predicted"]
+    notes += ["gradient checkpointing"] if training.gradient_checkpointing else []
+    return Cell(gigabytes(training.peak_bytes), ", ".join(notes))
+
+
 def _short_number(number: float | None) -> str:
     return UNKNOWN if number is None else f"{number:g}"
 
@@ -137,6 +145,7 @@ _ROWS: dict[str, Callable[[Trained], Cell]] = {
     "student": _student,
     "weights that were trained": _weights,
     "traces": lambda training: Cell(count(training.traces)),
+    "rows": lambda training: Cell(count(training.rows), "packed" if training.packed else ""),
     "rows left out": _left_out,
     "epochs": lambda training: Cell(count(training.epochs)),
     "steps": _steps,
@@ -146,7 +155,7 @@ _ROWS: dict[str, Callable[[Trained], Cell]] = {
     "trained tokens": lambda training: Cell(count(training.trained_tokens)),
     "trained tokens per second": lambda training: Cell(count(training.tokens_per_second)),
     "share of the machine’s matrix rate": _matrix_share,
-    "memory at most": lambda training: Cell(UNKNOWN if training.peak_bytes is None else gigabytes(training.peak_bytes)),
+    "memory at most": _memory,
     "time": lambda training: Cell(duration(training.seconds)),
     "highest learning rate": lambda training: Cell(_short_number(training.learning_rate)),
     "seed": _seed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, FiniteFloat, NonNegativeInt, field_validator
 
 from stillroom.report.stage_file import StageFile
 
@@ -14,8 +14,9 @@ class Step(NamedTuple):
 
     number: int
     loss: float
-    learning_rate: float
-    tokens_per_second: float | None = None
+    """Of a training that has diverged it is no number."""
+    learning_rate: FiniteFloat
+    tokens_per_second: FiniteFloat | None = None
 
 
 class Mark(NamedTuple):
@@ -55,7 +56,8 @@ class Lora(StageFile):
     """train.json, `lora`"""
 
     rank: int | None = None
-    alpha: float | None = None
+    alpha: FiniteFloat | None = None
+    trained_parameters: int | None = None
 
 
 class Trained(StageFile):
@@ -66,22 +68,26 @@ class Trained(StageFile):
     parameters: int | None = None
     lora: Lora | None = None
     """None where all weights were trained."""
-    traces: int | None = None
-    rows: int | None = None
-    skipped: dict[str, int] = Field(default_factory=dict)
+    traces: NonNegativeInt | None = None
+    rows: NonNegativeInt | None = None
+    skipped: dict[str, NonNegativeInt] = Field(default_factory=dict)
     """Rows that were left out, by reason."""
     steps: int | None = None
     planned_steps: int | None = None
-    epochs: float | None = None
+    epochs: FiniteFloat | None = None
     trained_tokens: int | None = None
-    tokens_per_second: float | None = None
-    matrix_rate_gflops: float | None = None
+    tokens_per_second: FiniteFloat | None = None
+    matrix_rate_gflops: FiniteFloat | None = None
     """At which this machine multiplies matrices of the model's shapes."""
-    matrix_share: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    matrix_share: Annotated[FiniteFloat, Field(ge=0)] | None = None
     """Of that rate, what the steps came to."""
-    peak_bytes: Annotated[int, Field(ge=0)] | None = None
-    seconds: float | None = None
-    learning_rate: float | None = None
+    peak_bytes: NonNegativeInt | None = None
+    predicted_bytes: NonNegativeInt | None = None
+    """What was expected before the first step."""
+    gradient_checkpointing: bool = False
+    packed: bool = False
+    seconds: FiniteFloat | None = None
+    learning_rate: FiniteFloat | None = None
     """The highest."""
     seed: int | None = None
     threads: int | None = None
