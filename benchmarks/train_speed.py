@@ -3,9 +3,9 @@
     python -m benchmarks.train_speed --gguf SmolLM2-135M-Instruct.Q4_1.gguf --data gsm8k_train_part.jsonl [--rounds 3]
 
 `--data` are JSON lines with `question` and `answer` (GSM8K), `problem` and `solution` (MATH), or `instruction` and
-`instances` (self-instruct); as many rows are drawn from each file. Without it a few worked solutions that lie beside the
-tests are taken again and again, and without --gguf the classroom's base model. Rows have 20 to 600 tokens, with the loss
-on the reply and its end token.
+`instances` (self-instruct); as many rows are drawn from each file. Without it a few worked solutions that lie beside
+the tests are taken again and again, and without --gguf the classroom's base model. Rows have 20 to 600 tokens, with the
+loss on the reply and its end token.
 
 Each arm is a process of its own, in each round one after the other, and ratios are taken within a round. All have the
 same rows, the same number of them for an optimiser step (on average), AdamW and float32; on a GPU, bfloat16 autocast.

@@ -26,7 +26,8 @@ def train(job: Job) -> Outcome:
     settings = TrainSettings(student=job.model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-    model: Any = load_model(Path(job.model)).model.to(device).train()
+    model: Any = load_model(Path(job.model)).model
+    model.to(device).train()
     with autocast:
         packed = prepare(model, job.options.get("packing", "auto"), device)
     rows = [_row(ids, prompt) for ids, prompt in job.rows]

@@ -7,14 +7,13 @@ import time
 from typing import Any
 
 import torch
-import trl
+import trl  # type: ignore[import-not-found]
 from benchmarks.train_contenders.job import Job, Outcome, work
-from datasets import Dataset
+from datasets import Dataset  # type: ignore[import-untyped]
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-from trl import SFTConfig, SFTTrainer
 
 
-class _Clock(TrainerCallback):  # type: ignore[misc]
+class _Clock(TrainerCallback):
     """Times from the end of the warm-up to the end of the last step, and the losses that are logged."""
 
     def __init__(self, warm_up: int) -> None:
@@ -22,16 +21,17 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
         self.begin = self.end = 0.0
         self.losses: list[float] = []
 
-    def on_step_begin(self, _arguments: Any, state: Any, _control: Any, **_others: Any) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         if state.global_step == self.warm_up:
             self.begin = time.perf_counter()
 
-    def on_step_end(self, *_arguments: Any, **_others: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         self.end = time.perf_counter()
 
-    def on_log(self, _arguments: Any, _state: Any, _control: Any, logs: Any = None, **_others: Any) -> None:
-        if logs and "loss" in logs:
-            self.losses.append(logs["loss"])
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        logged = kwargs.get("logs") or {}
+        if "loss" in logged:
+            self.losses.append(logged["loss"])
 
 
 def train(job: Job) -> Outcome:
@@ -42,14 +42,14 @@ def train(job: Job) -> Outcome:
     )
     clock = _Clock(job.warm_up)
     with tempfile.TemporaryDirectory() as folder:
-        config = SFTConfig(
+        config = trl.SFTConfig(
             output_dir=folder, bf16=cuda, use_cpu=not cuda, report_to="none", save_strategy="no", disable_tqdm=True,
             num_train_epochs=1, logging_steps=1, seed=0, **_in_order(job), **job.options,
         )  # fmt: skip
         data = Dataset.from_list(
             [{"input_ids": ids, "labels": [-100] * prompt + ids[prompt:]} for ids, prompt in job.rows]
         )
-        trainer = SFTTrainer(
+        trainer = trl.SFTTrainer(
             model, config, train_dataset=data, processing_class=AutoTokenizer.from_pretrained(job.model),
             callbacks=[clock],
         )  # fmt: skip

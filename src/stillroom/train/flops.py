@@ -33,9 +33,11 @@ SECONDS = 1.0
 def training_flops(model: Any, tokens: int, trained: int) -> float:
     """Floating-point operations of forward and backward over `tokens` of which `trained` have a loss, padding
     included in `tokens` where there is any. `model` may be wrapped by peft."""
-    head = plain_model(model).get_output_embeddings()
+    plain: Any = plain_model(model)
+    head = plain.get_output_embeddings()
+    of_head = set(head.modules())  # several where it has an adapter
     return sum(
-        float(weight.numel()) * (6 if weight.requires_grad else 4) * (trained if layer is head else tokens)
+        float(weight.numel()) * (6 if weight.requires_grad else 4) * (trained if layer in of_head else tokens)
         for layer, weight in _matrices(model)
     )
 
@@ -56,10 +58,12 @@ def measured_matrix_rate(model: Any, device: torch.device, dtype: torch.dtype = 
 
 
 def _matrices(model: Any) -> Iterator[tuple[nn.Module, Tensor]]:
-    """The linear layers with their weights."""
+    """The layers that multiply by a matrix, with their weights. (An embedding only looks up its rows.)"""
     for layer in plain_model(model).modules():
-        if isinstance(layer, nn.Linear):
-            yield layer, layer.weight
+        # Its own parameter: a layer with an adapter passes on the weight of the one within.
+        weight = dict(layer.named_parameters(recurse=False)).get("weight")
+        if weight is not None and weight.dim() == 2 and not isinstance(layer, nn.Embedding):
+            yield layer, weight
 
 
 def _seconds_of_products(
@@ -69,7 +73,7 @@ def _seconds_of_products(
     input_ND = torch.randn(TOKENS, inputs, device=device, dtype=dtype)
     weight_OD = torch.randn(outputs, inputs, device=device, dtype=dtype)
     grad_NO = torch.randn(TOKENS, outputs, device=device, dtype=dtype)
-    times = []
+    times: list[float] = []
     begin = time.perf_counter()
     while len(times) < 3 or time.perf_counter() - begin < most_seconds:
         start = time.perf_counter()
