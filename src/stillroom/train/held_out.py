@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stillroom.base.records import Question, Trace
 from stillroom.generate.generator import Generation, Generator
@@ -18,6 +19,7 @@ from stillroom.generate.prompt import marks_not_shown, opens_think
 from stillroom.generate.sampling import Sampling
 from stillroom.store.tables import read_questions, read_traces
 from stillroom.text.think import split_think
+from stillroom.train.packing import FLASH
 from stillroom.train.render import Rendered
 from stillroom.verify import verify_many
 
@@ -120,11 +122,16 @@ def _answer(generation: Generation, asked: Asked, local: LocalModel) -> str | No
 
 @contextmanager
 def _answering(local: LocalModel) -> Iterator[Generator]:
-    """A generator over the model that is being trained, which is in training mode again afterwards."""
-    local.model.train(False)
+    """A generator over the model that is being trained, which is as it was afterwards."""
+    model: Any = local.model.train(False)
+    attention = model.config._attn_implementation
+    if attention == FLASH:  # it knows no masks, by which rows of a running batch are told apart
+        model.set_attn_implementation("sdpa")
     generator = Generator(local)
     try:
         yield generator
     finally:
         generator.close()
-        local.model.train()
+        if attention == FLASH:
+            model.set_attn_implementation(attention)
+        model.train()

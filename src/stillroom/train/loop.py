@@ -17,12 +17,18 @@ from stillroom.base.errors import DivergedError
 from stillroom.base.progress import Progress
 from stillroom.train import checkpoint
 from stillroom.train.batches import Batch, epoch_steps
+from stillroom.train.flops import measured_matrix_rate, training_flops
 from stillroom.train.held_out import HeldOutMark
 from stillroom.train.loss import batch_loss
+from stillroom.train.peak_memory import peak_bytes
 from stillroom.train.render import Row
 from stillroom.train.schedule import learning_rate
 from stillroom.train.settings import TrainSettings
+from stillroom.train.tensorboard import Scalars
 from stillroom.train.together import Together
+
+WORTH_MEASURING = 3e12
+"""Floating-point operations of a run."""
 
 Examination = Callable[[int], HeldOutMark]
 """How the student does on the held-out questions after so many steps."""
@@ -42,8 +48,8 @@ class Loop:
     packed: bool = False
     examine: Examination | None = None
     """The first process calls it; None where nothing is held out."""
-    flops_of: Callable[[Sequence[Batch]], float] | None = None
-    """Of a step: what its matrix products come to."""
+    scalars: Scalars | None = None
+    """Curves for TensorBoard; the first process writes them."""
     matrix_rate: float | None = None
     """Of this machine, in FLOP a second, at the shapes of this model; None where it was not measured."""
 
@@ -61,9 +67,10 @@ class Loop:
     def __post_init__(self) -> None:
         self.trained_per_row = [int(row.trained.sum()) for row in self.rows]
         self.weight_per_row = [float(row.weights.sum(dtype="float64")) for row in self.rows]
-        lengths, settings = [len(row.ids) for row in self.rows], self.settings
+        settings = self.settings
+        self.lengths = [len(row.ids) for row in self.rows]
         epochs = [
-            epoch_steps(lengths, settings.step_tokens, settings.batch_tokens, settings.seed, epoch)
+            epoch_steps(self.lengths, settings.step_tokens, settings.batch_tokens, settings.seed, epoch)
             for epoch in range(settings.epochs)
         ]
         self.steps = [batches for epoch in epochs for batches in epoch][: settings.max_steps]
@@ -81,6 +88,12 @@ class Loop:
         total = len(self.steps)
         ends = range(every, total, every) if every else [sum(epochs[: n + 1]) for n in range(len(epochs))]
         return frozenset({*(end for end in ends if end < total), total})
+
+    def measure_matrix_rate(self, dtype: torch.dtype) -> None:
+        """What the panel's share is of. It takes a second or two, which a run of some seconds is not worth."""
+        if sum(map(self._flops, self.steps)) > WORTH_MEASURING:
+            rate = measured_matrix_rate(self.model, self.together.device, dtype)
+            self.matrix_rate = float(self.together.sum(torch.tensor(rate, device=self.together.device)))
 
     @property
     def best(self) -> HeldOutMark | None:
@@ -117,18 +130,22 @@ class Loop:
     def to_the_end(self, checkpoints: Path, identity: str, progress: Progress) -> None:
         """All steps that are left; then the weights of the best examination are the model's.
 
-        Raises DataError where the loss is no number any more.
+        Raises DivergedError where the loss is no number any more.
         """
         total = len(self.steps)
         while self.step < total and not self.stopped_early:
             self._one_step()
-            progress.update(f"train {self.settings.method}", self.step, total, **self._facts())
             is_examined = self.step in self.examined_after
+            progress.update(f"train {self.settings.method}", self.step, total, **self._facts())
             if is_examined:
                 self._examine(checkpoints)
                 progress.update(f"train {self.settings.method}", self.step, total, **self._facts())
+            if self.scalars is not None:
+                self.scalars.write(self.step, self._scalars(is_examined))
             if is_examined or (self.step % self.settings.checkpoint_steps == 0 and self.step < total):
                 self._save(checkpoints, identity)
+        if self.scalars is not None:
+            self.scalars.close()
         if self.best is not None and self.best.step != self.step:
             self.together.wait()  # the first process has written it
             checkpoint.load_best(checkpoints, self.best.step, self.model)
@@ -198,9 +215,12 @@ class Loop:
         """The trained tokens of a step that is done."""
         trained = sum(self.trained_per_row[row] for batch in batches for row in batch)
         self.tokens += trained
-        if self.flops_of is not None:
-            self.flops += self.flops_of(batches)
+        self.flops += self._flops(batches)
         return trained
+
+    def _flops(self, batches: Sequence[Batch]) -> float:
+        tokens = sum(self.lengths[row] for batch in batches for row in batch)
+        return training_flops(self.model, tokens, sum(self.trained_per_row[row] for batch in batches for row in batch))
 
     @property
     def tokens_per_second(self) -> float:
@@ -219,12 +239,24 @@ class Loop:
             "loss": round(loss, 3),
             "learning_rate": rate,
             "tokens_per_second": round(self.tokens_per_second),
+            "peak_bytes": peak_bytes(self.together.device),
         }
         if (share := self.matrix_share) is not None:
             facts["matrix_share"] = round(share, 2)
         if self.marks and self.marks[-1].asked:
-            facts["held_out"] = f"{self.marks[-1].right} of {self.marks[-1].asked} at step {self.marks[-1].step}"
+            latest, best = self.marks[-1], self.best or self.marks[-1]
+            facts["held_out"] = f"{latest.right} of {latest.asked} at step {latest.step}"
+            facts["held_out_best"] = f"{best.right} of {best.asked} at step {best.step}"
         return facts
+
+    def _scalars(self, is_examined: bool) -> dict[str, float | None]:
+        _, loss, rate, speed = self.curve[-1]
+        scalars = {"loss": loss, "learning rate": rate, "trained tokens a second": speed}
+        if not is_examined:
+            return dict(scalars)
+        mark = self.marks[-1]
+        right = mark.right / mark.asked if mark.asked else None
+        return {**scalars, "held-out loss": mark.loss, "held-out right answers": right}
 
     def report(self) -> dict[str, Any]:
         """What train.json says of the steps."""

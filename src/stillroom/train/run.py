@@ -19,16 +19,20 @@ from stillroom.store.files import write_json
 from stillroom.store.lock import FolderLock
 from stillroom.store.tables import read_traces
 from stillroom.train.batches import fill_batches
+from stillroom.train.defaults import default_learning_rate
 from stillroom.train.gate import Gate, admitted
 from stillroom.train.held_out import HeldOutFiles, HeldOutMark, as_asked, count_right
 from stillroom.train.launch import processes_of, train_together
 from stillroom.train.loop import Examination, Loop, uses_bfloat16
 from stillroom.train.lora import ADAPTER, lora_facts, merged, refuse_new_tokens, save_adapter, with_lora
 from stillroom.train.loss import batch_loss, collate, head_is_plain
+from stillroom.train.memory_plan import plan
+from stillroom.train.packing import prepare
+from stillroom.train.peak_memory import peak_bytes
 from stillroom.train.render import Rendered, Renderer, Row
-from stillroom.train.schedule import default_learning_rate
 from stillroom.train.settings import TrainSettings
 from stillroom.train.student import weights_digest, write_student
+from stillroom.train.tensorboard import Scalars
 from stillroom.train.together import Together
 
 
@@ -80,31 +84,38 @@ def train_here(
     start, parameters = weights_digest(model), model.num_parameters()
     renderer = Renderer(local.tokenizer, settings.method, local.end_ids, settings.weights)
     gate = Gate(local.tokenizer, settings.method, renderer.end_ids, settings.weights)
-    longest = min(settings.max_tokens, local.context)
     rendered = admitted(renderer.render_all(read_traces(traces)), gate, traces.name)
-    rows, trained_traces, skipped = rows_that_fit(rendered, longest)
+    rows, trained_traces, skipped = rows_that_fit(rendered, min(settings.max_tokens, local.context))
     _refuse_unknown_tokens(rows, model)
     pad_id = local.tokenizer.pad_token_id or 0
     _refuse_other_heads(model, rows, pad_id, together.device)
     adapted = _adapted(local, rows, renderer.end_ids, settings)
+    bfloat16 = uses_bfloat16(settings, together.device)
+    with torch.autocast(together.device.type, torch.bfloat16, enabled=bfloat16):
+        packed = prepare(model, settings.packing, together.device)
+    memory = plan(adapted or model, rows, settings, bfloat16=bfloat16, packed=packed, sharing=together.count)
     examine = None
     if held_out is not None and settings.held_out.questions:
         stops = LocalModel(local.path, model, local.tokenizer, frozenset(renderer.end_ids), local.context)
         examine = _examination(held_out, stops, renderer, settings, rows, together.device)
     loop = Loop(
-        model,
+        adapted or model,
         rows,
         settings,
         together,
         pad_id=pad_id,
         peak=settings.learning_rate or default_learning_rate(parameters, with_lora=adapted is not None),
+        packed=packed,
+        scalars=Scalars(out / "tensorboard", progress) if together.is_first else None,
         examine=examine,
     )
+    loop.measure_matrix_rate(torch.bfloat16 if bfloat16 else torch.float32)
     checkpoints = out / "checkpoints"
     identity = digest([settings.model_dump(), digest_bytes(traces.read_bytes()), start])
     loop.resume(checkpoints, identity)
     together.wait()
-    loop.to_the_end(checkpoints, identity, progress)
+    with memory.explaining_out_of_memory():
+        loop.to_the_end(checkpoints, identity, progress)
     report = {
         "method": settings.method,
         "student": settings.student,
@@ -116,6 +127,9 @@ def train_here(
         "skipped": dict(skipped),
         "epochs": settings.epochs,
         **loop.report(),
+        **memory.report(),
+        "peak_bytes": peak_bytes(together.device),
+        "packed": packed,
         "seed": settings.seed,
         "threads": torch.get_num_threads(),
         "processes": together.count,

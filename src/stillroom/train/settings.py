@@ -66,7 +66,7 @@ class TrainSettings(BaseModel):
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many steps, whatever the epochs."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """Peak. None takes the value for the student's size; see `stillroom.train.schedule`."""
+    """Peak. None takes the value for the student's size; see `stillroom.train.defaults`."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of all steps over which the learning rate rises."""
     final_learning_rate: float = Field(default=0.1, ge=0, le=1)
@@ -78,6 +78,9 @@ class TrainSettings(BaseModel):
     batch_tokens: int = Field(default=1024, ge=1)
     """Tokens that go through the model at once: rows of one length. A step is several such batches from all over the
     data, and its gradient is that of the mean over all its trained tokens."""
+    packing: Literal["auto", "on", "off"] = "auto"
+    """Rows one behind the other in one sequence, where none sees another. auto: on a GPU that has FlashAttention;
+    elsewhere rows of one length go through together, which is faster there."""
     max_tokens: int = Field(default=2048, ge=8)
     """Rows longer than this are left out and counted, never cut."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
