@@ -49,7 +49,9 @@ from stillroom.local_models import (
     teacher_folder,
     teacher_settings,
 )
+from stillroom.model_lineage import base_of, lineage_of
 from stillroom.recipe import CLASSROOM, RUNS, Recipe, RecipeTeacher, load_recipe
+from stillroom.report.lineage import LINEAGE, write_lineage
 from stillroom.report.look import Looked
 from stillroom.report.look import look as look_at
 from stillroom.report.rows import RowFilter
@@ -243,9 +245,14 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
     if recipe.train is None:
         raise UsageError(f"The recipe {recipe.name} has no train section.", "Add train: {student: ...} to it.")
     need(folder, "traces.parquet", "check")
+    from stillroom.report.model_card import write_model_cards
+
     with importing_extra("train"):
-        from stillroom.train.loop import train as train_stage
+        from stillroom.train.held_out import HeldOutFiles
+        from stillroom.train.run import train as train_stage
+    held_out = HeldOutFiles(folder / "held_out.parquet", folder / "questions.parquet")
     student = student_folder(recipe.train)
+    base = base_of(recipe.train.student, student)
     methods: list[Method] = [recipe.train.method]
     if recipe.exam and "answers_only" in recipe.exam.compare and "answers_only" not in methods:
         methods.append("answers_only")
@@ -254,17 +261,21 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         out = folder / "train" / method
 
         def work(settings: TrainSettings = settings, out: Path = out) -> bool:
-            train_stage(folder / "traces.parquet", student, out, settings, progress)
+            (out / LINEAGE).unlink(missing_ok=True)  # of an earlier student
+            train_stage(folder / "traces.parquet", student, out, settings, progress, held_out=held_out)
             return True
 
         inputs = {
             "settings": digest(settings.model_dump(mode="json")),
-            "student": model_digest(student),
+            "student": base.digest,
             "traces.parquet": file_digest(folder / "traces.parquet"),
+            "held_out.parquet": file_digest(held_out.traces) if settings.held_out.questions else None,
         }
         run_if_changed(
             folder, f"train {method}", inputs, [f"train/{method}/student", f"train/{method}/train.json"], work, progress
         )
+        write_lineage(out / LINEAGE, lineage_of(recipe, folder, settings, base))
+    write_model_cards(folder)
     return {method: read_object(folder / "train" / method / "train.json") for method in methods}
 
 
@@ -314,12 +325,17 @@ def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress =
 
 
 def report(recipe: Recipe | str | Path, *, runs: Path = RUNS) -> dict[str, Any]:
-    """Write `summary.json`, `report.html` and `exam.html` from whatever the stages have left. Returns the summary."""
+    """Write `summary.json`, `report.html`, `exam.html` and the students' cards from whatever the stages have left.
+
+    Returns the summary.
+    """
     folder = folder_of(_recipe(recipe), runs)
+    from stillroom.report.model_card import write_model_cards
     from stillroom.report.page import summarise, write_report
 
     summary = summarise(folder)
     write_report(folder)
+    write_model_cards(folder)
     return summary
 
 

@@ -16,7 +16,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 
 from stillroom.base.errors import ModelError
 
-FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer*"]
+FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer*", "README.md"]
 
 
 def fetch_model(name: str) -> Path:
