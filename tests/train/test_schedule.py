@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from stillroom.train.schedule import default_learning_rate, learning_rate
+from stillroom.train.schedule import learning_rate
 
 
 def test_rises_to_the_peak_and_falls_to_the_final_share() -> None:
@@ -18,10 +18,3 @@ def test_rises_to_the_peak_and_falls_to_the_final_share() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_runs_of_a_few_steps_have_a_rate(steps: int) -> None:
     assert all(0 < learning_rate(step, steps, 1.0, 0.05, 0.1) <= 1.0 for step in range(steps))
-
-
-def test_larger_students_learn_more_slowly() -> None:
-    rates = [
-        default_learning_rate(size) for size in (1_400_000, 135_000_000, 500_000_000, 1_500_000_000, 7_000_000_000)
-    ]
-    assert rates == sorted(rates, reverse=True)

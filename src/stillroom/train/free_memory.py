@@ -65,7 +65,7 @@ def give_back_freed_memory() -> None:
     """Have glibc give each freed tensor of 1 MB and more back to the system at once; elsewhere nothing changes.
 
     By itself it keeps freed pieces of up to 32 MB, and between those that are in use they cannot be used again: such a
-    process was measured to hold 1.4 times of what it uses, and 1.1 times after this. It costs 5 to 10 % of the speed.
+    process was measured to hold 1.4 times of what it uses, and 1.1 times after this. It cost a tenth of the speed.
     """
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, PIECE)

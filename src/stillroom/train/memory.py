@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from stillroom.train.loss import CHUNK
 from stillroom.train.packing import packed_arguments, plain_model
 from stillroom.train.settings import LoraSettings
 
-FLOAT32 = 4
+FLOAT32, BFLOAT16 = 4, 2  # bytes
 SHORT = 32
 """Rows of 32, 64 and 96 tokens are counted."""
 LOGITS = 3
@@ -46,7 +47,7 @@ class Footprint:
     kept_per_pair: float
     """For each pair of tokens of one row; 0 where attention keeps no scores."""
     casts: int
-    """Bytes of 16-bit copies of weights that autocast makes."""
+    """Bytes of 16-bit copies of weights that autocast makes, without the output layer's; 0 in float32."""
 
     def kept(self, tokens: int, longest: int) -> int:
         """Bytes kept of a batch of `tokens`, whose longest row has `longest`."""
@@ -95,6 +96,8 @@ def predict(footprint: Footprint, *, tokens: int, longest: int, trained: int, ch
     hidden = tokens * footprint.hidden * FLOAT32
     head = footprint.vocabulary * footprint.hidden * FLOAT32 if footprint.head_trained else 0
     loss = 2 * trained * footprint.hidden * FLOAT32 + LOGITS * min(trained, CHUNK) * footprint.vocabulary * FLOAT32
+    if footprint.casts:  # the output layer's weights are cast as well
+        loss += footprint.vocabulary * footprint.hidden * BFLOAT16
     backward = round(IN_HAND * layer) + (layer if checkpointing else 0)
     return Memory(
         weights=footprint.parameters * FLOAT32,
@@ -154,5 +157,5 @@ def _kept_bytes(plain: Any, tokens: int, device: torch.device, packed: bool) -> 
 
 
 def _adapter_parameters(plain: Any, head: nn.Module) -> int:
-    layers = (module for module in plain.modules() if isinstance(module, nn.Linear) and module is not head)
-    return LoraSettings().rank * sum(layer.in_features + layer.out_features for layer in layers)
+    layers = (each for each in plain.modules() if isinstance(each, nn.Linear | Conv1D) and each is not head)
+    return LoraSettings().rank * sum(sum(layer.weight.shape) for layer in layers)

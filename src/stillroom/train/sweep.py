@@ -27,9 +27,9 @@ from stillroom.store.files import read_object, write_json
 from stillroom.store.lock import FolderLock
 from stillroom.store.stages import file_digest, is_finished, model_digest, run_stage
 from stillroom.store.tables import count_rows, read_traces, write_traces
+from stillroom.train.defaults import default_learning_rate
 from stillroom.train.held_out import HeldOutFiles
 from stillroom.train.run import train
-from stillroom.train.schedule import default_learning_rate
 from stillroom.train.settings import HeldOutSettings, TrainSettings
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
