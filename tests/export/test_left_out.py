@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,8 @@ def test_names_cannot_leave_their_place_in_the_readme(tmp_path: Path) -> None:
     assert "``a`b <script> # heading``" in text
     assert "\x1b" not in text
     assert json.loads((tmp_path / "out" / "export.json").read_text())["teacher"] == about.teacher
+
+
+def test_the_page_has_every_reason() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \| ", page, re.MULTILINE)) == REASONS.keys() | {"trl", "axolotl", "openai"}

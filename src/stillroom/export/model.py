@@ -21,7 +21,7 @@ def export_model(
 ) -> dict[str, Any]:
     """Write the student in the folder `student` to the folder `out`. Returns what export.json holds.
 
-    `merged`: its Hugging Face folder as it is; `gguf`: NAME.gguf in 16-bit floats, checked with llama.cpp, and the card.
+    `merged`: its Hugging Face folder as it is; `gguf`: NAME.gguf in 16-bit floats, checked by llama.cpp, and its card.
 
     Raises StoreError where there is no student, UsageError where `out` is something else than an earlier export
     or llama.cpp is not installed, ModelError for a student that llama.cpp does not know.
