@@ -83,27 +83,22 @@ def train_here(
     model.to(together.device).train()
     start, parameters = weights_digest(model), model.num_parameters()
     renderer = Renderer(local.tokenizer, settings.method, local.end_ids, settings.weights)
-    gate = Gate(local.tokenizer, settings.method, renderer.end_ids, settings.weights)
-    rendered = admitted(renderer.render_all(read_traces(traces)), gate, traces.name)
-    rows, trained_traces, skipped = rows_that_fit(rendered, min(settings.max_tokens, local.context))
-    _refuse_unknown_tokens(rows, model)
-    pad_id = local.tokenizer.pad_token_id or 0
-    _refuse_other_heads(model, rows, pad_id, together.device)
+    rows, counts = _rows(traces, local, renderer, settings)
     adapted = _adapted(local, rows, renderer.end_ids, settings)
-    bfloat16 = uses_bfloat16(settings, together.device)
-    with torch.autocast(together.device.type, torch.bfloat16, enabled=bfloat16):
-        packed = prepare(model, settings.packing, together.device)
-    memory = plan(adapted or model, rows, settings, bfloat16=bfloat16, packed=packed, sharing=together.count)
     examine = None
     if held_out is not None and settings.held_out.questions:
         stops = LocalModel(local.path, model, local.tokenizer, frozenset(renderer.end_ids), local.context)
         examine = _examination(held_out, stops, renderer, settings, rows, together.device)
+    bfloat16 = uses_bfloat16(settings, together.device)
+    with torch.autocast(together.device.type, torch.bfloat16, enabled=bfloat16):
+        packed = prepare(model, settings.packing, together.device)
+    memory = plan(adapted or model, rows, settings, bfloat16=bfloat16, packed=packed, sharing=together.count)
     loop = Loop(
         adapted or model,
         rows,
         settings,
         together,
-        pad_id=pad_id,
+        pad_id=local.tokenizer.pad_token_id or 0,
         peak=settings.learning_rate or default_learning_rate(parameters, with_lora=adapted is not None),
         packed=packed,
         scalars=Scalars(out / "tensorboard", progress) if together.is_first else None,
@@ -122,9 +117,7 @@ def train_here(
         "student_digest": start,
         "parameters": parameters,
         "lora": None if adapted is None else lora_facts(adapted),
-        "traces": trained_traces,
-        "rows": len(rows),
-        "skipped": dict(skipped),
+        **counts,
         "epochs": settings.epochs,
         **loop.report(),
         **memory.report(),
@@ -144,6 +137,24 @@ def train_here(
         shutil.rmtree(checkpoints, ignore_errors=True)
     together.wait()
     return report
+
+
+def _rows(
+    traces: Path, local: LocalModel, renderer: Renderer, settings: TrainSettings
+) -> tuple[list[Row], dict[str, Any]]:
+    """What is trained on, and what train.json says of how much that is. Raises DataError and ModelError."""
+    gate = Gate(local.tokenizer, settings.method, renderer.end_ids, settings.weights)
+    rendered = admitted(renderer.render_all(read_traces(traces)), gate, traces.name)
+    rows, trained_traces, skipped = rows_that_fit(rendered, min(settings.max_tokens, local.context))
+    _refuse_unknown_tokens(rows, local.model)
+    first_BT, _ = collate(rows[:1], local.tokenizer.pad_token_id or 0, local.model.device)
+    if not head_is_plain(local.model, first_BT):
+        raise ModelError(
+            "This student changes its logits after its output layer (it scales or caps them), which this trainer "
+            "does not do.",
+            "Use a student of another family (Llama, Qwen, Mistral and SmolLM are known to work).",
+        )
+    return rows, {"traces": trained_traces, "rows": len(rows), "skipped": dict(skipped)}
 
 
 def rows_that_fit(rendered: Iterable[Rendered], max_tokens: int) -> tuple[list[Row], int, Counter[str]]:
@@ -229,16 +240,6 @@ def _refuse_unknown_tokens(rows: Sequence[Row], model: Any) -> None:
         raise ModelError(
             f"The student's tokenizer has the token {largest}, and its model knows {known:,} tokens.",
             "Give the model an embedding for each token first (resize_token_embeddings), or take its own tokenizer.",
-        )
-
-
-def _refuse_other_heads(model: Any, rows: Sequence[Row], pad_id: int, device: torch.device) -> None:
-    first_BT, _ = collate(rows[:1], pad_id, device)
-    if not head_is_plain(model, first_BT):
-        raise ModelError(
-            "This student changes its logits after its output layer (it scales or caps them), which this trainer "
-            "does not do.",
-            "Use a student of another family (Llama, Qwen, Mistral and SmolLM are known to work).",
         )
 
 
