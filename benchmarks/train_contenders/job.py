@@ -35,6 +35,8 @@ class Job:
 class Outcome:
     version: str
     seconds: float
+    cpu_seconds: float
+    """Of all threads, in that time."""
     trained: int
     """Tokens with a loss in that time."""
     losses: list[float]

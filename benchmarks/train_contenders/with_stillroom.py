@@ -35,10 +35,10 @@ def train(job: Job) -> Outcome:
     rate, betas, decay = (1e-4, (0.9, 0.999), 0.0) if job.in_order else (1e-4, (0.9, 0.95), settings.weight_decay)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=betas, weight_decay=decay, fused=True)
     losses: list[float] = []
-    trained, begin = 0, time.perf_counter()
+    trained, begin, cpu = 0, time.perf_counter(), time.process_time()
     for number, batches in enumerate(steps):
         if number == job.warm_up:
-            trained, begin = 0, time.perf_counter()
+            trained, begin, cpu = 0, time.perf_counter(), time.process_time()
         weight = sum(int(rows[row].trained.sum()) for batch in batches for row in batch)
         loss = 0.0
         for batch in batches:
@@ -51,9 +51,9 @@ def train(job: Job) -> Outcome:
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss)
         trained += weight
-    seconds = time.perf_counter() - begin
+    seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu
     memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0.0
-    return Outcome(f"{__version__}, torch {torch.__version__}", seconds, trained, losses, memory)
+    return Outcome(f"{__version__}, torch {torch.__version__}", seconds, cpu_seconds, trained, losses, memory)
 
 
 def _steps(job: Job, lengths: list[int], batch_tokens: int) -> list[list[list[int]]]:

@@ -18,15 +18,15 @@ class _Clock(TrainerCallback):
 
     def __init__(self, warm_up: int) -> None:
         self.warm_up = warm_up
-        self.begin = self.end = 0.0
+        self.begin = self.end = self.cpu_begin = self.cpu_end = 0.0
         self.losses: list[float] = []
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         if state.global_step == self.warm_up:
-            self.begin = time.perf_counter()
+            self.begin, self.cpu_begin = time.perf_counter(), time.process_time()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        self.end = time.perf_counter()
+        self.end, self.cpu_end = time.perf_counter(), time.process_time()
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         logged = kwargs.get("logs") or {}
@@ -65,9 +65,8 @@ def train(job: Job) -> Outcome:
         trainer.train()
     memory = torch.cuda.max_memory_allocated() / 2**20 if cuda else 0.0
     timed = sum(trained[job.warm_up * config.gradient_accumulation_steps :])
-    return Outcome(
-        f"{trl.__version__}, torch {torch.__version__}", clock.end - clock.begin, timed, clock.losses, memory
-    )
+    seconds, cpu_seconds = clock.end - clock.begin, clock.cpu_end - clock.cpu_begin
+    return Outcome(f"{trl.__version__}, torch {torch.__version__}", seconds, cpu_seconds, timed, clock.losses, memory)
 
 
 def _in_order(job: Job) -> dict[str, Any]:

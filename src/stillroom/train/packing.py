@@ -10,8 +10,8 @@ Shapes: B = 1 sequence, S tokens of all rows in it, H attention heads, K key hea
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import accumulate, pairwise
 from typing import Any, Literal
 
@@ -36,17 +36,17 @@ UNTRAINED = -100
 def prepare(model: Any, packing: Packing, device: torch.device) -> bool:
     """Whether rows are to be packed. If so, `model`, already on `device`, gets an attention that keeps them apart.
 
-    Call it under the autocast of training: FlashAttention wants 16 bits. `auto` packs where FlashAttention is. Raises
+    Call it under the autocast of training: FlashAttention wants 16 bits. `auto` packs where it can be used. Raises
     ModelError where packing is asked for and a row of this model would still see another one, as with layers of linear
     attention, convolution or recurrence, which carry something from token to token that attention knows nothing of.
     """
-    flash = device.type == "cuda" and importlib.util.find_spec("flash_attn") is not None
+    flash = device.type == "cuda" and torch.is_autocast_enabled("cuda") and find_spec("flash_attn") is not None
     if packing == "off" or (packing == "auto" and not flash):
         return False
     plain = plain_model(model)
     before = plain.config._attn_implementation
     if plain._supports_sdpa and plain._can_set_attn_implementation():
-        plain.set_attn_implementation(FLASH if flash and torch.is_autocast_enabled(device.type) else ROW_BY_ROW)
+        plain.set_attn_implementation(FLASH if flash else ROW_BY_ROW)
         if keeps_rows_apart(plain, device):
             return True
         plain.set_attn_implementation(before)
