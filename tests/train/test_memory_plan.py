@@ -39,7 +39,7 @@ def new_model(hidden: int = 64) -> Any:
 
 def rows_of(*lengths: int) -> list[Row]:
     return [
-        Row(f"q{n}", np.arange(length, dtype=np.int32) % 300, np.arange(length) >= length // 4)
+        Row(f"q{n}", np.arange(length, dtype=np.int32) % 300, (np.arange(length) >= length // 4).astype(np.float32))
         for n, length in enumerate(lengths)
     ]
 
@@ -91,7 +91,7 @@ def test_whoever_follows_the_advice_is_not_refused_again(share: float) -> None:
         changed: dict[str, Any] = {}
         if found := re.findall(r"train\.batch_tokens: (?:[\d,]+ -> )?([\d,]+)", choice):
             changed["batch_tokens"] = int(found[-1].rstrip(",").replace(",", ""))
-        left = lengths
+        left: tuple[int, ...] = lengths
         if found := re.findall(r"train\.max_tokens: [\d,]+ -> ([\d,]+\d)", choice):
             left = tuple(length for length in lengths if length <= int(found[-1].replace(",", "")))
             assert f"leaves out {len(lengths) - len(left)} of {len(lengths)} rows" in choice
