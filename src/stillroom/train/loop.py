@@ -132,6 +132,16 @@ class Loop:
 
         Raises DivergedError where the loss is no number any more.
         """
+        try:
+            self._steps_that_are_left(checkpoints, identity, progress)
+        finally:
+            if self.scalars is not None:
+                self.scalars.close()
+        if self.best is not None and self.best.step != self.step:
+            self.together.wait()  # the first process has written it
+            checkpoint.load_best(checkpoints, self.best.step, self.model)
+
+    def _steps_that_are_left(self, checkpoints: Path, identity: str, progress: Progress) -> None:
         total = len(self.steps)
         while self.step < total and not self.stopped_early:
             self._one_step()
@@ -144,11 +154,6 @@ class Loop:
                 self.scalars.write(self.step, self._scalars(is_examined))
             if is_examined or (self.step % self.settings.checkpoint_steps == 0 and self.step < total):
                 self._save(checkpoints, identity)
-        if self.scalars is not None:
-            self.scalars.close()
-        if self.best is not None and self.best.step != self.step:
-            self.together.wait()  # the first process has written it
-            checkpoint.load_best(checkpoints, self.best.step, self.model)
 
     def _one_step(self) -> None:
         batches = self.steps[self.step]
@@ -160,10 +165,7 @@ class Loop:
             group["lr"] = rate
         loss = self._backward(batches)
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"The loss of step {self.step + 1} is {loss}: training has diverged.",
-                "Lower train.learning_rate (the last checkpoint is kept).",
-            )
+            raise _diverged(f"The loss of step {self.step + 1} is {loss}")
         torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -191,6 +193,8 @@ class Loop:
         assert self.examine is not None
         mark = self.together.from_first(self.examine(self.step) if self.together.is_first else None)
         assert mark is not None
+        if not math.isfinite(mark.loss):  # the last step was too much
+            raise _diverged(f"The held-out loss after step {self.step} is {mark.loss}")
         self.marks.append(mark)
         if self.best is mark and self.together.is_first:
             checkpoint.save_best(checkpoints, self.step, self.model)
@@ -281,6 +285,10 @@ class Loop:
                 "stopped_early": self.stopped_early,
             },
         }
+
+
+def _diverged(what: str) -> DivergedError:
+    return DivergedError(f"{what}: training has diverged.", "Lower train.learning_rate (the last checkpoint is kept).")
 
 
 def uses_bfloat16(settings: TrainSettings, device: torch.device) -> bool:
