@@ -8,14 +8,14 @@ the tests are taken again and again, and without --gguf the classroom's base mod
 loss on the reply and its end token.
 
 Each arm is a process of its own, in each round one after the other, and ratios are taken within a round, also of the
-processor time, which other programs disturb least. All have the
-same rows, the same number of them for an optimiser step (on average), AdamW and float32; on a GPU, bfloat16 autocast.
+processor time, which other programs disturb least. All have the same rows, the same number of them for an optimiser
+step (on average), AdamW and float32; on a GPU, bfloat16 autocast.
 TRL is installed in `benchmarks/.peers` when it is first needed, over stillroom's own torch and transformers.
 
 - `TRL, defaults`: SFTTrainer as it comes, but for bf16, which it would use on a CPU too.
 - `TRL, packed` and `TRL, by length`: without gradient checkpointing, rows packed (bfd), or batches of similar length.
   On a GPU with FlashAttention and Liger where they are installed.
-- the ceiling: `stillroom.train.flops` counts the matrix products and measures their rate.
+- `the ceiling`: `stillroom.train.flops` counts the matrix products and measures their rate.
 """
 
 from __future__ import annotations
@@ -76,6 +76,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    for option, path in [("--gguf", arguments.gguf), *(("--data", path) for path in arguments.data)]:
+        if path is not None and not path.is_file():
+            sys.exit(f"{path} is missing: name the file with {option}.")
     python = trl_python()
     with tempfile.TemporaryDirectory() as folder:
         job = prepare(arguments.gguf or base_folder(), arguments.data, arguments.rows, arguments.threads, Path(folder))
@@ -172,7 +175,7 @@ def run(arm: Arm, job: Job, trl: Path) -> Outcome:
             text=True,
         )
     if done.returncode:
-        sys.exit(f"{arm.name} failed:\n{done.stderr[-3000:]}")
+        sys.exit(f"{arm.name} failed (exit status {done.returncode}):\n{done.stderr[-3000:]}")
     return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
 
