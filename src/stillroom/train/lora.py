@@ -106,7 +106,7 @@ def save_adapter(adapted: PeftModel, out: Path, base: str) -> None:
 
 def lora_facts(adapted: PeftModel) -> dict[str, Any]:
     """What train.json says of the adapters."""
-    config = adapted.peft_config["default"]
+    config: Any = adapted.peft_config["default"]
     trained = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
     return {"rank": config.r, "alpha": config.lora_alpha, "trained_parameters": trained}
 
