@@ -98,7 +98,7 @@ def print_summary(summary: dict[str, Any], console: Console, report: Path | None
     Of the comparisons only the student's are printed, where there is one: exam.json and the page have them all.
     """
     console.print()
-    console.print(Text(headline(summary), style="bold"))
+    console.print(Text(visible(headline(summary)), style="bold"))
     takers = in_order([key for key, value in summary.items() if is_taker(value)])
     if takers:
         console.print()
