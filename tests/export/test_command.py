@@ -128,3 +128,11 @@ def test_a_folder_that_is_in_use_is_refused(run: Path, out: str) -> None:
     assert result.exit_code == 2
     assert "--out" in result.stderr
     assert (run / "traces.parquet").is_file()
+
+
+def test_a_student_that_can_be_no_gguf_file_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    student(run)  # its config.json is no JSON
+    result = stillroom("export", "abacus", "--to", "gguf", "--out", tmp_path / "model")
+    assert result.exit_code == 1
+    assert "config.json" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
