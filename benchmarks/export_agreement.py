@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -220,7 +221,12 @@ def students(gguf: Path, folder: Path) -> Iterator[tuple[str, Path]]:
         place = folder / re.sub(r"\W+", "-", name)
         tokenizer.chat_template = text
         tokenizer.save_pretrained(place)
-        config = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+        config: dict[str, Any] = {
+            "hidden_size": 8,
+            "intermediate_size": 8,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 1,
+        }
         LlamaConfig(vocab_size=len(tokenizer), eos_token_id=min(end_ids), **config).save_pretrained(place)
         (place / "model.safetensors").touch()  # load_tokenizer asks whether there are weights; nobody reads them
         yield name, place

@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from datasets import load_dataset  # type: ignore[import-untyped]
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -18,7 +19,7 @@ from trl import SFTConfig, SFTTrainer  # type: ignore[import-not-found]
 def main() -> None:
     export, student, out = map(Path, sys.argv[1:])
     tokenizer = AutoTokenizer.from_pretrained(student)
-    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    small: dict[str, Any] = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **small))
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
