@@ -24,7 +24,8 @@ from typing import Any
 
 from stillroom.base.progress import Silent
 from stillroom.base.records import Question
-from stillroom.classroom.fresh import Size, worked_solutions, write_fresh_model
+from stillroom.classroom.fresh import Size, write_fresh_model
+from stillroom.classroom.textbook import worked_solutions
 from stillroom.store.files import read_object
 from stillroom.store.tables import write_questions, write_traces
 from stillroom.train import checkpoint

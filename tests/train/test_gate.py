@@ -15,8 +15,8 @@ from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Trace
 from stillroom.store.tables import write_traces
 from stillroom.train.gate import Gate, admitted
-from stillroom.train.run import train
 from stillroom.train.render import Rendered, Renderer, Reply, Row
+from stillroom.train.run import train
 from stillroom.train.settings import Method, PartWeights, TrainSettings
 
 ALIKE = PartWeights()

@@ -15,10 +15,10 @@ from stillroom.base.records import Message, Trace
 from stillroom.generate.load import load_model
 from stillroom.report.rows import RowFilter
 from stillroom.store.tables import write_traces
-from stillroom.train.run import rows_that_fit, train
 from stillroom.train.loss import collate, collate_weights
 from stillroom.train.preview import preview
 from stillroom.train.render import Renderer
+from stillroom.train.run import rows_that_fit, train
 from stillroom.train.settings import PartWeights, TrainSettings
 
 SETTINGS = TrainSettings(student="tiny", epochs=1, threads=1, learning_rate=1e-3, step_tokens=256, batch_tokens=100)

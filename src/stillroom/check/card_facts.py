@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stillroom.check.licences import Licence, licence_of
+from stillroom.check.licences import licence_of
 from stillroom.check.origin import Origin
 from stillroom.check.reasons import REASONS
+from stillroom.report.licences import Licence
 from stillroom.report.run_files import Asked, Judged, read_stage_file
 from stillroom.report.stage_file import StageFile
 from stillroom.store.tables import query
