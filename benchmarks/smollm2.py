@@ -1,10 +1,9 @@
-"""Real word problems, and a model that nobody here made: the honest numbers of docs/classroom.md.
+"""Real word problems, which neither the classroom's teacher nor SmolLM2-135M-Instruct can solve (docs/classroom.md).
 
     python benchmarks/smollm2.py --gguf SmolLM2-135M-Instruct.Q4_1.gguf --gsm8k gsm8k_test.jsonl [--n 40]
 
 Asks the classroom's teacher and SmolLM2-135M-Instruct (weights dequantised from the GGUF file) the same word problems
-of a JSONL file, each served the same way; then trains SmolLM2 a few steps on classroom traces, and examines it before
-and after. Runs lie in `runs/`, and go on where they stopped.
+of a JSONL file, each served the same way. Runs lie in `runs/`, and go on where they stopped.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ def main() -> None:
     arguments = parser.parse_args()
     for name, place in (("classroom", "base_url: classroom"), ("smollm2", f"serve: {arguments.gguf.resolve()}")):
         word_problems(name, place, arguments.gsm8k, arguments.n)
-    student(arguments.gguf)
 
 
 def word_problems(name: str, place: str, gsm8k: Path, n: int) -> None:
@@ -41,14 +39,6 @@ def word_problems(name: str, place: str, gsm8k: Path, n: int) -> None:
         pipeline.check(recipe, progress=progress)
         pipeline.exam(recipe, progress=progress)
     show(f"{name}, {n} word problems, greedy", pipeline.report(recipe)["teacher"])
-
-
-def student(gguf: Path) -> None:
-    recipe = load_recipe(RECIPES / "smollm2-student.yaml", [f"train.student={gguf}"])
-    with live_progress() as progress:
-        summary = pipeline.run(recipe, progress=progress)
-    for taker in ("teacher", "base", "student"):
-        show(f"classroom exam, {taker}", summary[taker])
 
 
 def show(what: str, taker: dict[str, float]) -> None:
