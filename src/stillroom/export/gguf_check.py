@@ -62,7 +62,6 @@ def check_gguf(
 
     The student is loaded in float32, after llama.cpp has let go of the file.
     """
-    _refuse_other_template(file, tokenizer)
     prompts = [encode(tokenizer, conversation_text(tokenizer, messages)) for messages in CONVERSATIONS]
     tags = _think_tags(tokenizer)
     heard = hear(
@@ -82,21 +81,23 @@ def check_gguf(
     return _agreement(load_model(student), prompts, heard.replies, LARGEST_GAP[precision])
 
 
-def match_begin(file: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Have the file say whether a prompt begins with the BOS token: it does where the chat template writes one.
+def match_begin(reader: GGUFReader, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Have the file, open for writing, say that a prompt begins with the BOS token where the chat template writes one.
 
     The converter goes by the tokenizer, which puts one before every text, or none, whatever the template does.
     """
     begins = encode(tokenizer, conversation_text(tokenizer, CONVERSATIONS[0]))[0] == tokenizer.bos_token_id
-    field = GGUFReader(file, "r+").get_field("tokenizer.ggml.add_bos_token")
+    field = reader.get_field("tokenizer.ggml.add_bos_token")
     if field is not None:
         field.parts[field.data[0]][0] = begins
+        reader.data.flush()
 
 
-def _refuse_other_template(file: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    field = GGUFReader(file).get_field("tokenizer.chat_template")
+def refuse_other_template(reader: GGUFReader, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raises ModelError unless the file has the student's chat template, letter by letter."""
+    field = reader.get_field("tokenizer.chat_template")
     if field is None or field.contents() != tokenizer.get_chat_template():
-        raise ModelError(f"The chat template in {file.name} is not the student's.", SPOILT)
+        raise ModelError("The chat template in the GGUF file is not the student's.", SPOILT)
 
 
 def _think_tags(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
