@@ -92,7 +92,13 @@ def train_here(
     bfloat16 = uses_bfloat16(settings, together.device)
     with torch.autocast(together.device.type, torch.bfloat16, enabled=bfloat16):
         packed = prepare(model, settings.packing, together.device)
+    if bfloat16 and together.device.type == "cpu" and not _has_16_bit_products():
+        progress.say("train: this processor has no products in 16 bits: train.precision: float32 is faster on it.")
     memory = plan(adapted or model, rows, settings, bfloat16=bfloat16, packed=packed, sharing=together.count)
+    if memory.checkpointing and settings.gradient_checkpointing == "auto":
+        progress.say(
+            "train: memory would not do without gradient checkpointing, which makes a step about a third longer."
+        )
     loop = Loop(
         adapted or model,
         rows,
@@ -241,6 +247,13 @@ def _refuse_unknown_tokens(rows: Sequence[Row], model: Any) -> None:
             f"The student's tokenizer has the token {largest}, and its model knows {known:,} tokens.",
             "Give the model an embedding for each token first (resize_token_embeddings), or take its own tokenizer.",
         )
+
+
+def _has_16_bit_products() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices by itself: elsewhere each product is converted, and slower."""
+    # PyTorch has no public question for it; a version that knows neither of these is not warned of.
+    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, question, lambda: True)() for question in questions)
 
 
 def _fix_arithmetic(settings: TrainSettings) -> None:
