@@ -1,4 +1,4 @@
-"""Interrupted equals uninterrupted: kill -9 at random moments, and the weights are the same bit for bit."""
+"""What an interrupted training goes on from, and what it refuses. Kills at random moments: `benchmarks/resume_kills.py`."""
 
 from __future__ import annotations
 
@@ -69,40 +69,6 @@ def uninterrupted(traces: Path, tiny_model: Path, tmp_path_factory: pytest.TempP
     out = tmp_path_factory.mktemp("whole")
     train(traces, tiny_model, out, SETTINGS, Silent())
     return out
-
-
-def test_killed_at_random_moments_the_weights_are_the_same(
-    traces: Path, tiny_model: Path, uninterrupted: Path, tmp_path: Path
-) -> None:
-    moments = random.Random(1)
-    arguments = [sys.executable, "-c", RUN, str(traces), str(tiny_model), str(tmp_path), SETTINGS.model_dump_json()]
-    kills = resumed = 0
-    while kills < 6:
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        process.stdout.readline()
-        before = checkpoint.finished(tmp_path / "checkpoints")
-        # Wait for this process's first steps, then for a random while: inside steps, saves and renames.
-        deadline = time.monotonic() + 120
-        while process.poll() is None and time.monotonic() < deadline:
-            if checkpoint.finished(tmp_path / "checkpoints") != before:
-                time.sleep(moments.uniform(0, 0.3))
-                break
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        kills += 1
-        resumed += bool(before)
-        if (tmp_path / "train.json").exists():
-            break
-    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, timeout=600)
-    assert resumed
-    for file in ("student/model.safetensors", "student/tokenizer.json"):
-        assert (tmp_path / file).read_bytes() == (uninterrupted / file).read_bytes()
-    whole, broken = read_json(uninterrupted / "train.json"), read_json(tmp_path / "train.json")
-    assert [point[:3] for point in broken["curve"]] == [point[:3] for point in whole["curve"]]
-    assert broken["trained_tokens"] == whole["trained_tokens"]
 
 
 def test_training_teaches(uninterrupted: Path) -> None:
