@@ -1,4 +1,4 @@
-"""What an interrupted training goes on from, and what it refuses. Kills at random moments: `benchmarks/resume_kills.py`."""
+"""What an interrupted training goes on from, and what it refuses. For kills at random: `benchmarks/resume_kills.py`."""
 
 from __future__ import annotations
 
