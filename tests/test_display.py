@@ -133,9 +133,9 @@ def test_lines_of_a_training(now: list[float]) -> None:
             progress.update("train sft", step, 25, loss=26.0 - step, held_out="5 of 9 at step 10")
     assert lines == [
         "train sft: 1 of 25, loss 25.000",
-        "train sft: 11 of 25, 0:14 left, 0:10 gone, loss 20.000, held out: 5 of 9 right at step 10, none better so far",
-        "train sft: 21 of 25, 0:04 left, 0:20 gone, loss 14.500, held out: 5 of 9 right at step 10, none better so far",
-        "train sft: 25 of 25, 0:24 gone, loss 10.500, held out: 5 of 9 right at step 10, none better so far",
+        "train sft: 11 of 25, 0:14 left, 0:10 gone, loss 20.000, held out: 5 of 9 right at step 10, the best so far",
+        "train sft: 21 of 25, 0:04 left, 0:20 gone, loss 14.500, held out: 5 of 9 right at step 10, the best so far",
+        "train sft: 25 of 25, 0:24 gone, loss 10.500, held out: 5 of 9 right at step 10, the best so far",
     ]
 
 

@@ -100,7 +100,7 @@ def test_its_example_works_and_gives_the_student_the_prompt_that_it_was_trained_
     text = (student / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     found: dict[str, Any] = {}
-    exec(block.replace("PATH_OR_NAME_OF_THIS_MODEL", str(student)), found)
+    exec(block.replace('place = "."', f"place = {str(student)!r}"), found)
     local = load_model(student)
     asked = [template_message(each["role"], each["content"]) for each in found["messages"]]
     assert found["prompt"]["input_ids"][0].tolist() == encode(

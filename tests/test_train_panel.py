@@ -148,9 +148,9 @@ def test_another_training_of_that_name_begins_anew() -> None:
     shown.hear(1, facts(1, loss=7.0))
     shown.see(80.0, 1, 1171, facts(1, held_out="3 of 90 at step 1"))
     assert shown.line().startswith("1 of 1,171, loss 7.000, learning rate")
-    assert "held out: 3 of 90 right at step 1, none better so far" not in view(held_out="81 of 90 at step 200").line()
+    assert "held out: 3 of 90 right at step 1, the best so far" not in view(held_out="81 of 90 at step 200").line()
     shown.hear(2, facts(2, held_out="3 of 90 at step 1"))
-    assert shown.line().endswith("held out: 3 of 90 right at step 1, none better so far")
+    assert shown.line().endswith("held out: 3 of 90 right at step 1, the best so far")
 
 
 # Held out
@@ -159,10 +159,10 @@ def test_another_training_of_that_name_begins_anew() -> None:
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        (("5 of 90 at step 10",), "5 of 90 right at step 10, none better so far"),
-        (("5 of 90 at step 10", "80 of 90 at step 20"), "80 of 90 right at step 20, none better so far"),
+        (("5 of 90 at step 10",), "5 of 90 right at step 10, the best so far"),
+        (("5 of 90 at step 10", "80 of 90 at step 20"), "80 of 90 right at step 20, the best so far"),
         (("80 of 90 at step 10", "9 of 90 at step 20"), "9 of 90 right at step 20, the best 80 of 90 at step 10"),
-        (("80 of 90 at step 10", "80 of 90 at step 20"), "80 of 90 right at step 20, none better so far"),
+        (("80 of 90 at step 10", "80 of 90 at step 20"), "80 of 90 right at step 20, the best so far"),
         (
             ("1,080 of 2,000 at step 10", "900 of 2,000 at step 20"),
             "900 of 2,000 right at step 20, the best 1,080 of 2,000",

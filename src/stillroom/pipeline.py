@@ -9,7 +9,7 @@ A stage whose settings and input files are unchanged is skipped, so that an inte
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -67,7 +67,7 @@ from stillroom.run_folder import (
     source_digest,
 )
 from stillroom.store.files import read_object
-from stillroom.store.stages import file_digest, model_digest, run_stage
+from stillroom.store.stages import file_digest, forget_stage, model_digest, run_stage
 from stillroom.train.settings import Method, TrainSettings
 from stillroom.verify import verify
 
@@ -241,9 +241,8 @@ def _origin(recipe: Recipe) -> Origin:
 def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, dict[str, Any]]:
     """Train the student, and the answers-only student if the exam compares with it. Returns each `train.json`."""
     recipe = _recipe(recipe)
+    settings_of, student = _trained(recipe, runs)
     folder = folder_of(recipe, runs)
-    if recipe.train is None:
-        raise UsageError(f"The recipe {recipe.name} has no train section.", "Add train: {student: ...} to it.")
     need(folder, "traces.parquet", "check")
     from stillroom.report.model_card import write_model_cards
 
@@ -251,18 +250,21 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         from stillroom.train.held_out import HeldOutFiles
         from stillroom.train.run import train as train_stage
     held_out = HeldOutFiles(folder / "held_out.parquet", folder / "questions.parquet")
-    student = student_folder(recipe.train)
-    base = base_of(recipe.train.student, student)
-    methods: list[Method] = [recipe.train.method]
+    base = base_of(settings_of.student, student)
+    methods: list[Method] = [settings_of.method]
     if recipe.exam and "answers_only" in recipe.exam.compare and "answers_only" not in methods:
         methods.append("answers_only")
     for method in methods:
-        settings = recipe.train.model_copy(update={"method": method})
+        settings = settings_of.model_copy(update={"method": method})
         out = folder / "train" / method
 
-        def work(settings: TrainSettings = settings, out: Path = out) -> bool:
-            (out / LINEAGE).unlink(missing_ok=True)  # of an earlier student
-            train_stage(folder / "traces.parquet", student, out, settings, progress, held_out=held_out)
+        def forget(method: Method = method, out: Path = out) -> None:
+            forget_stage(folder, f"train {method}")
+            (out / LINEAGE).unlink(missing_ok=True)
+
+        def work(settings: TrainSettings = settings, out: Path = out, forget: Callable[[], None] = forget) -> bool:
+            traces = folder / "traces.parquet"
+            train_stage(traces, student, out, settings, progress, held_out=held_out, before_replacing=forget)
             return True
 
         inputs = {
@@ -271,10 +273,10 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
             "traces.parquet": file_digest(folder / "traces.parquet"),
             "held_out.parquet": file_digest(held_out.traces) if settings.held_out.questions else None,
         }
-        run_if_changed(
-            folder, f"train {method}", inputs, [f"train/{method}/student", f"train/{method}/train.json"], work, progress
-        )
-        write_lineage(out / LINEAGE, lineage_of(recipe, folder, settings, base))
+        outputs = [f"train/{method}/student", f"train/{method}/train.json"]
+        run_if_changed(folder, f"train {method}", inputs, outputs, work, progress, forget_first=False)
+        if not (out / LINEAGE).exists():  # what it says is of the time of the training
+            write_lineage(out / LINEAGE, lineage_of(recipe, folder, settings, base))
     write_model_cards(folder)
     return {method: read_object(folder / "train" / method / "train.json") for method in methods}
 
@@ -282,16 +284,29 @@ def train(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
 def sweep(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:
     """Try learning rates on a share of the traces, and say which is best. Returns what `sweep.json` holds."""
     recipe = _recipe(recipe)
+    settings, student = _trained(recipe, runs)
     folder = folder_of(recipe, runs)
-    if recipe.train is None:
-        raise UsageError(f"The recipe {recipe.name} has no train section.", "Add train: {student: ...} to it.")
     need(folder, "traces.parquet", "check")
     with importing_extra("train"):
         from stillroom.train.held_out import HeldOutFiles
         from stillroom.train.sweep import sweep as sweep_rates
     held_out = HeldOutFiles(folder / "held_out.parquet", folder / "questions.parquet")
-    student, out = student_folder(recipe.train), folder / "train" / "sweep"
-    return sweep_rates(folder / "traces.parquet", student, out, recipe.train, progress, held_out=held_out)
+    out = folder / "train" / "sweep"
+    return sweep_rates(folder / "traces.parquet", student, out, settings, progress, held_out=held_out)
+
+
+def _trained(recipe: Recipe, runs: Path) -> tuple[TrainSettings, Path]:
+    """The settings, and where the student lies that training starts from.
+
+    Raises UsageError where there is nothing to train, or where that student is one that the training would write.
+    """
+    if recipe.train is None:
+        raise UsageError(f"The recipe {recipe.name} has no train section.", "Add train: {student: ...} to it.")
+    student = student_folder(recipe.train)
+    if student.resolve().is_relative_to((runs / recipe.name / "train").resolve()):
+        what = f"train.student, {student}, lies where this run writes its own students."
+        raise UsageError(what, "Give the recipe another name, so that it has a run of its own.")
+    return recipe.train, student
 
 
 def exam(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = SILENT) -> dict[str, Any]:

@@ -41,14 +41,21 @@ def need(folder: Path, file: str, stage: str) -> None:
 
 
 def run_if_changed(
-    folder: Path, stage: str, inputs: Inputs, outputs: Sequence[str], work: Callable[[], bool], progress: Progress
+    folder: Path,
+    stage: str,
+    inputs: Inputs,
+    outputs: Sequence[str],
+    work: Callable[[], bool],
+    progress: Progress,
+    *,
+    forget_first: bool = True,
 ) -> None:
     """Do the stage's `work`, unless it was done from the same `inputs` and its `outputs` are there."""
     inputs = {"stillroom": __version__, **inputs}
     if is_finished(folder, stage, inputs, [folder / output for output in outputs]):
         progress.update(stage, 0, 0, skipped="nothing has changed")
     else:
-        run_stage(folder, stage, inputs, work)
+        run_stage(folder, stage, inputs, work, forget_first=forget_first)
 
 
 def source_digest(path: Path) -> str | None:

@@ -139,7 +139,7 @@ class TrainView:
             return ""
         said = latest.replace(" at step ", " right at step ")
         is_best = best is None or _right(latest) >= _right(best)
-        return f"{said}, none better so far" if is_best else f"{said}, the best {best}"
+        return f"{said}, the best so far" if is_best else f"{said}, the best {best}"
 
     def _memory(self) -> str:
         peak = self._facts.get("peak_bytes")

@@ -20,16 +20,25 @@ def is_finished(folder: Path, stage: str, inputs: Mapping[str, str | None], outp
     return _read(folder).get(stage) == dict(inputs) and all(output.exists() for output in outputs)
 
 
-def run_stage(folder: Path, stage: str, inputs: Mapping[str, str | None], work: Callable[[], bool]) -> None:
+def run_stage(
+    folder: Path, stage: str, inputs: Mapping[str, str | None], work: Callable[[], bool], *, forget_first: bool = True
+) -> None:
     """Do the work of a stage, and write down its inputs if it says that it is finished.
 
-    While it works, nothing is written down: a stage that is interrupted, or leaves something undone, runs again.
+    While it works, nothing is written down: a stage that is interrupted, or leaves something undone, runs again. One
+    that leaves what an earlier run of it made until it has something better says `forget_first=False`, and calls
+    `forget_stage` itself before it replaces that.
     """
+    if forget_first:
+        forget_stage(folder, stage)
+    if work():
+        write_json(folder / STAGES, {**_read(folder), stage: dict(inputs)})
+
+
+def forget_stage(folder: Path, stage: str) -> None:
     known = _read(folder)
     if known.pop(stage, None) is not None:
         write_json(folder / STAGES, known)
-    if work():
-        write_json(folder / STAGES, {**_read(folder), stage: dict(inputs)})
 
 
 def file_digest(path: Path) -> str | None:

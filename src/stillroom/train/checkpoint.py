@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from stillroom.base.errors import StoreError
@@ -49,9 +50,13 @@ def forget_best(folder: Path, but: int) -> None:
 
 
 def load_best(folder: Path, step: int, model: Any) -> None:
+    """Raises StoreError where they are damaged or gone: nothing brings them back but to train again."""
     path = folder / f"best-{step:08d}"
-    with named_if_damaged(path):
+    try:
         _put_weights(path, model)
+    except LOADING_ERRORS as error:
+        what = f"The weights of the best step, {path}, are damaged or gone ({type(error).__name__})."
+        raise StoreError(what, f"Delete {folder} and run again: training begins anew.") from error
 
 
 @contextmanager
@@ -61,13 +66,26 @@ def _whole(final: Path) -> Iterator[Path]:
     partial = final.with_name(f"{final.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    yield partial
-    for path in partial.iterdir():
-        sync(path)
-    sync(partial)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    sync(final.parent)
+    with told_if_not_written(final):
+        yield partial
+        for path in partial.iterdir():
+            sync(path)
+        sync(partial)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        sync(final.parent)
+
+
+@contextmanager
+def told_if_not_written(path: Path) -> Iterator[None]:
+    """Around writing a model. Raises StoreError where the disk is full or does not let us, which safetensors says in
+    an error of its own."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        remedy = "Free space or mend the folder's rights, and run again: training goes on from the last checkpoint."
+        raise StoreError(f"{path} could not be written: {what}.", remedy) from error
 
 
 def finished(folder: Path) -> list[Path]:

@@ -137,6 +137,8 @@ class Loop:
         finally:
             if self.scalars is not None:
                 self.scalars.close()
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+            raise _diverged("The weights after the last step are no numbers")
         if self.best is not None and self.best.step != self.step:
             self.together.wait()  # the first process has written it
             checkpoint.load_best(checkpoints, self.best.step, self.model)
@@ -288,7 +290,7 @@ class Loop:
 
 
 def _diverged(what: str) -> DivergedError:
-    return DivergedError(f"{what}: training has diverged.", "Lower train.learning_rate (the last checkpoint is kept).")
+    return DivergedError(f"{what}: training has diverged.", "Lower train.learning_rate; training then begins anew.")
 
 
 def uses_bfloat16(settings: TrainSettings, device: torch.device) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ def train(
     progress: Progress,
     *,
     held_out: HeldOutFiles | None = None,
+    before_replacing: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Train `student` (a model folder or GGUF file) on the rows of `traces` (Parquet); what comes out lies in `out`.
 
@@ -51,6 +52,8 @@ def train(
     content is returned. Called again after a kill, it goes on from the newest checkpoint, and ends with the weights of
     a run that was never interrupted (bit for bit on a CPU with the same number of threads). With `held_out` questions
     the student is the one of its checkpoints that answered most of them rightly.
+
+    `before_replacing` is called when all is trained, before an earlier student in `out` gives way.
 
     Raises ModelError when the student cannot be loaded, DataError when no row is left to train on or training diverges,
     StoreError while another process trains there.
@@ -60,8 +63,11 @@ def train(
     try:
         processes = processes_of(settings)
         if processes > 1:
+            before_replacing()  # the processes know nothing of it
             return train_together(processes, traces, student, out, settings, progress, held_out=held_out)
-        return train_here(traces, student, out, settings, progress, held_out=held_out)
+        return train_here(
+            traces, student, out, settings, progress, held_out=held_out, before_replacing=before_replacing
+        )
     finally:
         lock.release()
 
@@ -74,6 +80,7 @@ def train_here(
     progress: Progress,
     *,
     held_out: HeldOutFiles | None = None,
+    before_replacing: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """What `train` does, in this process, which may be one of several that were started together."""
     together = Together()
@@ -112,7 +119,7 @@ def train_here(
     )
     loop.measure_matrix_rate(torch.bfloat16 if bfloat16 else torch.float32)
     checkpoints = out / "checkpoints"
-    identity = digest([settings.model_dump(), digest_bytes(traces.read_bytes()), start])
+    identity = digest([settings.model_dump(exclude={"processes"}), digest_bytes(traces.read_bytes()), start])
     loop.resume(checkpoints, identity)
     together.wait()
     with memory.explaining_out_of_memory():
@@ -134,6 +141,7 @@ def train_here(
         "processes": together.count,
     }
     if together.is_first:
+        before_replacing()
         shutil.rmtree(out / ADAPTER, ignore_errors=True)  # of an earlier training
         if adapted is not None:
             save_adapter(adapted, out, settings.student)

@@ -29,7 +29,7 @@ class LoraSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rank: int = Field(default=32, ge=1)
+    rank: int = Field(default=32, ge=1, le=65536)
     alpha: float = Field(default=32.0, gt=0, allow_inf_nan=False)
     """What an adapter computes counts `alpha / rank` times. At a fixed alpha the best learning rate is about the same
     for every rank (Schulman et al. 2025, https://thinkingmachines.ai/blog/lora/, who use 32)."""
@@ -91,8 +91,8 @@ class TrainSettings(BaseModel):
     held_out: HeldOutSettings = HeldOutSettings()
     """The student is the checkpoint with the most right answers to these."""
     checkpoint_steps: int = Field(default=100, ge=1)
-    seed: int = Field(default=0, ge=0)
-    processes: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    processes: int | None = Field(default=None, ge=1, le=1024)
     """That train together, each on its share of a step. None: one for each GPU, and one where there is none."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads; part of what makes two runs equal bit for bit. None takes PyTorch's own choice."""

@@ -10,6 +10,7 @@ from typing import Any
 from stillroom.base.canonical import digest, digest_bytes
 from stillroom.generate.load import quiet
 from stillroom.store.files import sync
+from stillroom.train.checkpoint import told_if_not_written
 
 
 def weights_digest(model: Any) -> str:
@@ -22,13 +23,13 @@ def write_student(out: Path, model: Any, tokenizer: Any, end_ids: Collection[int
     shutil.rmtree(partial, ignore_errors=True)
     model.eval()
     model.generation_config.eos_token_id = sorted(end_ids) if len(end_ids) > 1 else min(end_ids)
-    with quiet():
+    with quiet(), told_if_not_written(out / "student"):
         model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    shutil.rmtree(out / "student", ignore_errors=True)
-    for file in partial.iterdir():
-        file.chmod(0o644)  # safetensors writes files that only their owner can read
-        sync(file)
-    sync(partial)
-    partial.replace(out / "student")
-    sync(out)  # before the checkpoints go
+        tokenizer.save_pretrained(partial)
+        for file in partial.iterdir():
+            file.chmod(0o644)  # safetensors writes files that only their owner can read
+            sync(file)
+        sync(partial)
+        shutil.rmtree(out / "student", ignore_errors=True)
+        partial.replace(out / "student")
+        sync(out)  # before the checkpoints go
