@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stillroom.base.errors import DataError
+from stillroom.base.errors import DataError, StoreError
 from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Question, Trace
 from stillroom.store.tables import read_traces, write_questions, write_traces
@@ -81,6 +81,19 @@ def test_every_rate_is_tried_on_the_same_share_and_no_rate_twice(tiny_model: Pat
     third = Said()
     assert sweep(traces, tiny_model, out, SETTINGS, third, held_out=held_out)["best"] == report["best"]
     assert [sentence for sentence in third.sentences if "(3 of 5)" in sentence] == third.sentences != []
+
+
+def test_a_row_that_is_none_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    traces, held_out = sums(tmp_path, 20)
+    settings = SETTINGS.model_copy(update={"max_steps": 1})
+    sweep(traces, tiny_model, tmp_path / "sweep", settings, Said(), held_out=held_out)
+    row = tmp_path / "sweep" / "x0.5" / "row.json"
+    row.write_text("{}")
+    with pytest.raises(StoreError, match=r"row\.json is not what a sweep writes\. Delete it and run again"):
+        sweep(traces, tiny_model, tmp_path / "sweep", settings, Said(), held_out=held_out)
+    row.unlink()
+    report = sweep(traces, tiny_model, tmp_path / "sweep", settings, Said(), held_out=held_out)
+    assert [each["problem"] for each in report["rates"]] == [None] * 5
 
 
 def test_what_the_check_holds_out_scores(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

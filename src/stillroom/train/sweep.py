@@ -20,7 +20,7 @@ from typing import Any
 from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
 
 from stillroom.base.canonical import digest
-from stillroom.base.errors import DataError, DivergedError
+from stillroom.base.errors import DataError, DivergedError, StoreError
 from stillroom.base.progress import Progress
 from stillroom.generate.load import load_model
 from stillroom.store.files import read_object, write_json
@@ -170,7 +170,10 @@ def _tried(
     }
     if not is_finished(out, folder.name, inputs, [row_file]):
         run_stage(out, folder.name, inputs, work)
-    return read_object(row_file)
+    row = read_object(row_file)
+    if not row.keys() >= {"factor", "learning_rate", *_NOTHING}:
+        raise StoreError(f"{row_file} is not what a sweep writes.", "Delete it and run again: that rate is tried anew.")
+    return row
 
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
