@@ -6,9 +6,11 @@ It ends when its standard input does: a pipe whose other end only we hold, so th
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,3 +77,23 @@ def _first_report(process: subprocess.Popen[bytes], log: IO[bytes], name: str) -
     if "what" in report:
         raise ServeError(report["what"], report["remedy"])
     return report
+
+
+def end_with_parent() -> None:
+    """In a process that was started so: end as soon as whoever started it is gone. The first thing that it does, since
+    loading takes seconds."""
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+
+
+def report_stream() -> IO[str]:
+    """What was standard output, for reports alone: whatever a library prints goes to standard error from now on."""
+    reports = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return reports
+
+
+def _end_with_standard_input() -> None:
+    # The pipe gives its end when the last process that holds the other side is gone, killed or not.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(0)

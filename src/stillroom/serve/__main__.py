@@ -6,19 +6,16 @@ People use `stillroom serve`.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 from pathlib import Path
 
+from stillroom.base.child_process import end_with_parent, report_stream
 from stillroom.base.errors import StillroomError
 
 
 def main() -> None:
-    # First of all: loading takes seconds, and who started us may be gone before it is over.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    report_file = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no report
+    end_with_parent()
+    report_file = report_stream()
 
     def report(content: dict[str, str]) -> None:
         print(json.dumps(content), file=report_file, flush=True)
@@ -37,13 +34,6 @@ def main() -> None:
     except StillroomError as error:
         report({"what": error.what, "remedy": error.remedy})
         sys.exit(error.exit_code)
-
-
-def _end_with_parent() -> None:
-    # The pipe gives its end when the last process that holds the other side is gone, killed or not.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os._exit(0)
 
 
 main()

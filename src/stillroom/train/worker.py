@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
+from stillroom.base.child_process import end_with_parent, report_stream
 from stillroom.base.errors import StillroomError
 from stillroom.base.progress import Progress, Silent
 
@@ -20,8 +20,7 @@ class Reporting:
     """Progress as lines of JSON."""
 
     def __init__(self) -> None:
-        self._file = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no report
+        self._file = report_stream()
 
     def send(self, content: dict[str, Any]) -> None:
         print(json.dumps(content), file=self._file, flush=True)
@@ -34,8 +33,7 @@ class Reporting:
 
 
 def main() -> None:
-    # First of all: loading takes seconds, and who started us may be gone before it is over.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     reporting = Reporting()
     is_first = os.environ.get("RANK", "0") == "0"
     order = json.loads(sys.argv[1])
@@ -60,13 +58,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     if is_first:
         reporting.send({"report": report})
-
-
-def _end_with_parent() -> None:
-    # The pipe gives its end when the last process that holds the other side is gone, killed or not.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os._exit(0)
 
 
 main()
