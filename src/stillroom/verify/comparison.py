@@ -154,6 +154,11 @@ def _same_equation(one: str | None, other: str | None) -> Outcome:
     return "unsure", "equations that may be the same"
 
 
+UNREADABLE_SETS = (NotReadError, TypeError, ValueError, NotImplementedError)
+"""What building a set raises: ours for text, and sympy's for ends that are not real (ValueError), that it cannot put in
+order (TypeError), or whose union it cannot form (NotImplementedError)."""
+
+
 def _real_sets(expected: Reading, given: Reading) -> Outcome:
     one, other = as_real_set(expected), as_real_set(given)
     if one is None or other is None:
@@ -163,10 +168,10 @@ def _real_sets(expected: Reading, given: Reading) -> Outcome:
         return ("unsure", "conditions that cannot be read together") if conditions else ANOTHER_KIND
     try:
         first, second = _as_sympy(one), _as_sympy(other)
-        same = first == second
-        if same and first is sympy.S.EmptySet:
-            raise ValueError("an interval that ends before it begins")
-    except (NotReadError, TypeError, ValueError, NotImplementedError):
+    except UNREADABLE_SETS:
+        first = second = sympy.S.EmptySet
+    same = first == second
+    if same and first is sympy.S.EmptySet:  # not read, or an interval that ends before it begins
         alike = [_ends(interval) for interval in one.intervals] == [_ends(interval) for interval in other.intervals]
         return ("right", "the same interval") if alike else ("unsure", "an interval that cannot be read")
     if not same:
