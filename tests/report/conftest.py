@@ -455,3 +455,13 @@ class Page(HTMLParser):
 @pytest.fixture
 def read_page() -> Callable[[Path], Page]:
     return lambda path: Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def sound(run_folder: Path) -> Path:
+    """A run without anything to warn of."""
+    exam = json.loads((run_folder / "exam.json").read_text())
+    for taker in exam["takers"].values():
+        taker["truncated_share"] = 0.0
+    (run_folder / "exam.json").write_text(json.dumps(exam))
+    return run_folder

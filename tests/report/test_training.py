@@ -37,16 +37,6 @@ def warnings(folder: Path) -> list[str]:
     return [warning.replace("\N{NO-BREAK SPACE}", " ") for warning in summarise(folder)["warnings"]]
 
 
-@pytest.fixture
-def sound(run_folder: Path) -> Path:
-    """A run without anything to warn of."""
-    exam = json.loads((run_folder / "exam.json").read_text())
-    for taker in exam["takers"].values():
-        taker["truncated_share"] = 0.0
-    (run_folder / "exam.json").write_text(json.dumps(exam))
-    return run_folder
-
-
 # The file
 
 

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from stillroom.check import reasons
 from stillroom.report.page import summarise, write_report
 from stillroom.report.warnings import REMEDIES, SELECTED_AWAY
@@ -20,16 +18,6 @@ def _change(path: Path, **values: Any) -> None:
 
 def _warnings(folder: Path) -> list[str]:
     return [warning.replace("\N{NO-BREAK SPACE}", " ") for warning in summarise(folder)["warnings"]]
-
-
-@pytest.fixture
-def sound(run_folder: Path) -> Path:
-    """A run without anything to warn of."""
-    exam = json.loads((run_folder / "exam.json").read_text())
-    for taker in exam["takers"].values():
-        taker["truncated_share"] = 0.0
-    (run_folder / "exam.json").write_text(json.dumps(exam))
-    return run_folder
 
 
 def test_a_sound_run_has_none(sound: Path, read_page: Any) -> None:
