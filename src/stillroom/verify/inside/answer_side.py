@@ -162,7 +162,7 @@ def _described(error: BaseException) -> list[Any]:
     arguments = [each for each in error.args if isinstance(each, str | int | float | bool | None)]
     try:
         words = str(error)[:500]
-    except Exception:  # noqa: BLE001 - the answer's own class may raise here too
+    except Exception:  # noqa: BLE001 - `__str__` may be the answer's own code: what it raises is of no known kind
         words = ""
     return [type(error).__name__, _bases(type(error)), arguments, words]
 
