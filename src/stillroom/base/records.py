@@ -159,3 +159,81 @@ def messages_bytes(messages: Sequence[Message]) -> bytes:
         return canonical_bytes(plain)
     # Text and truth values only: here orjson writes the same bytes, in a tenth of the time.
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+
+
+Route = Literal["chat", "completions", "responses", "embeddings", "messages"]
+CallStatus = Literal["ok", "refused", "failed", "hung_up", "unknown"]
+
+
+@dataclass(slots=True)  # not frozen: it is settled in place, once
+class Call:
+    """One call that the gateway passed to a model, as its log keeps it. No text of it: prints and counts only.
+
+    What is known before the model is asked stands in the intent; the rest is None there, and `status` is `unknown`.
+    A `*_print` is a keyed HMAC in hex (16 bytes): equal for equal things of one key epoch, and no way back.
+    """
+
+    call_id: str
+    at: int
+    """When it came, UTC in microseconds."""
+    account: str
+    organisation: str
+    key_id: str
+    model: str
+    """As the client named it."""
+    route: Route
+    stream: bool
+    turns: int | None
+    max_tokens: int | None
+    temperature: float | None
+    n: int | None
+    asks_reasoning: bool | None
+    asks_logprobs: bool | None
+    asks_grading: bool | None
+    ip_print: str | None
+    tls_print: str | None
+    agent: str | None
+    """The name and version that the client's User-Agent begins with, at most 64 characters."""
+    billing_print: str | None
+    user_print: str | None
+    """Of the `user` field that the client sent: a label, never an identity."""
+    prompt_print: str | None
+    system_print: str | None
+    skeleton_print: str | None
+    print_key_id: str | None
+    permit_id: str | None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    counted_by: Literal["provider", "estimate"] | None = None
+    cost_usd: str | None = None
+    latency_us: int | None = None
+    status: CallStatus = "unknown"
+    """`refused`: the model's filter, or the upstream refused the request; `failed`: the upstream broke; `hung_up`: the
+    client did; `unknown`: the gateway ended between the intent and the settlement."""
+    http_status: int | None = None
+    """What the client was answered with; None where nothing was."""
+    receipt_id: str | None = None
+    escrow_digest: str | None = None
+    """Commits to both replies of a call whose second reply is kept sealed; None for every other call."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """A change of an account, as the owner's records keep it: append-only."""
+
+    id: int
+    at: int
+    """UTC in microseconds."""
+    organisation: str
+    account: str | None
+    """None: of the organisation itself."""
+    event: str
+    """`created`, `accepted terms`, `payment changed`, `restricted`, `closed`, `replaced`, `key created` and so on."""
+    actor: str
+    """Who did it: the name of an administrator's credential."""
+    detail: dict[str, Any]
+    """What changed, without secrets."""
+    prints: dict[str, str]
+    """Keyed prints of what the account was registered with, such as `billing`."""
