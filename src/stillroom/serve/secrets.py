@@ -1,4 +1,4 @@
-"""The gateway's one secret, and the keys that are derived from it: one for each purpose, so that none serves for two."""
+"""The gateway's one secret, and the keys that are derived from it: one for each purpose, none serves for two."""
 
 from __future__ import annotations
 
