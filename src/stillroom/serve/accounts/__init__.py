@@ -1,0 +1,1 @@
+"""Who may call: organisations, their accounts, the accounts' keys, and the people who look after them."""
