@@ -18,7 +18,7 @@ P = ParamSpec("P")
 
 
 def command(app: typer.Typer, name: str, example: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Make a function a command of `app`: with an example in its help, a message and a code for each way of stopping."""
+    """Make a function a command of `app`: an example in its help; a message and a code for each way of stopping."""
 
     def decorate(function: Callable[P, None]) -> Callable[P, None]:
         @app.command(name, epilog=f"Example: `{example}`")
