@@ -1,0 +1,113 @@
+"""The permit: an owner's signed word that somebody may distil some models, for what, how much and until when."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stillroom.base.receipt import Receipt
+from stillroom.base.signatures import (
+    CLOCK_LEEWAY_S,
+    PublicKeys,
+    SignatureRefused,
+    open_token,
+    unverified_claims,
+)
+from stillroom.base.validation import first_problem
+
+PERMIT_TYP = "stillroom-permit+jws"
+PERMIT_HEADER = "x-stillroom-permit"
+MAX_PERMIT_BYTES = 7_000
+"""It is presented in a header of every call, and common servers give one header 8 KiB."""
+
+Text = Field(min_length=1, max_length=500)
+
+
+class Permit(BaseModel):
+    """What a permit says. The names are the claims'. Times are seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    v: Literal[1]
+    jti: str = Field(min_length=1, max_length=100)
+    """The permit's id."""
+    iss: str = Text
+    """The owner of the models."""
+    iat: int
+    nbf: int
+    """The first second at which it holds."""
+    exp: int
+    """The first second at which it holds no more."""
+    organisation: str = Text
+    accounts: tuple[str, ...] = Field(strict=False, min_length=1)
+    """Pseudonyms under this permit, as `sub` of receipts: a permit that is shown around names no account."""
+    models: tuple[str, ...] = Field(strict=False, min_length=1)
+    purpose: str = Text
+    calls: int | None = Field(gt=0)
+    """The most that may be made under it; None: no limit."""
+    tokens: int | None = Field(gt=0)
+    """Prompt and completion tokens together; None: no limit."""
+    student: str = Text
+    """The name of the model that may be trained."""
+    conditions: tuple[str, ...] = Field(strict=False)
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Permit:
+        if self.exp <= self.nbf:
+            raise ValueError("it ends before it begins")
+        return self
+
+    def holds_at(self, now: int) -> bool:
+        return self.nbf <= now < self.exp
+
+    def why_not_covered(self, receipt: Receipt) -> str | None:
+        """Why the call of this receipt was not made under this permit, in words; None where it was.
+
+        Calls and tokens are sums over receipts, and not judged here.
+        """
+        if receipt.iss != self.iss:
+            return f"its receipt is by {receipt.iss}, the permit by {self.iss}"
+        if receipt.permit != self.jti:
+            return f"its receipt is for {f'permit {receipt.permit}' if receipt.permit else 'a call without a permit'}"
+        if receipt.sub not in self.accounts:
+            return "its receipt is for an account that the permit does not name"
+        if receipt.model not in self.models:
+            return f"its receipt is for model {receipt.model}, which the permit does not name"
+        if not self.nbf - CLOCK_LEEWAY_S <= receipt.at_us // 1_000_000 < self.exp + CLOCK_LEEWAY_S:
+            return "its call was made outside of the permit's time"
+        return None
+
+
+def read_permit(token: str, keys: PublicKeys, now: int) -> Permit:
+    """A permit that one of these keys signed while it was in use. `now`: seconds since 1970.
+
+    Whether it holds at that time is `Permit.holds_at`'s to say.
+
+    Raises SignatureRefused.
+    """
+    _bounded(token)
+    claims, key = open_token(token, PERMIT_TYP, keys)
+    permit = _permit(claims)
+    key.check_time(permit.iat, now)
+    return permit
+
+
+def read_unverified_permit(token: str) -> Permit:
+    """What it says, whoever signed it. Raises SignatureRefused where it is no permit."""
+    _bounded(token)
+    return _permit(unverified_claims(token, PERMIT_TYP))
+
+
+def _bounded(token: str) -> None:
+    if len(token) > MAX_PERMIT_BYTES:
+        raise SignatureRefused(
+            "too_large", f"It has {len(token)} characters, more than the {MAX_PERMIT_BYTES} of a permit."
+        )
+
+
+def _permit(claims: dict[str, Any]) -> Permit:
+    try:
+        return Permit.model_validate(claims)
+    except ValidationError as error:
+        raise SignatureRefused("claims", f"It is no permit of this version: {first_problem(error)}.") from error

@@ -1,0 +1,221 @@
+"""The receipt: an owner's signature over one reply, which says nothing of the texts to whoever lacks them.
+
+On the wire it is `<compact JWS>~<salt>`. The JWS holds salted digests; the salt stands beside it, so that the owner can
+keep the signed part and nothing that the texts could be guessed from. Whoever has texts, salt and JWS sees whether they
+belong together; whoever has the owner's public keys sees that the owner says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stillroom.base.canonical import canonical_bytes
+from stillroom.base.signatures import (
+    MAX_TOKEN_BYTES,
+    PublicKeys,
+    SignatureRefused,
+    open_token,
+    unverified_claims,
+)
+from stillroom.base.validation import first_problem
+
+RECEIPT_TYP = "stillroom-receipt+jws"
+RECEIPT_HEADER = "x-stillroom-receipt"
+SALT_BYTES = 16
+
+Label = Literal["prompt", "user", "settings", "reasoning", "answer", "tool_calls"]
+
+Digest = str
+"""base64url of SHA-256 over salt, label, a zero byte and the text in UTF-8: 43 characters."""
+
+_DIGEST = r"^[A-Za-z0-9_-]{43}$"
+_NOT_SETTINGS = {"messages", "prompt", "input", "stream", "stream_options"}
+
+
+class Said(Protocol):
+    """What one choice of a reply said. The texts are those that `stillroom.client.reply` reads out of the body."""
+
+    @property
+    def reasoning(self) -> str | None: ...
+    @property
+    def answer(self) -> str: ...
+    @property
+    def tool_calls(self) -> Sequence[Mapping[str, Any]] | None: ...
+
+
+class ReplyDigests(BaseModel):
+    """Of one choice. None: there was no such text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    reasoning: Digest | None = Field(pattern=_DIGEST)
+    answer: Digest = Field(pattern=_DIGEST)
+    tool_calls: Digest | None = Field(pattern=_DIGEST)
+
+
+class Receipt(BaseModel):
+    """What a receipt says. The names are the claims'."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    v: Literal[1]
+    jti: str = Field(min_length=1)
+    """The receipt's own id: `GET /receipts/{jti}` gives it again to the account that made the call."""
+    iss: str
+    """The owner of the model."""
+    iat: int
+    """When it was signed: seconds since 1970."""
+    at_us: int
+    """When the call began: microseconds since 1970."""
+    call_id: str
+    sub: str = Field(pattern=r"^[0-9a-f]{32}$")
+    """The account's pseudonym: another one under each permit, so that two permits' receipts can't be joined by it."""
+    permit: str | None
+    """The id of the permit that the call carried."""
+    model: str
+    """As it was asked for."""
+    served_model: str | None
+    """As the server reported it."""
+    route: str
+    stream: bool
+    prompt_tokens: int | None = Field(ge=0)
+    completion_tokens: int | None = Field(ge=0)
+    """Of all choices together, reasoning included."""
+    counted_by: Literal["provider", "estimate"] | None
+    prompt: Digest = Field(pattern=_DIGEST)
+    """Of the canonical JSON of what was asked: `messages`, `prompt` or `input`, as the route calls it."""
+    user: Digest | None = Field(pattern=_DIGEST)
+    """Of the last user message's text."""
+    settings: Digest = Field(pattern=_DIGEST)
+    """Of the canonical JSON of the rest of the body, see `request_settings`."""
+    replies: tuple[ReplyDigests, ...] = Field(strict=False)
+    """One per choice, in the order of their index."""
+
+
+def salted_digest(salt: bytes, label: Label, text: bytes) -> Digest:
+    if len(salt) != SALT_BYTES:
+        raise ValueError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
+    data = b"%b%b\0%b" % (salt, label.encode("ascii"), text)
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest())[:-1].decode("ascii")
+
+
+def text_digest(salt: bytes, label: Label, text: str) -> Digest:
+    return salted_digest(salt, label, text.encode("utf-8", errors="surrogatepass"))
+
+
+def reply_digests(salt: bytes, said: Said) -> dict[str, Digest | None]:
+    """The members of `ReplyDigests`. Empty reasoning and no reasoning are one thing, as are no tool calls."""
+    return {
+        "reasoning": text_digest(salt, "reasoning", said.reasoning) if said.reasoning else None,
+        "answer": text_digest(salt, "answer", said.answer),
+        "tool_calls": salted_digest(salt, "tool_calls", tool_calls_bytes(said.tool_calls)) if said.tool_calls else None,
+    }
+
+
+def request_settings(body: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of a request's body without what is asked, and without whether and how it is streamed."""
+    return canonical_bytes({name: value for name, value in body.items() if name not in _NOT_SETTINGS})
+
+
+def tool_calls_bytes(calls: Iterable[Mapping[str, Any]]) -> bytes:
+    """Canonical JSON of the called functions, each `{"arguments", "name"}` with the arguments in the text that came.
+
+    `calls` as a chat completion has them: whole, or the pieces of a stream, which are put together by their `index`.
+    Ids are left out: a stream and a whole reply that say the same have the same bytes.
+    """
+    merged: dict[object, dict[str, str]] = {}
+    for position, call in enumerate(calls):
+        index = call.get("index")
+        key = index if isinstance(index, int) else ("no index", position)
+        into = merged.setdefault(key, {"name": "", "arguments": ""})
+        function = call.get("function")
+        for name in into:
+            piece = function.get(name) if isinstance(function, dict) else None
+            into[name] += piece if isinstance(piece, str) else ""
+    return canonical_bytes(list(merged.values()))
+
+
+def differing_texts(
+    receipt: Receipt,
+    salt: bytes,
+    choice: int,
+    said: Said,
+    *,
+    prompt: bytes | None = None,
+    user: str | None = None,
+    settings: bytes | None = None,
+) -> list[Label]:
+    """Which of the texts are not those that the receipt is over. `choice` counts from 0; None is not compared.
+
+    `prompt` is canonical JSON, as `settings` is: see `Receipt.prompt`.
+    """
+    if choice >= len(receipt.replies):
+        return ["answer"]
+    signed = receipt.replies[choice]
+    found = reply_digests(salt, said)
+    differing: list[Label] = []
+    if prompt is not None and salted_digest(salt, "prompt", prompt) != receipt.prompt:
+        differing.append("prompt")
+    if user is not None and text_digest(salt, "user", user) != receipt.user:
+        differing.append("user")
+    if settings is not None and salted_digest(salt, "settings", settings) != receipt.settings:
+        differing.append("settings")
+    pairs: tuple[tuple[Label, Digest | None], ...] = (
+        ("reasoning", signed.reasoning),
+        ("answer", signed.answer),
+        ("tool_calls", signed.tool_calls),
+    )
+    return differing + [label for label, digest in pairs if found[label] != digest]
+
+
+def on_the_wire(token: str, salt: bytes) -> str:
+    return f"{token}~{base64.urlsafe_b64encode(salt)[:-2].decode('ascii')}"
+
+
+def from_the_wire(wire: str) -> tuple[str, bytes]:
+    """The JWS and the salt. Raises SignatureRefused."""
+    token, _, written = wire.partition("~")
+    try:
+        salt = base64.b64decode(written + "==", b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SignatureRefused("malformed", "Its salt, after `~`, is not base64url.") from error
+    if len(salt) != SALT_BYTES or on_the_wire(token, salt) != wire:
+        raise SignatureRefused("malformed", f"Its salt, after `~`, is not {SALT_BYTES} bytes in base64url.")
+    return token, salt
+
+
+def read_receipt(wire: str, keys: PublicKeys, now: int) -> tuple[Receipt, bytes]:
+    """A receipt that one of these keys signed while it was in use, and its salt. `now`: seconds since 1970.
+
+    Raises SignatureRefused.
+    """
+    token, salt = _from_the_wire_bounded(wire)
+    claims, key = open_token(token, RECEIPT_TYP, keys)
+    receipt = _receipt(claims)
+    key.check_time(receipt.iat, now)
+    return receipt, salt
+
+
+def read_unverified_receipt(wire: str) -> tuple[Receipt, bytes]:
+    """What it says, whoever signed it. Raises SignatureRefused where it is no receipt."""
+    token, salt = _from_the_wire_bounded(wire)
+    return _receipt(unverified_claims(token, RECEIPT_TYP)), salt
+
+
+def _from_the_wire_bounded(wire: str) -> tuple[str, bytes]:
+    if len(wire) > MAX_TOKEN_BYTES:
+        raise SignatureRefused("too_large", f"It has {len(wire)} characters, more than the {MAX_TOKEN_BYTES} allowed.")
+    return from_the_wire(wire)
+
+
+def _receipt(claims: dict[str, Any]) -> Receipt:
+    try:
+        return Receipt.model_validate(claims)
+    except ValidationError as error:
+        raise SignatureRefused("claims", f"It is no receipt of this version: {first_problem(error)}.") from error
