@@ -110,10 +110,14 @@ def text_digest(salt: bytes, label: Label, text: str) -> Digest:
 
 
 def reply_digests(salt: bytes, said: Said) -> dict[str, Digest | None]:
-    """The members of `ReplyDigests`. Empty reasoning and no reasoning are one thing, as are no tool calls."""
+    """The members of `ReplyDigests`. Empty reasoning and no reasoning are one thing, as are no tool calls.
+
+    White space around a text is not part of it: what is kept of a reply for training is without it.
+    """
+    reasoning = (said.reasoning or "").strip()
     return {
-        "reasoning": text_digest(salt, "reasoning", said.reasoning) if said.reasoning else None,
-        "answer": text_digest(salt, "answer", said.answer),
+        "reasoning": text_digest(salt, "reasoning", reasoning) if reasoning else None,
+        "answer": text_digest(salt, "answer", said.answer.strip()),
         "tool_calls": salted_digest(salt, "tool_calls", tool_calls_bytes(said.tool_calls)) if said.tool_calls else None,
     }
 
@@ -155,7 +159,7 @@ def differing_texts(
 
     `prompt` is canonical JSON, as `settings` is: see `Receipt.prompt`.
     """
-    if choice >= len(receipt.replies):
+    if not 0 <= choice < len(receipt.replies):
         return ["answer"]
     signed = receipt.replies[choice]
     found = reply_digests(salt, said)
