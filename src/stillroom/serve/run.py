@@ -33,7 +33,7 @@ def serve(
     """
     with ExitStack() as stack:
         # Listening comes before loading: a taken port is said at once, and who calls too early waits, not fails.
-        listener = stack.enter_context(_listen(host, port))
+        listener = stack.enter_context(listen(host, port))
         generators = {}
         for name, path in models.items():
             generators[name] = Generator(load_model(path), max_batch=max_batch, threads=threads)
@@ -55,12 +55,13 @@ def serve(
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; `shared`: one of several on this port. Raises ServeError where there can be none."""
     if not 0 <= port <= 65535:
         raise ServeError(f"There is no port {port}.", "Choose one from 1 to 65535, or 0 for a free one.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=2048, reuse_port=shared)
     except OSError as error:
         why = (error.strerror or str(error)).partition(" (while attempting")[0]
         remedies = {

@@ -1,0 +1,108 @@
+"""One request and its response over ASGI: the few things that every route of the gateway needs, and nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import orjson
+
+from stillroom.serve.settings import Bounds
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+class HungUp(Exception):  # noqa: N818 - not our error: the client's wish
+    """The client is gone, or reads so slowly that it counts as gone."""
+
+
+class BodyTooLarge(ValueError):
+    pass
+
+
+class BodyTooSlow(ValueError):
+    pass
+
+
+class Exchange:
+    """A request, and the response that is being sent to it."""
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, bounds: Bounds) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.peer: str | None = scope["client"][0] if scope.get("client") else None
+        self._header_lines: list[tuple[bytes, bytes]] = list(scope["headers"])
+        self._receive, self._send, self._bounds = receive, send, bounds
+        self.status: int | None = None
+        """What was answered; None until then."""
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header that stands once. Where it stands twice, nobody can say which was meant: ValueError."""
+        values = [value for each, value in self._header_lines if each == name]
+        if len(values) > 1:
+            raise ValueError(f"the header {name.decode()} stands {len(values)} times")
+        return values[0].decode("latin-1").strip() if values else None
+
+    def last_header(self, name: bytes) -> str | None:
+        """The value of the last of the headers of that name: what the nearest proxy wrote."""
+        return next((value.decode("latin-1") for each, value in reversed(self._header_lines) if each == name), None)
+
+    async def body(self) -> bytes:
+        """Raises BodyTooLarge, BodyTooSlow, or HungUp where the client goes away before its request is whole."""
+        most = self._bounds.body_bytes
+        declared = self.header(b"content-length")
+        if declared is not None and declared.isdigit() and int(declared) > most:
+            raise BodyTooLarge(f"the body is larger than {most} bytes")
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._bounds.body_s):
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise HungUp
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > most:
+                        raise BodyTooLarge(f"the body is larger than {most} bytes")
+                    parts.append(part)
+                    if not message.get("more_body", False):
+                        return parts[0] if len(parts) == 1 else b"".join(parts)
+        except TimeoutError as error:
+            raise BodyTooSlow(f"the body was not there after {self._bounds.body_s:g} seconds") from error
+
+    async def gone(self) -> None:
+        """Returns when the client hangs up. Only after the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def respond(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
+        """The whole response at once."""
+        await self.begin(status, [*headers, (b"content-length", str(len(body)).encode())])
+        await self.write(body, more=False)
+
+    async def respond_json(self, status: int, content: Any, headers: Headers = ()) -> None:
+        await self.respond(status, orjson.dumps(content), [JSON, *headers])
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        """Returns when the client has room for more. Raises HungUp where it has had none for `stalled_s`."""
+        message = {"type": "http.response.body", "body": data, "more_body": more}
+        try:
+            async with asyncio.timeout(self._bounds.stalled_s):
+                await self._send(message)
+        except TimeoutError as error:
+            raise HungUp from error
+        except OSError as error:  # some servers say so, where the connection is gone
+            raise HungUp from error

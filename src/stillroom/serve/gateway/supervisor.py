@@ -1,0 +1,235 @@
+"""The process that stays: it listens, starts the workers and the admin process, and starts again what dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stillroom.base.errors import ServeError
+from stillroom.serve.database.engine import open_database
+from stillroom.serve.database.upgrade import upgrade
+from stillroom.serve.run import listen
+from stillroom.serve.secrets import Secrets
+from stillroom.serve.settings import GatewaySettings
+from stillroom.serve.spawn import serving
+
+_START_S = 60
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_S = 0.2, 10.0, 30.0
+_STOP_MARGIN_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    api: str
+    """Ends in `/v1`."""
+    admin: str
+
+
+def run_gateway(settings: GatewaySettings, on_ready: Callable[[Addresses], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, then let calls in flight end.
+
+    `on_ready` is called once every process is; the addresses are printed where it is None. Raises ServeError where a
+    port is taken or a process can't begin, StoreError where the state folder or the database can't be used.
+    """
+    Secrets.open(settings.state)
+    engine = open_database(database_url(settings))
+    upgrade(engine)
+    engine.dispose()
+    with ExitStack() as stack:
+        sockets = _api_sockets(settings, stack)
+        admin_socket = stack.enter_context(listen(settings.admin.host, settings.admin.port))
+        addresses = Addresses(_url(settings.listen.host, sockets[0]) + "/v1", _url(settings.admin.host, admin_socket))
+        folders = {model.name: model.folder for model in settings.models if model.folder is not None}
+        local_url = stack.enter_context(serving(folders)) if folders else None
+        metrics = _empty_folder(settings.state / "metrics")
+        common = {
+            "settings": settings.model_dump(mode="json"),
+            "local_url": local_url,
+        }
+        children = [
+            _Child("stillroom.serve.gateway.worker", {**common, "worker": f"w{number}"}, listener, metrics)
+            for number, listener in enumerate(sockets)
+        ]
+        children.append(_Child("stillroom.serve.gateway.admin", common, admin_socket, metrics))
+        _Supervision(children, settings.bounds.drain_s).run(lambda: _say(addresses, settings, on_ready))
+
+
+def database_url(settings: GatewaySettings) -> str:
+    """Where accounts, limits and permits lie. Raises ServeError where a variable is named that is not set."""
+    if settings.database is None:
+        return f"sqlite:///{settings.state / 'gateway.db'}"
+    if settings.database.isidentifier():
+        url = os.environ.get(settings.database, "")
+        if not url:
+            raise ServeError(f"The environment variable {settings.database}, which database names, is not set.")
+        return url
+    return settings.database
+
+
+def _say(addresses: Addresses, settings: GatewaySettings, on_ready: Callable[[Addresses], None] | None) -> None:
+    if on_ready is not None:
+        on_ready(addresses)
+        return
+    names = ", ".join(model.name for model in settings.models)
+    print(f"Serving {names} at {addresses.api}; administration at {addresses.admin}", flush=True)
+
+
+def _api_sockets(settings: GatewaySettings, stack: ExitStack) -> list[socket.socket]:
+    """One for each worker, all on one port: the kernel shares connections out among them.
+
+    A dead worker's socket stays open here, so that who connects meanwhile waits for the next one and is not refused.
+    """
+    host, port = settings.listen.host, settings.listen.port
+    sockets: list[socket.socket] = []
+    for _ in range(settings.workers):
+        sockets.append(stack.enter_context(listen(host, port, shared=settings.workers > 1)))
+        port = sockets[0].getsockname()[1]
+    return sockets
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _empty_folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, exist_ok=True)
+    for old in path.iterdir():
+        old.unlink()
+    return path
+
+
+@dataclass(slots=True)
+class _Child:
+    """A module in a process of its own, which is given its order on standard input and says when it is ready."""
+
+    module: str
+    order: Mapping[str, Any]
+    listener: socket.socket
+    metrics: Path
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    pause_s: float = _FIRST_PAUSE_S
+    starts_at: float = field(default=0.0)
+    is_ready: bool = False
+
+    def start(self) -> None:
+        number = self.listener.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", self.module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[number],
+            # Ctrl+C in the terminal is ours to handle.
+            start_new_session=True,
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self.metrics)},
+        )
+        self.began, self.is_ready = time.monotonic(), False
+        assert self.process.stdin is not None
+        # On a pipe, not as an argument: the address of the database may hold a password, and arguments are public.
+        self.process.stdin.write(json.dumps({**self.order, "socket": number}).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> None:
+        """Read what it says first. Raises ServeError, in its own words, where it can't begin."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise ServeError(f"{self.module} ended with exit code {self.process.wait()} before it was ready.")
+        report = json.loads(line)
+        if "what" in report:
+            raise ServeError(report["what"], report["remedy"])
+        self.is_ready = True
+
+    def died(self, now: float) -> None:
+        """Plan the next start: at once, then ever later while it keeps dying."""
+        if now - self.began > _STEADY_S:
+            self.pause_s = _FIRST_PAUSE_S
+        self.starts_at = now + self.pause_s
+        self.pause_s = min(self.pause_s * 2, _LONGEST_PAUSE_S)
+        self.process = None
+
+
+class _Supervision:
+    def __init__(self, children: Sequence[_Child], drain_s: float) -> None:
+        self._children = children
+        self._drain_s = drain_s
+        self._stopping = False
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        with _signals() as told:
+            try:
+                for child in self._children:
+                    child.start()
+                for child in self._children:
+                    self._hear_in_time(child)
+                on_ready()
+                while not _is_told(told, 0.1):
+                    self._look_after_them()
+            finally:
+                self._stop()
+
+    def _hear_in_time(self, child: _Child) -> None:
+        assert child.process is not None
+        with selectors.DefaultSelector() as selector:
+            assert child.process.stdout is not None
+            selector.register(child.process.stdout, selectors.EVENT_READ)
+            if not selector.select(_START_S):
+                raise ServeError(f"{child.module} was not ready after {_START_S} seconds.")
+        child.hear()
+
+    def _look_after_them(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is not None and child.process.poll() is not None:
+                print(f"{child.module} ended with code {child.process.returncode}: it is started again.", file=sys.stderr)
+                child.died(now)
+            elif child.process is None and child.starts_at <= now:
+                child.start()
+
+    def _stop(self) -> None:
+        alive = [child.process for child in self._children if child.process is not None]
+        for process in alive:
+            process.terminate()
+        ends = time.monotonic() + self._drain_s + _STOP_MARGIN_S
+        for process in alive:
+            try:
+                process.wait(max(0.1, ends - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """A socket that has something to read once SIGINT or SIGTERM came."""
+    told, tell = socket.socketpair()
+    told.setblocking(False)
+    tell.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+    try:
+        yield told
+    finally:
+        signal.set_wakeup_fd(old)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        told.close()
+        tell.close()
+
+
+def _is_told(told: socket.socket, seconds: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(told, selectors.EVENT_READ)
+        return any(set(told.recv(64)) & {signal.SIGINT, signal.SIGTERM} for _ in selector.select(seconds))
