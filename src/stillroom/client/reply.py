@@ -13,6 +13,7 @@ from typing import Any
 from stillroom.base.records import ReasoningForm, Reply, Status
 from stillroom.client.error_kind import error_of, read_error, shorten
 from stillroom.client.stream import MergedStream, index_of, is_event_stream, merge_stream, read_json
+from stillroom.client.tool_calls import read_tool_calls
 from stillroom.client.usage import Usage, read_usage
 from stillroom.text.think import CLOSE, OPEN, Block, split_think
 
@@ -52,6 +53,8 @@ class ParsedReply:
     fingerprint: str | None = None
     usage: Usage = _UNKNOWN
     """Of the whole call, whichever of its choices this is."""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    """As `stillroom.client.tool_calls` reads them."""
 
 
 @dataclass(slots=True)
@@ -82,11 +85,20 @@ def parse_reply(body: bytes, http_status: int = 200, choice: int = 0) -> ParsedR
 
 def parse_replies(body: bytes, http_status: int = 200, most: int | None = None) -> tuple[ParsedReply, ...]:
     """Read every choice, in order of `index`, `most` at most; where there is none, the one outcome of the call."""
-    decoded = _decode(body)
-    if not decoded.choices:
-        return (_without_choice(decoded, http_status),)
-    common = _common(decoded)
-    return tuple(_read_choice(decoded, choice, http_status, common) for choice in decoded.choices[:most])
+    return _read_all(_decode(body), http_status, most)
+
+
+def read_completion(completion: object, http_status: int = 200, raw: bytes = b"") -> tuple[ParsedReply, ...]:
+    """`parse_replies` of a body that is decoded already, or was put into this shape from another API's.
+
+    `raw` is the body as it came, for the words of an error that has no other.
+    """
+    return _read_all(_body(completion, None, raw), http_status)
+
+
+def read_merged(stream: MergedStream) -> tuple[ParsedReply, ...]:
+    """`parse_replies` of a stream that was merged as it came."""
+    return _read_all(_body(stream.completion, stream, b""), 200)
 
 
 def read_reply(reply: Reply) -> ParsedReply:
@@ -98,7 +110,10 @@ def read_reply(reply: Reply) -> ParsedReply:
 def _decode(body: bytes) -> _Body:
     raw = body.removeprefix(b"\xef\xbb\xbf").strip()  # empty lines are sent to keep a connection alive
     stream = merge_stream(raw) if is_event_stream(raw) else None
-    value = stream.completion if stream else read_json(raw)
+    return _body(stream.completion if stream else read_json(raw), stream, raw)
+
+
+def _body(value: object, stream: MergedStream | None, raw: bytes) -> _Body:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # Gemini puts an error into a list
     reply = value if isinstance(value, dict) else {}
@@ -108,6 +123,13 @@ def _decode(body: bytes) -> _Body:
         places = {id(each): index_of(each, position) for position, each in enumerate(choices)}
         choices.sort(key=lambda each: places[id(each)])
     return _Body(reply, choices, stream, raw)
+
+
+def _read_all(body: _Body, http_status: int, most: int | None = None) -> tuple[ParsedReply, ...]:
+    if not body.choices:
+        return (_without_choice(body, http_status),)
+    common = _common(body)
+    return tuple(_read_choice(body, choice, http_status, common) for choice in body.choices[:most])
 
 
 def _common(body: _Body) -> dict[str, Any]:
@@ -129,7 +151,7 @@ def _without_choice(body: _Body, http_status: int) -> ParsedReply:
         text = body.raw[:4000].decode("utf-8", errors="replace")
         status, error_kind, message = read_error(error or reply, http_status, text)
         return ParsedReply(status, error_kind, message, **common)
-    if not body.raw or (stream and not stream.begun):
+    if not (stream.begun if stream else body.raw or reply):
         return ParsedReply("failed", "empty_body")
     if stream and not stream.ended and (not reply or "choices" in reply):
         return ParsedReply("failed", "cut_stream", **common)
@@ -183,6 +205,7 @@ def _read_message(choice: Mapping[str, Any], common: dict[str, Any]) -> ParsedRe
         common["served_model"],
         common["fingerprint"],
         usage,
+        read_tool_calls(message.get("tool_calls")),
     )
 
 

@@ -11,14 +11,16 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 _BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _TEXTS = frozenset(("content", "reasoning_content", "reasoning", "refusal"))
-_END = object()
-_UNREADABLE = object()
+END = object()
+"""The value of the event `[DONE]`."""
+UNREADABLE = object()
+"""The value of an event that was meant as a JSON object and cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,9 @@ def is_event_stream(body: bytes) -> bool:
 
 def merge_stream(body: bytes) -> MergedStream:
     """Merge the chunks of each choice. Never raises: what cannot be read is left out, and is said in the result."""
-    merge = _Merge()
-    begun = ended = damaged = unreadable = False
-    for event in _events(body):
-        begun = begun or event is not _END
-        damaged = damaged or unreadable
-        unreadable = event is _UNREADABLE
-        if event is _END:
-            ended = True
-        elif isinstance(event, dict):
-            merge.add(event)
-    # The last event of a stream that was cut is half an event: there, nothing is missing in the middle.
-    return MergedStream(merge.completion(), begun, ended, damaged)
+    reading = StreamReading(ChunkMerge())
+    reading.feed(body)
+    return reading.merged()
 
 
 def read_json(data: bytes) -> object:
@@ -67,8 +60,8 @@ def read_json(data: bytes) -> object:
         return None
 
 
-def _events(body: bytes) -> Iterator[object]:
-    """The value of each event; `_END` for `[DONE]`, `_UNREADABLE` for a JSON object that cannot be read."""
+def read_events(body: bytes) -> Iterator[object]:
+    """The value of each event; `END` for `[DONE]`, `UNREADABLE` for a JSON object that cannot be read."""
     held: list[bytes] = []  # data lines that are no JSON one by one: an event in several lines, or a damaged one
     for line in body.splitlines():
         line = line.strip()
@@ -85,7 +78,7 @@ def _events(body: bytes) -> Iterator[object]:
         if held:
             held.append(data)
         elif data == b"[DONE]":
-            yield _END
+            yield END
         else:
             value = _read_line(data)
             if value is None:
@@ -108,11 +101,11 @@ def _joined(lines: list[bytes]) -> Iterator[object]:
         yield whole
         return
     for line in lines:
-        value = _END if line == b"[DONE]" else _read_line(line)
+        value = END if line == b"[DONE]" else _read_line(line)
         if value is not None:
             yield value
         elif line.startswith(b"{"):
-            yield _UNREADABLE
+            yield UNREADABLE
 
 
 @dataclass(slots=True)
@@ -130,7 +123,19 @@ class _Choice:
     error: object = None
 
 
-class _Merge:
+class Merge(Protocol):
+    """What puts the events of one API's stream together."""
+
+    def add(self, event: dict[str, Any]) -> None: ...
+
+    def completion(self) -> dict[str, Any]:
+        """All that was added, in the shape of a chat completion; empty where nothing was."""
+        ...
+
+
+class ChunkMerge:
+    """The chunks of a streamed chat completion."""
+
     def __init__(self) -> None:
         self._named: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
@@ -183,6 +188,30 @@ class _Merge:
         if self._has_choices:
             completion["choices"] = [_closed(index, choice) for index, choice in sorted(self._choices.items())]
         return completion
+
+
+class StreamReading:
+    """A stream read while it comes, in whole events."""
+
+    def __init__(self, merge: Merge) -> None:
+        self._merge = merge
+        self._begun = self._ended = self._damaged = self._unreadable = False
+
+    def feed(self, events: bytes) -> None:
+        """One event or several, each to its end: no line may be cut."""
+        for event in read_events(events):
+            self._begun = self._begun or event is not END
+            self._damaged = self._damaged or self._unreadable
+            self._unreadable = event is UNREADABLE
+            if event is END:
+                self._ended = True
+            elif isinstance(event, dict):
+                self._merge.add(event)
+
+    def merged(self) -> MergedStream:
+        """What has come so far."""
+        # The last event of a stream that was cut is half an event: there, nothing is missing in the middle.
+        return MergedStream(self._merge.completion(), self._begun, self._ended, self._damaged)
 
 
 def index_of(choice: dict[str, Any], position: int) -> int:
