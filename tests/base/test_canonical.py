@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.base.canonical import canonical_bytes, digest
+from stillroom.base.canonical import _ENCODER, _plain, canonical_bytes, digest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PLAIN = st.recursive(
@@ -22,6 +22,17 @@ PLAIN = st.recursive(
 def test_it_is_json_and_reading_it_back_changes_nothing(value: Any) -> None:
     data = canonical_bytes(value)
     assert canonical_bytes(json.loads(data)) == data
+
+
+@given(PLAIN)
+def test_both_ways_of_writing_write_the_same(value: Any) -> None:
+    assert canonical_bytes(value) == _ENCODER.encode(_plain(value)).encode("utf-8")
+
+
+def test_both_ways_of_writing_escape_the_same() -> None:
+    for code in (*range(0xD800), *range(0xE000, 0x110000, 7)):
+        character = chr(code)
+        assert canonical_bytes(character) == _ENCODER.encode(character).encode("utf-8")
 
 
 @given(st.dictionaries(TEXT, PLAIN))
@@ -52,6 +63,14 @@ def test_spellings() -> None:
 def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
     with pytest.raises(ValueError):
         canonical_bytes(value)
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="too deeply"):
+        canonical_bytes(deep)
 
 
 @pytest.mark.parametrize("value", [{1: "a"}, {"a"}, b"bytes", object()])

@@ -7,6 +7,8 @@ import json
 import math
 from typing import Any
 
+import orjson
+
 # Made once: json.dumps would make one for each value, which costs as much as the encoding of a short one.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -15,9 +17,17 @@ def canonical_bytes(value: Any) -> bytes:
     """JSON with sorted keys, no spaces, UTF-8, and whole floats written as integers (0.0 and 0 are one value).
 
     `value` is made of dict (str keys), list, tuple, str, int, float, bool and None.
-    Raises ValueError for NaN, infinities and lone surrogates, TypeError for any other type.
+    Raises ValueError for NaN, infinities, lone surrogates and hundreds of levels, TypeError for any other type.
     """
-    return _ENCODER.encode(_plain(value)).encode("utf-8")
+    if _is_written_alike(value):
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # a whole number of more than 64 bits, or what is an error below too
+            pass
+    try:
+        return _ENCODER.encode(_plain(value)).encode("utf-8")
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def digest(value: Any) -> str:
@@ -28,6 +38,24 @@ def digest(value: Any) -> str:
 def digest_bytes(data: bytes) -> str:
     """`sha256:` and the hex digest of the bytes themselves."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _is_written_alike(value: Any) -> bool:
+    """Whether orjson, which takes a tenth of the time or less, writes the same bytes: all but floats are alike.
+
+    What only one of the two would take is not.
+    """
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        kind = type(each)
+        if kind is dict:
+            waiting += each.values()
+        elif kind is list:
+            waiting += each
+        elif kind is not str and kind is not int and kind is not bool and each is not None:
+            return False
+    return True
 
 
 def _plain(value: Any) -> Any:
