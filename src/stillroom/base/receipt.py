@@ -124,25 +124,22 @@ def reply_digests(salt: bytes, said: Said) -> dict[str, Digest | None]:
 
 def request_settings(body: Mapping[str, Any]) -> bytes:
     """Canonical JSON of a request's body without what is asked, and without whether and how it is streamed."""
-    return canonical_bytes({name: value for name, value in body.items() if name not in _NOT_SETTINGS})
+    members = (
+        canonical_bytes(name) + b":" + canonical_bytes(body[name]) for name in sorted(body) if name not in _NOT_SETTINGS
+    )
+    # Put together here, since a number such as the temperature would make all the tools beside it slow to write.
+    return b"{" + b",".join(members) + b"}"
 
 
 def tool_calls_bytes(calls: Iterable[Mapping[str, Any]]) -> bytes:
-    """Canonical JSON of the called functions, each `{"arguments", "name"}` with the arguments in the text that came.
+    """Canonical JSON of the called functions: `{"arguments", "name"}` of each, the arguments in the text that came.
 
-    `calls` as a chat completion has them: whole, or the pieces of a stream, which are put together by their `index`.
-    Ids are left out: a stream and a whole reply that say the same have the same bytes.
+    `calls` as a whole chat completion has them. Ids are left out: they are the server's, and differ where nothing that
+    was said does.
     """
-    merged: dict[object, dict[str, str]] = {}
-    for position, call in enumerate(calls):
-        index = call.get("index")
-        key = index if isinstance(index, int) else ("no index", position)
-        into = merged.setdefault(key, {"name": "", "arguments": ""})
-        function = call.get("function")
-        for name in into:
-            piece = function.get(name) if isinstance(function, dict) else None
-            into[name] += piece if isinstance(piece, str) else ""
-    return canonical_bytes(list(merged.values()))
+    functions = (call.get("function") for call in calls)
+    named = (each if isinstance(each, dict) else {} for each in functions)
+    return canonical_bytes([{"arguments": each.get("arguments"), "name": each.get("name")} for each in named])
 
 
 def differing_texts(
