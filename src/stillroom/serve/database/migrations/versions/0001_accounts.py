@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("id", name="pk_admins"),
         sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name="fk_admins_organisation"),
+        sa.UniqueConstraint("name", name="uq_admins_name"),
         sa.UniqueConstraint("prefix", name="uq_admins_prefix"),
         sa.CheckConstraint("role in ('owner', 'operator', 'auditor')", name=op.f("ck_admins_role_is_known")),
     )
@@ -86,7 +87,8 @@ def upgrade() -> None:
         sa.Column("organisation", sa.String(32)),
         sa.Column("account", sa.String(32)),
         sa.Column("key_id", sa.String(32)),
-        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("detail", sa.JSON(), nullable=False),
+        sa.Column("prints", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_account_events"),
         sqlite_autoincrement=True,
     )

@@ -1,0 +1,117 @@
+"""What is told about organisations, accounts, keys and administrators: never a key or its hash."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import RowMapping
+
+Role = Literal["owner", "operator", "auditor"]
+AccountState = Literal["active", "restricted", "closed"]
+KeyState = Literal["active", "expired", "revoked"]
+
+_VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f]"
+_ONE_LINE = rf"^{_VISIBLE}([^\x00-\x1f\x7f-\x9f]*{_VISIBLE})?$"
+Name = Annotated[str, StringConstraints(max_length=100, pattern=_ONE_LINE)]
+"""One line of text that neither begins nor ends with a space."""
+Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=_ONE_LINE)]
+ModelName = Annotated[str, StringConstraints(max_length=200, pattern=_ONE_LINE)]
+Usd = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$")]
+"""Decimal USD as text, below a thousand million and in whole nano-USD."""
+Count = Annotated[int, Field(ge=1, le=10**15)]
+Time = Annotated[int, Field(ge=1, le=253_402_300_799_000_000)]
+"""UTC microseconds, up to the end of the year 9999."""
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class LimitsRow(Row):
+    """The most an account may use; null: as much as it likes."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrent: Count | None = None
+    usd_per_day: Usd | None = None
+    usd_per_month: Usd | None = None
+
+
+class OrganisationRow(Row):
+    id: str
+    name: str
+    created_at: int
+    closed_at: int | None
+
+
+class AccountRow(Row):
+    id: str
+    organisation: str
+    name: str
+    state: AccountState
+    restricted_for: str | None
+    """Why, in the words that whoever calls with its keys is told."""
+    replaced_by: str | None
+    limits: LimitsRow
+    models: list[str] | None
+    retention: bool
+    terms_version: str | None
+    terms_accepted_at: int | None
+    billing_print: str | None
+    created_at: int
+    closed_at: int | None
+
+    @classmethod
+    def of(cls, row: RowMapping) -> Self:
+        values = {name: row[name] for name in cls.model_fields if name in row}
+        limits = LimitsRow(**{name: row[name] for name in LimitsRow.model_fields})
+        return cls(**values, limits=limits, state=_account_state(row))
+
+
+class KeyRow(Row):
+    id: str
+    account: str
+    name: str | None
+    prefix: str
+    """What the key begins with, to recognise it by."""
+    state: KeyState
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+    replaced_by: str | None
+
+    @classmethod
+    def of(cls, row: RowMapping, now: int) -> Self:
+        values = {name: row[name] for name in cls.model_fields if name in row}
+        return cls(**values, state=_key_state(row, now))
+
+
+class AdminRow(Row):
+    id: str
+    name: str
+    role: Role
+    organisation: str | None
+    """The only one it sees and changes; null: all of them."""
+    prefix: str
+    created_at: int
+    revoked_at: int | None
+
+    @classmethod
+    def of(cls, row: RowMapping) -> Self:
+        return cls(**{name: row[name] for name in cls.model_fields})
+
+    def sees(self, organisation: str | None) -> bool:
+        return self.organisation is None or self.organisation == organisation
+
+
+def _account_state(row: RowMapping) -> AccountState:
+    if row["closed_at"] is not None:
+        return "closed"
+    return "active" if row["restricted_at"] is None else "restricted"
+
+
+def _key_state(row: RowMapping, now: int) -> KeyState:
+    if row["revoked_at"] is not None:
+        return "revoked"
+    return "active" if row["expires_at"] is None or now < row["expires_at"] else "expired"
