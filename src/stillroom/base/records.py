@@ -226,7 +226,8 @@ class AccountEvent:
     id: int
     at: int
     """UTC in microseconds."""
-    organisation: str
+    organisation: str | None
+    """None: of an administrator who belongs to none."""
     account: str | None
     """None: of the organisation itself."""
     event: str
