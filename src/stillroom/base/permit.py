@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stillroom.base.receipt import Receipt
 from stillroom.base.signatures import (
     CLOCK_LEEWAY_S,
+    LATEST,
     PublicKeys,
     SignatureRefused,
     open_token,
@@ -21,7 +22,8 @@ PERMIT_HEADER = "x-stillroom-permit"
 MAX_PERMIT_BYTES = 7_000
 """It is presented in a header of every call, and common servers give one header 8 KiB."""
 
-Text = Field(min_length=1, max_length=500)
+_Text = Annotated[str, Field(min_length=1, max_length=1000)]
+_Seconds = Annotated[int, Field(ge=0, le=LATEST)]
 
 
 class Permit(BaseModel):
@@ -32,23 +34,23 @@ class Permit(BaseModel):
     v: Literal[1]
     jti: str = Field(min_length=1, max_length=100)
     """The permit's id."""
-    iss: str = Text
+    iss: _Text
     """The owner of the models."""
-    iat: int
-    nbf: int
+    iat: _Seconds
+    nbf: _Seconds
     """The first second at which it holds."""
-    exp: int
+    exp: _Seconds
     """The first second at which it holds no more."""
-    organisation: str = Text
+    organisation: _Text
     accounts: tuple[str, ...] = Field(strict=False, min_length=1)
     """Pseudonyms under this permit, as `sub` of receipts: a permit that is shown around names no account."""
     models: tuple[str, ...] = Field(strict=False, min_length=1)
-    purpose: str = Text
+    purpose: _Text
     calls: int | None = Field(gt=0)
     """The most that may be made under it; None: no limit."""
     tokens: int | None = Field(gt=0)
     """Prompt and completion tokens together; None: no limit."""
-    student: str = Text
+    student: _Text
     """The name of the model that may be trained."""
     conditions: tuple[str, ...] = Field(strict=False)
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.signatures import (
+    LATEST,
     MAX_TOKEN_BYTES,
     PublicKeys,
     SignatureRefused,
@@ -69,9 +70,9 @@ class Receipt(BaseModel):
     """The receipt's own id: `GET /receipts/{jti}` gives it again to the account that made the call."""
     iss: str
     """The owner of the model."""
-    iat: int
+    iat: int = Field(ge=0, le=LATEST)
     """When it was signed: seconds since 1970."""
-    at_us: int
+    at_us: int = Field(ge=0, le=LATEST * 1_000_000)
     """When the call began: microseconds since 1970."""
     call_id: str
     sub: str = Field(pattern=r"^[0-9a-f]{32}$")

@@ -26,6 +26,8 @@ MAX_TOKEN_BYTES = 1 << 16
 MAX_KEYS_BYTES = 1 << 20
 CLOCK_LEEWAY_S = 60
 """By how much two machines' clocks may differ."""
+LATEST = 253_402_300_799
+"""The last second of the year 9999: a later time is no time."""
 
 Reason = Literal["malformed", "too_large", "algorithm", "type", "unknown_key", "signature", "claims", "time"]
 

@@ -1,0 +1,1 @@
+"""Permits: issued and revoked by administrators, checked by every worker."""

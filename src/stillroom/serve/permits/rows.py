@@ -1,0 +1,76 @@
+"""What an administrator says to have a permit issued, and what is told of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from stillroom.base.permit import PERMIT_TYP, Permit
+from stillroom.base.signatures import unverified_claims
+from stillroom.serve.accounts.rows import Count, ModelName, Name, Row, Sentence, Time
+
+PermitState = Literal["not_begun", "holds", "expired", "revoked"]
+SECOND = 1_000_000
+
+MOST_ACCOUNTS = 100
+MOST_MODELS = 50
+MOST_CONDITIONS = 20
+
+
+class NewPermit(Row):
+    organisation: str
+    accounts: Annotated[list[str], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = None
+    """Ids; null: every account that the organisation has now."""
+    models: Annotated[list[ModelName], Field(min_length=1, max_length=MOST_MODELS)]
+    purpose: Sentence
+    student: Name
+    """What the model that may be trained is called."""
+    calls: Count | None = None
+    tokens: Count | None = None
+    """The most that may be made under it, prompt and completion together; null: as many as they like."""
+    begins_at: Time | None = None
+    """UTC microseconds, in whole seconds; null: now."""
+    expires_at: Time
+    conditions: Annotated[list[Sentence], Field(default_factory=list, max_length=MOST_CONDITIONS)]
+
+
+class PermitRow(Row):
+    id: str
+    organisation: str
+    accounts: list[str]
+    state: PermitState
+    issued_at: int
+    begins_at: int
+    expires_at: int
+    revoked_at: int | None
+    revoked_for: str | None
+    calls_used: int
+    tokens_used: int
+    """As far as workers have counted: what is in flight is in it with the most that it can come to."""
+    says: dict[str, Any]
+    """The claims of the permit."""
+    token: str
+    """The permit itself, to be given to whoever may use it."""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], used: Mapping[str, int], now: int) -> Self:
+        """`used` by limit name."""
+        values = {name: row[name] for name in cls.model_fields if name in row}
+        claims = unverified_claims(row["token"], PERMIT_TYP)
+        return cls(
+            **values,
+            state=_state(row, now),
+            calls_used=used.get("permit_calls", 0),
+            tokens_used=used.get("permit_tokens", 0),
+            says=Permit.model_validate(claims).model_dump(mode="json"),
+        )
+
+
+def _state(row: Mapping[str, Any], now: int) -> PermitState:
+    if row["revoked_at"] is not None:
+        return "revoked"
+    if now >= row["expires_at"]:
+        return "expired"
+    return "holds" if now >= row["begins_at"] else "not_begun"
