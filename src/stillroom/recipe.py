@@ -64,6 +64,8 @@ class RecipeTeacher(TeacherSettings):
     def _one_place(self) -> Self:
         if bool(self.base_url) == (self.serve is not None):
             raise ValueError("give either base_url (a URL, or classroom) or serve (a model's folder)")
+        if self.permit is not None and self.base_url in ("", CLASSROOM):
+            raise ValueError("a permit is for a model that somebody else serves, at a base_url that is a URL")
         return self
 
 
@@ -229,17 +231,18 @@ def _step(place: Any, key: str, override: str) -> str | int:
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
     """Make the recipe's paths absolute, so that the resolved recipe means the same wherever it lies."""
-    exam, teacher, train, ask = (data.get(section) for section in ("exam", "teacher", "train", "ask"))
+    exam, teacher, train, ask, check = (data.get(part) for part in ("exam", "teacher", "train", "ask", "check"))
     for asked in (data, exam, *_listed(exam, "sets")):
         for source in _listed(asked, "questions"):
             _resolve(source, "path", folder)
     for taker in _listed(exam, "compare"):
         if isinstance(taker, dict) and taker.get("folder") != CLASSROOM:
             _resolve(taker, "folder", folder)
+    for endpoint in (teacher, *_listed(exam, "compare"), check.get("judge") if isinstance(check, dict) else None):
+        _resolve(endpoint, "permit", folder)
     _resolve(teacher, "serve", folder)
     for part in ("system", "examples"):  # text in the recipe, or a file
         _resolve(ask.get(part) if isinstance(ask, dict) else None, "path", folder)
-    check = data.get("check")
     _resolve(check, "pass_rates", folder)
     for source in _listed(check, "mix"):
         _resolve(source, "path", folder)

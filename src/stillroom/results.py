@@ -21,7 +21,7 @@ _REPLIES = {
 
 def asked_in_words(facts: Mapping[str, Any]) -> str:
     """What `pipeline.ask` returned."""
-    return "\n".join([_replies(facts), *_tokens(facts), _calls(facts), *_who_answered(facts)])
+    return "\n".join([_replies(facts), *_tokens(facts), _calls(facts), *_receipts(facts), *_who_answered(facts)])
 
 
 def _replies(facts: Mapping[str, Any]) -> str:
@@ -71,6 +71,16 @@ def _calls(facts: Mapping[str, Any]) -> str:
         reserved = Decimal(facts["unknown_usd"] or 0)
         words += f", which counts as {facts['unknown_usd']} USD more: {facts['spent_usd']} in all" if reserved else ""
     return f"{words}."
+
+
+def _receipts(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Nothing where no owner is known to sign: most teachers send no receipts."""
+    # What an earlier version wrote says nothing of them.
+    signed, permits = facts.get("with_receipt", 0), facts.get("permits", [])
+    if not (signed or permits):
+        return
+    words = f"{counted(signed, 'reply carries', 'replies carry')} a receipt of the model's owner"
+    yield f"{words}{f', asked for under permit {listed(permits)}' if permits else ''}."
 
 
 def _who_answered(facts: Mapping[str, Any]) -> Iterator[str]:

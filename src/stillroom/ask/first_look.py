@@ -12,15 +12,17 @@ from stillroom.client.transport import Transport
 
 
 def refuse_what_cannot_be_asked(teacher: TeacherSettings, settings: AskSettings) -> None:
-    """Raises RecipeError for a price that nobody knows, a key that is not set or an address that is none, and DataError
-    for a file of the teacher's prompt that cannot be read.
+    """Raises what `refuse_what_cannot_be_called` does, and DataError for a file of the teacher's prompt that cannot be
+    read.
     """
     refuse_what_cannot_be_called(teacher)
     prompt_messages(settings, Path())
 
 
 def refuse_what_cannot_be_called(endpoint: Endpoint) -> None:
-    """Raises RecipeError for a price that nobody knows, a key that is not set or an address that is none."""
+    """Raises RecipeError for a price that nobody knows, a key that is not set, an address that is none or a permit that
+    is none, and PermitOver for a permit that does not hold now.
+    """
     pricing(endpoint)
     for address in endpoint.addresses:
         Transport(endpoint, address)

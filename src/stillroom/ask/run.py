@@ -178,7 +178,7 @@ class Asking:
         self._standing = Standing(before, total, is_most, {}, {})
         counts = EngineCounts(spent_usd=self._spent_before.usd)
         self._progress.update("ask", before, total, **facts_of(counts, settings, spent_before))  # minutes may pass now
-        return run_to_end(
+        counts = run_to_end(
             ask_all(
                 to_ask,
                 self._teacher,
@@ -196,6 +196,10 @@ class Asking:
                 **options,
             )
         )
+        if counts.bad_receipts > 1:
+            bad = counts.bad_receipts
+            self._progress.say(f"{bad:,} calls were answered with a receipt that is none: their replies have none.")
+        return counts
 
 
 def requests(
@@ -299,12 +303,13 @@ def _totals(replies: Path, attempts: Path) -> dict[str, Any]:
         """
         with once as (
             select distinct on (key)
-                prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, price_id, served_model
+                prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, price_id, served_model, receipt
             from replies
         )
         select
             (select count(*) from replies) as replies,
             (select count(*) from replies) - count(*) as shared,
+            count(receipt) as with_receipt,
             sum(prompt_tokens)::bigint as prompt_tokens,
             sum(completion_tokens)::bigint as completion_tokens,
             sum(reasoning_tokens)::bigint as reasoning_tokens,

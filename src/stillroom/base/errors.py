@@ -10,7 +10,9 @@ StillroomError                exit code 1: stopped by a problem it names
 │   ├── TeacherUnreachable    nobody listens there
 │   ├── KeyRefused            401 or 403
 │   ├── NoSuchModel           the endpoint does not have this model
-│   └── OutOfCredit           exit code 3: the account's quota is used up
+│   ├── OutOfCredit           exit code 3: the account's quota is used up
+│   └── PermitRefused         the model's owner does not take the permit for these calls
+│       └── PermitOver        exit code 3: spent, expired, revoked, or not begun
 ├── ModelError                a model folder that cannot be loaded safely
 ├── ServeError                the server could not start (port taken)
 └── Stopped                   exit code 3: interrupted, nothing lost, the same command goes on
@@ -71,6 +73,14 @@ class NoSuchModel(TeacherError):  # noqa: N818
 
 
 class OutOfCredit(TeacherError):  # noqa: N818
+    exit_code = 3
+
+
+class PermitRefused(TeacherError):  # noqa: N818
+    pass
+
+
+class PermitOver(PermitRefused):
     exit_code = 3
 
 

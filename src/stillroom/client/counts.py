@@ -35,6 +35,8 @@ class EngineCounts:
     in_flight: int = 0
     pace: str = ""
     """Why the run is as fast as it is."""
+    bad_receipts: int = 0
+    """Calls of this run whose receipt was none: their replies are kept without."""
     latest: tuple[bytes, str] | None = None
     """Messages (canonical JSON) and answer of the reply that came last."""
 

@@ -28,6 +28,7 @@ from stillroom.client.price import pricing, usd
 from stillroom.client.request import ChatRequest, most_tokens
 from stillroom.client.retry import is_put_off, is_settled, wait_s
 from stillroom.client.settings import Endpoint
+from stillroom.client.told_receipt import read_receipt
 from stillroom.client.waiting import Job, Waiting, Whole
 from stillroom.store.journal import Finished, Intent, Journal, Outcome
 
@@ -266,11 +267,19 @@ class _Engine:
             self._close(lane, closes)
             result.again, result.finished = list(call.job.request.samples), []
         self._ask_again(call, result, now)
-        rows = replies(call, result, answer, self._pricing, round((now - started) * 1e6))
+        told = read_receipt(answer.headers, answer.body)
+        rows = replies(call, result, answer, self._pricing, round((now - started) * 1e6), told.receipt)
         self._outbox.put(call, self._outcome(call, result, rows))
         self._counts.count_call(result, call.job.request.messages, self._budget.usd)
         for sentence in self._served.changes(result.first):
             self._say(sentence)
+        if rows and told.problem is not None:
+            self._count_bad_receipt(told.problem)
+
+    def _count_bad_receipt(self, problem: str) -> None:
+        self._counts.bad_receipts += 1
+        if self._counts.bad_receipts == 1:
+            self._say(f"A reply came with a receipt that is none: {problem}. It is kept without; others are counted.")
 
     def _settle(self, call: Call, used: Amount | None) -> None:
         excess = self._budget.excess

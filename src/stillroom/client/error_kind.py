@@ -75,6 +75,11 @@ _MEANINGS = (
 _LIMIT_ITSELF_TOO_LARGE = re.compile(r"max_(completion_)?tokens\W.{0,40}?is too large")
 """The token limit of the request is larger than what the model takes; the question may be short."""
 _COME_BACK = re.compile(r"(retry|try again) in \d|retrydelay")
+PERMIT_KINDS = frozenset(
+    f"permit_{end}" for end in ("spent", "expired", "not_begun", "revoked", "not_yours", "model", "required", "refused")
+)
+"""What a stillroom gateway says of a permit, in its error's `code`; another code that begins so is `permit_refused`."""
+_PERMIT_STATUSES = {400, 401, 403, 429, None}
 _BY_STATUS = {401: "key_refused", 402: "no_credit", 413: "too_long"}
 
 
@@ -96,6 +101,8 @@ def read_error(error: object, http_status: int, text: str = "") -> tuple[Status,
     status = _http_status(fields) if 200 <= http_status < 300 else http_status
     if status in (400, 403) and _is_flagged(fields):
         return "refused", "content_filter", shorten(message)
+    if status in _PERMIT_STATUSES and (kind := _permit_kind(fields.get("code"))) is not None:
+        return "failed", kind, shorten(message)
     for meaning in _MEANINGS:
         if (status is None or status in meaning.http_statuses) and _means(meaning, status, words):
             return meaning.status, meaning.error_kind, shorten(message)
@@ -117,6 +124,12 @@ def _means(meaning: _Meaning, status: int | None, words: str) -> bool:
     if meaning.error_kind == "too_long" and status == 429:
         return "request too large" in words  # for the limit of tokens per minute, however long one waits
     return meaning.error_kind != "too_long" or not _LIMIT_ITSELF_TOO_LARGE.search(words)
+
+
+def _permit_kind(code: object) -> str | None:
+    if not isinstance(code, str) or not code.startswith("permit_"):
+        return None
+    return code if code in PERMIT_KINDS else "permit_refused"
 
 
 def _kind_by_status(status: int | None, words: str) -> str:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from stillroom.base.errors import KeyRefused, NoSuchModel, OutOfCredit, TeacherError, TeacherUnreachable
+from stillroom.base.errors import (
+    KeyRefused,
+    NoSuchModel,
+    OutOfCredit,
+    PermitOver,
+    PermitRefused,
+    TeacherError,
+    TeacherUnreachable,
+)
+from stillroom.client.error_kind import PERMIT_KINDS
 from stillroom.client.reply import ParsedReply
 from stillroom.client.retry import NOT_ANSWERED, is_transient
 from stillroom.client.settings import Endpoint
@@ -21,6 +30,23 @@ PROBE_AFTER = 3
 _LONGEST_BETWEEN_PROBES_S = 20.0
 
 _AGAIN = "Then run the same command again: it goes on where it stopped."
+_NEW_PERMIT = f"Have the model's owner issue another, name it in teacher.permit. {_AGAIN}"
+
+_PERMIT_OVER = {
+    "permit_spent": ("is spent", _NEW_PERMIT),
+    "permit_expired": ("has expired", _NEW_PERMIT),
+    "permit_revoked": ("has been revoked", _NEW_PERMIT),
+    "permit_not_begun": ("has not begun", f"Wait until it does. {_AGAIN}"),
+}
+_PERMIT_WRONG = {
+    "permit_not_yours": (
+        "was not issued for the account of this key",
+        "Name the permit of this account, or the key that goes with it.",
+    ),
+    "permit_model": ("does not hold for this model", "Name a permit for the model in teacher.model, or another model."),
+    "permit_refused": ("is not taken", "Have the model's owner look at it."),
+}
+"""What is said of a permit, and what to do."""
 
 
 class Health:
@@ -107,6 +133,8 @@ class Health:
             )
         if kind == "no_credit":
             return OutOfCredit(f"The account at {self._base_url} has no credit left.{said}", f"Add credit. {_AGAIN}")
+        if kind in PERMIT_KINDS:
+            return _permit_refused(kind, self._endpoint.permit, self._base_url, said)
         if kind.startswith("http_3"):
             return TeacherError(f"{self._base_url} sends elsewhere ({kind}).", "Set base_url to where it sends.")
         # A question that is too long says nothing about the endpoint.
@@ -117,6 +145,16 @@ class Health:
                 f"Check the teacher's settings in the recipe. {_AGAIN}",
             )
         return None
+
+
+def _permit_refused(kind: str, permit: str | None, base_url: str, said: str) -> PermitRefused:
+    if kind == "permit_required" or permit is None:
+        return PermitRefused(f"{base_url} answers only under a permit.{said}", "Name its file: teacher.permit.")
+    if kind in _PERMIT_OVER:
+        what, remedy = _PERMIT_OVER[kind]
+        return PermitOver(f"The permit {permit} {what}.{said}", remedy)
+    what, remedy = _PERMIT_WRONG[kind]
+    return PermitRefused(f"{base_url} says that the permit {permit} {what}.{said}", remedy)
 
 
 def _said(outcome: ParsedReply) -> str:

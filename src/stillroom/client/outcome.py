@@ -87,9 +87,17 @@ def _used(outcome: ParsedReply, http_status: int | None, pricing: Pricing, at_us
 
 
 def replies(
-    call: Call, result: Result, answer: Answered | NotAnswered, pricing: Pricing, latency_us: int
+    call: Call,
+    result: Result,
+    answer: Answered | NotAnswered,
+    pricing: Pricing,
+    latency_us: int,
+    receipt: str | None = None,
 ) -> list[Reply]:
-    """The rows for the journal. What several samples of one call used together is divided among them."""
+    """The rows for the journal. What several samples of one call used together is divided among them.
+
+    The owner's receipt is for the whole call: each of its samples has it.
+    """
     shares = _shares(result, len(call.job.request.samples))
     settings = call.job.request.settings
     places = {id(outcome): place for place, outcome in enumerate(result.parsed)}
@@ -119,7 +127,7 @@ def replies(
                 counted_by=counted_by,
                 cost_usd=usd(cost) if pricing.price_id else None,
                 price_id=pricing.price_id,
-                receipt=None,
+                receipt=receipt,
                 max_tokens=settings.max_tokens,
                 http_status=answer.http_status,
                 choice=places[id(outcome)],

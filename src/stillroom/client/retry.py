@@ -10,6 +10,7 @@
 | no_choices, no_text (status `empty`)        | yes, `BILLED_RETRIES` at most | no                              |
 | no_answer (status `empty`)                  | no                            | no                              |
 | too_long, too_large, other http_4xx         | no                            | where limit or address changed  |
+| permit_* (a 429 too: no time heals it)      | no, it ends the run           | yes                             |
 | content_filter, refusal (status `refused`)  | no                            | no                              |
 | none (status `truncated`)                   | no                            | where the limit is larger       |
 | none (status `ok`)                          | no                            | where it exceeds a strict limit |
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import random
 
+from stillroom.client.error_kind import PERMIT_KINDS
 from stillroom.store.journal import Finished
 
 BILLED_RETRIES = 2
@@ -31,7 +33,7 @@ _BILLED = {"empty_body", "not_json", "not_a_reply", "error_in_body", "cut_stream
 NOT_ANSWERED = {"connect", "connection", "timeout"}
 REFUSED = {"http_429", "http_503", "http_529"}
 _PASSING_STATUS = {"http_408", "http_409", "http_425"}
-_SAID_NO = {"key_refused", "no_credit", "no_model", "too_long"}
+_SAID_NO = PERMIT_KINDS | {"key_refused", "no_credit", "no_model", "too_long"}
 _MAYBE_BILLED = {"connection", "timeout", "too_large", "http_408", "http_504", "http_524"}
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0

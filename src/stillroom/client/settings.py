@@ -46,6 +46,8 @@ class Endpoint(BaseModel):
     """Further addresses of the same model. Each has a pace of its own; the run goes on while one of them answers."""
     api_key_env: str | None = None
     """The environment variable that holds the key. The key itself is in no file, and is read when a run begins."""
+    permit: str | None = None
+    """A file with the permit under which the model's owner lets its replies be used. Sent along with each call."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Sent along as it is, over stillroom's own fields; a null takes a field out."""
     price: Literal["none"] | Price | None = None

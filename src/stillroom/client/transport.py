@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -18,6 +20,8 @@ from pyreqwest.http import Url
 from pyreqwest.response import Response, ResponseBodyReader
 
 from stillroom.base.errors import RecipeError
+from stillroom.base.permit import PERMIT_HEADER
+from stillroom.client.permit_file import permit_to_present
 from stillroom.client.secret import Secret
 from stillroom.client.settings import Endpoint
 
@@ -65,7 +69,8 @@ async def _at_once() -> None:
 class Transport:
     """Connections to one address of an endpoint; an async context manager.
 
-    Raises RecipeError where the environment variable that should hold the key does not, and for a wrong address.
+    Raises RecipeError where the environment variable that should hold the key does not, for a wrong address, and for a
+    permit that is none or is for another model; PermitOver for one that does not hold now.
     """
 
     def __init__(self, endpoint: Endpoint, base_url: str | None = None) -> None:
@@ -76,6 +81,9 @@ class Transport:
             raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
         self._key = _read_key(endpoint.api_key_env)
         self.secret = Secret(self._key)
+        self._permit = None
+        if endpoint.permit is not None:
+            self._permit = permit_to_present(Path(endpoint.permit), endpoint.model, int(time.time()))
         self._streams, self._idle_s = endpoint.stream, endpoint.idle_timeout_s
         builder = (
             ClientBuilder()
@@ -122,6 +130,8 @@ class Transport:
         )
         if self._key is not None:
             request = request.header("Authorization", f"Bearer {self._key}", is_sensitive=True)
+        if self._permit is not None:
+            request = request.header(PERMIT_HEADER, self._permit, is_sensitive=True)
         if self._streams:
             request = request.streamed_read_buffer_limit(_READ_AHEAD_BYTES)
         spool = _Spool()
