@@ -1,7 +1,8 @@
-"""Tool calls of one reply, whole or in fragments, in one plain form."""
+"""The tool calls of one reply, whole or in a stream's fragments, in the one form of a whole chat completion."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,17 +11,15 @@ from typing import Any
 @dataclass(slots=True)
 class _Call:
     id: str | None = None
-    name: str | None = None
-    fragments: list[str] = field(default_factory=list)
-    value: object = None
-    """Arguments that are no text."""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
 
 
 def read_tool_calls(value: object) -> tuple[dict[str, Any], ...]:
-    """`{id, name, arguments}` of each call in a message's `tool_calls`, in the order in which they began.
+    """Each call in a message's `tool_calls`: `{id, type: function, function: {name, arguments}}`, as they began.
 
     A stream sends a call in fragments of one index, or of none where the server has only one call: names come once,
-    arguments are joined. `arguments` is the text that the model wrote, or what the server made of it, or None.
+    arguments are joined. `arguments` is the text that the model wrote, or the JSON of what the server made of it.
     """
     calls: list[_Call] = []
     by_index: dict[int, _Call] = {}
@@ -38,15 +37,21 @@ def read_tool_calls(value: object) -> tuple[dict[str, Any], ...]:
                 by_index[index] = call
         call.id = _text(fragment.get("id")) or call.id
         call.name = _text(said.get("name")) or call.name
-        arguments = said.get("arguments", said.get("input"))
-        if isinstance(arguments, str):
-            call.fragments.append(arguments)
-        elif arguments is not None:
-            call.value = arguments
+        call.arguments.append(arguments_text(said.get("arguments", said.get("input"))))
     return tuple(
-        {"id": call.id, "name": call.name, "arguments": "".join(call.fragments) if call.fragments else call.value}
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": "".join(call.arguments)}}
         for call in calls
     )
+
+
+def arguments_text(value: object) -> str:
+    """Arguments as one text: as it is, or the JSON of a value, with sorted keys; empty where there are none."""
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        return ""  # nested deeper than anybody calls a tool
 
 
 def _begins_another(call: _Call, fragment: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
