@@ -13,6 +13,7 @@ StillroomError                exit code 1: stopped by a problem it names
 │   ├── OutOfCredit           exit code 3: the account's quota is used up
 │   └── PermitRefused         the model's owner does not take the permit for these calls
 │       └── PermitOver        exit code 3: spent, expired, revoked, or not begun
+├── TermsError                what the teacher's terms say grants nothing: they forbid it, or nobody knows
 ├── ModelError                a model folder that cannot be loaded safely
 ├── ServeError                the server could not start (port taken)
 └── Stopped                   exit code 3: interrupted, nothing lost, the same command goes on
@@ -82,6 +83,10 @@ class PermitRefused(TeacherError):  # noqa: N818
 
 class PermitOver(PermitRefused):
     exit_code = 3
+
+
+class TermsError(StillroomError):
+    pass
 
 
 class ModelError(StillroomError):
