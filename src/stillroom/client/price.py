@@ -42,6 +42,10 @@ class Pricing:
         )
 
 
+FREE = Pricing(None, None)
+"""Of what costs nothing."""
+
+
 def usd(amount: Decimal | None) -> str | None:
     """An amount as it is stored: plain decimal digits, no exponent."""
     return None if amount is None else format(amount.normalize(), "f")
@@ -50,9 +54,9 @@ def usd(amount: Decimal | None) -> str | None:
 def pricing(endpoint: Endpoint) -> Pricing:
     """Raises RecipeError where nobody knows the price: that is found out before the first call, and is never zero."""
     if endpoint.price == "none":
-        return Pricing(None, None)
+        return FREE
     if isinstance(endpoint.price, Price):
-        return _own(endpoint.price)
+        return own_pricing(endpoint.price)
     return _listed(endpoint)
 
 
@@ -69,7 +73,8 @@ class _Rates:
         return (prompt - cached) * self.prompt + cached * self.cached + completion * self.completion + self.call
 
 
-def _own(price: Price) -> Pricing:
+def own_pricing(price: Price) -> Pricing:
+    """By a price that somebody wrote down."""
     cached = price.input_per_million if price.cached_per_million is None else price.cached_per_million
     rates = _Rates(
         price.input_per_million / _MILLION, cached / _MILLION, price.output_per_million / _MILLION, price.per_call

@@ -1,0 +1,121 @@
+"""A worker's chain: one signed record for each sealed segment and each forgetting, each naming the one before it.
+
+`chain.jsonl` holds a line of JSON for each record: `{"record": {...}, "jws": "..."}`. The record says its place
+(`index`, from 0) and the digest of the record before it (`previous`); the JWS is over the record, and null where the
+gateway has no signing key. Records are only ever appended, by one process at a time, and are on the disk before what
+they speak of counts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stillroom.base.canonical import digest
+from stillroom.base.errors import StoreError
+
+RECORD_TYPE = "stillroom-call-log+jws"
+"""The `typ` of the signatures."""
+
+Sign = Callable[[dict[str, Any]], str]
+"""Gives the compact JWS of a record, of the type RECORD_TYPE."""
+
+_FILE = "chain.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLine:
+    record: dict[str, Any]
+    jws: str | None
+
+    @property
+    def digest(self) -> str:
+        return digest(self.record)
+
+
+def read_chain(folder: Path) -> list[ChainLine]:
+    """All records of a worker's folder. A last line that a kill cut short does not count.
+
+    Raises StoreError, naming the line, for one that is not what it should be.
+    """
+    path = folder / _FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    lines = data.split(b"\n")[:-1]
+    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def append_record(folder: Path, record: dict[str, Any], sign: Sign | None) -> ChainLine:
+    """Add `index` and `previous` to a record, sign it and write it down; it is on the disk then. Raises StoreError."""
+    path = folder / _FILE
+    with folder_locked(folder, "chain"):
+        before = read_chain(folder)
+        chained = {**record, "index": len(before), "previous": before[-1].digest if before else None}
+        line = ChainLine(chained, None if sign is None else sign(chained))
+        written = orjson.dumps({"record": line.record, "jws": line.jws}) + b"\n"
+        try:
+            _append(path, written)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror}.", "Free space on its disk.") from error
+    return line
+
+
+def sealed_numbers(lines: list[ChainLine]) -> set[int]:
+    return {line.record["segment"] for line in lines if line.record["kind"] == "segment"}
+
+
+@contextmanager
+def folder_locked(folder: Path, what: str) -> Iterator[None]:
+    """One at a time does this in a worker's folder, the worker or a command beside it; the others wait."""
+    descriptor = os.open(folder / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _append(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        # What a killed process left of a line is cut off first.
+        whole = os.pread(descriptor, size, 0).rfind(b"\n") + 1
+        os.ftruncate(descriptor, whole)
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(descriptor, line[written:], whole + written)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, whole)
+            raise
+    finally:
+        os.close(descriptor)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _parsed(line: bytes, name: str) -> ChainLine:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise StoreError(f"{name}, is not JSON.", "Put the file back from a backup.") from error
+    record = value.get("record") if isinstance(value, dict) else None
+    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+        raise StoreError(f"{name}, is no record of a chain.", "Put the file back from a backup.")
+    return ChainLine(record, value.get("jws"))

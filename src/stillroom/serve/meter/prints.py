@@ -1,0 +1,83 @@
+"""Keyed prints of what the gateway sees of a call: equal for equal things of one key epoch, and no way back.
+
+A print is the first 16 bytes of an HMAC-SHA256 in hex. There is a key of its own for each purpose and epoch: an address
+and a text that happen to be spelled alike have different prints, and prints of two epochs say nothing about each other.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address
+from typing import Literal
+
+from stillroom.serve.meter.normal import normalised, skeleton
+from stillroom.serve.meter.sketch import Sketcher
+from stillroom.serve.secrets import Secrets
+
+Purpose = Literal["ip", "tls", "billing", "user", "prompt", "system", "skeleton"]
+PRINT_BYTES = 16
+_PURPOSES: tuple[Purpose, ...] = ("ip", "tls", "billing", "user", "prompt", "system", "skeleton")
+_MONTHS_PER_EPOCH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TextPrints:
+    """Of the texts of one call; None where there is no such text."""
+
+    prompt: str | None
+    system: str | None
+    skeleton: str | None
+    sketch: bytes | None
+
+
+class Prints:
+    """The prints of one epoch."""
+
+    def __init__(self, secrets: Secrets, epoch: str) -> None:
+        self.epoch = epoch
+        self.print_key_id = f"{epoch}-{secrets.derive('print key id', epoch)[:4].hex()}"
+        """Says with which keys a row was printed, and nothing about them."""
+        self._keys = {purpose: secrets.derive(f"print of {purpose}", epoch) for purpose in _PURPOSES}
+        self._sketcher = Sketcher(secrets.derive("sketch", epoch))
+
+    def address(self, address: str) -> str | None:
+        """Of the network that an address lies in: /24, or /48 of IPv6. None for what is no address."""
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return None
+        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        network = parsed.packed[:3] if parsed.version == 4 else parsed.packed[:6]
+        return self._print("ip", network)
+
+    def label(self, purpose: Literal["tls", "billing", "user"], value: str) -> str:
+        """Of a value that is compared as it is."""
+        return self._print(purpose, _utf8(value))
+
+    def texts(self, user_text: str | None, system_text: str | None) -> TextPrints:
+        """`user_text`: all new user text of the turn."""
+        prompt = normalised(user_text) if user_text else ""
+        template = skeleton(user_text) if user_text else None
+        system = normalised(system_text) if system_text else ""
+        return TextPrints(
+            prompt=self._print("prompt", _utf8(prompt)) if prompt else None,
+            system=self._print("system", _utf8(system)) if system else None,
+            skeleton=None if template is None else self._print("skeleton", _utf8(template)),
+            sketch=self._sketcher.sketch(prompt),
+        )
+
+    def _print(self, purpose: Purpose, value: bytes) -> str:
+        return hmac.digest(self._keys[purpose], value, "sha256")[:PRINT_BYTES].hex()
+
+
+def epoch_at(at_us: int) -> str:
+    """The epoch of a time (UTC, microseconds): a quarter of a year, such as `2026q4`."""
+    when = datetime.fromtimestamp(at_us / 1e6, UTC)
+    return f"{when.year}q{(when.month - 1) // _MONTHS_PER_EPOCH + 1}"
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
