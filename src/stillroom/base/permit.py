@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,7 +23,9 @@ PERMIT_HEADER = "x-stillroom-permit"
 MAX_PERMIT_BYTES = 7_000
 """It is presented in a header of every call, and common servers give one header 8 KiB."""
 
-_Text = Annotated[str, Field(min_length=1, max_length=1000)]
+_Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""On one line, and without what a terminal would obey."""
+_Pseudonym = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _Seconds = Annotated[int, Field(ge=0, le=LATEST)]
 
 
@@ -32,7 +35,7 @@ class Permit(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     v: Literal[1]
-    jti: str = Field(min_length=1, max_length=100)
+    jti: str = Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")
     """The permit's id."""
     iss: _Text
     """The owner of the models."""
@@ -42,9 +45,9 @@ class Permit(BaseModel):
     exp: _Seconds
     """The first second at which it holds no more."""
     organisation: _Text
-    accounts: tuple[str, ...] = Field(strict=False, min_length=1)
+    accounts: tuple[_Pseudonym, ...] = Field(strict=False, min_length=1)
     """Pseudonyms under this permit, as `sub` of receipts: a permit that is shown around names no account."""
-    models: tuple[str, ...] = Field(strict=False, min_length=1)
+    models: tuple[_Text, ...] = Field(strict=False, min_length=1)
     purpose: _Text
     calls: int | None = Field(gt=0)
     """The most that may be made under it; None: no limit."""
@@ -52,7 +55,7 @@ class Permit(BaseModel):
     """Prompt and completion tokens together; None: no limit."""
     student: _Text
     """The name of the model that may be trained."""
-    conditions: tuple[str, ...] = Field(strict=False)
+    conditions: tuple[_Text, ...] = Field(strict=False)
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Permit:
@@ -113,3 +116,31 @@ def _permit(claims: dict[str, Any]) -> Permit:
         return Permit.model_validate(claims)
     except ValidationError as error:
         raise SignatureRefused("claims", f"It is no permit of this version: {first_problem(error)}.") from error
+
+
+def permit_in_words(permit: Permit) -> list[str]:
+    """What it allows, line by line, for a person to read."""
+    calls, tokens = _at_most(permit.calls, "call"), _at_most(permit.tokens, "token")
+    conditions = [f"- {condition}" for condition in permit.conditions]
+    return [
+        f"Permit {permit.jti}, signed by {permit.iss} on {_moment(permit.iat)}.",
+        f"{permit.organisation} may train {permit.student} on replies of {' and '.join(permit.models)},",
+        f"for: {permit.purpose},",
+        f"with {calls} and {tokens}, made by {_counted(len(permit.accounts), 'account')},",
+        f"from {_moment(permit.nbf)} to {_moment(permit.exp)},",
+        *(["on the condition:", *conditions] if len(conditions) == 1 else []),
+        *(["on the conditions:", *conditions] if len(conditions) > 1 else []),
+        *([] if conditions else ["on no further condition."]),
+    ]
+
+
+def _at_most(most: int | None, what: str) -> str:
+    return f"any number of {what}s" if most is None else f"at most {_counted(most, what)}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -116,7 +116,7 @@ class PublicKeys:
             raise DataError(f"{name} is no JWK set: there is no list `keys` in it.", remedy) from error
         if not isinstance(listed, list):
             raise DataError(f"{name} is no JWK set: `keys` is no list.", remedy)
-        entries = [each for each in listed if isinstance(each, dict) and each.get("crv") == ALGORITHM]
+        entries = [each for each in listed if isinstance(each, dict) and _is_of_our_kind(each)]
         keys = [_public_key(entry, f"{name}, key {number}") for number, entry in enumerate(entries, 1)]
         if not keys:
             raise DataError(f"{name} has no {ALGORITHM} key.", remedy)
@@ -183,6 +183,10 @@ def _claims(payload: bytes) -> dict[str, Any]:
     if written != payload:  # what was read is not all that stands there
         raise SignatureRefused("malformed", "Its claims have spaces or a name twice.")
     return claims
+
+
+def _is_of_our_kind(entry: dict[str, Any]) -> bool:
+    return entry.get("kty") == "OKP" and entry.get("crv") == ALGORITHM
 
 
 def _public_key(entry: dict[str, Any], name: str) -> PublicKey:
