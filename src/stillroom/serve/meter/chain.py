@@ -28,6 +28,8 @@ Sign = Callable[[dict[str, Any]], str]
 """Gives the compact JWS of a record, of the type RECORD_TYPE."""
 
 _FILE = "chain.jsonl"
+_MOST_ROWS = 10_000_000
+"""Of a segment: more than settings allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,31 @@ def _parsed(line: bytes, name: str) -> ChainLine:
     except orjson.JSONDecodeError as error:
         raise StoreError(f"{name}, is not JSON.", "Put the file back from a backup.") from error
     record = value.get("record") if isinstance(value, dict) else None
-    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+    if not isinstance(record, dict) or not _is_record(record):
         raise StoreError(f"{name}, is no record of a chain.", "Put the file back from a backup.")
     return ChainLine(record, value.get("jws"))
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    """Whether what others rely on is there: whoever altered the file need not have kept to it."""
+    if not _are_counts(record.get("at"), record.get("rows")):
+        return False
+    if record.get("kind") == "segment":
+        counts = _are_counts(record.get("segment"), record.get("damaged_lines"), record.get("first_at") or 0)
+        return counts and isinstance(record.get("merkle_root"), str)
+    deleted = record.get("deleted")
+    return record.get("kind") == "forgetting" and isinstance(deleted, dict) and all(map(_is_deletion, deleted.items()))
+
+
+def _is_deletion(item: tuple[str, Any]) -> bool:
+    number, pairs = item
+    return (
+        number.isdecimal()
+        and isinstance(pairs, list)
+        and all(isinstance(pair, list) and len(pair) == 2 and _are_counts(*pair) for pair in pairs)
+        and all(first <= last < _MOST_ROWS for first, last in pairs)
+    )
+
+
+def _are_counts(*values: Any) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)

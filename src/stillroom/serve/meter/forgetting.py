@@ -1,0 +1,170 @@
+"""Deleting one account's rows from the log, so that the log can still be verified.
+
+What goes: its rows with their salts, sketches and receipts, in every segment of every worker. What stays: a commitment
+to each, which without its salt says nothing, and a record in the chain of which rows of which segment were deleted, and
+when. The record comes first: a deletion that is killed on its way is finished by the same command.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stillroom.base.errors import StoreError
+from stillroom.serve.meter.call_log import SEAL_REQUEST
+from stillroom.serve.meter.chain import Sign, append_record, folder_locked, read_chain
+from stillroom.serve.meter.covered import covered_rows, ranges
+from stillroom.serve.meter.recovery import recover
+from stillroom.serve.meter.sealer import seal_before
+from stillroom.serve.meter.segment_file import Settled, open_segments, read_segment
+from stillroom.store.calls import SCHEMAS, CallTable, SealedSegment, sealed_segments, worker_folders
+from stillroom.store.files import replacing
+from stillroom.store.lock import FolderLock
+
+_LOOK_AGAIN_S = 0.2
+_RANGES_PER_RECORD = 1500
+"""Some 40 KB once signed: a JWS is read up to 64 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    rows: int
+    segments: int
+    """From which rows were deleted."""
+    open_calls: int
+    """Calls of the account that were still running: their rows are to come."""
+
+
+def forget(calls: Path, account: str, sign: Sign | None, *, seconds_to_seal: float = 120) -> Forgotten:
+    """Delete an account's rows from the logs of all workers, running or not. `calls`: the folder of all of them.
+
+    A running worker is asked to seal what it has of the account, and is given `seconds_to_seal` for it. Raises
+    StoreError; what is deleted then stays so, and the same call goes on.
+    """
+    rows = segments = open_calls = 0
+    for folder in worker_folders(calls):
+        open_calls += _have_all_sealed(folder, account, sign, seconds_to_seal)
+        with folder_locked(folder, "forgetting"):
+            found = {segment: _rows_of(segment, account) for segment in sealed_segments(folder)}
+            found = {segment: places for segment, places in found.items() if places}
+            _record(folder, found, sign)
+            for segment in found:
+                _delete(segment, account)
+        rows += sum(map(len, found.values()))
+        segments += len(found)
+    return Forgotten(rows, segments, open_calls)
+
+
+def _have_all_sealed(folder: Path, account: str, sign: Sign | None, seconds: float) -> int:
+    """Until no open segment has a settled row of the account. Returns how many of its calls are open."""
+    with _own_folder(folder) as is_ours:
+        if is_ours:
+            _, number = recover(folder)
+            seal_before(folder, number, sign)
+            return 0
+    ends_at = time.monotonic() + seconds
+    while True:
+        settled, begun = _open_rows_of(folder, account)
+        if not settled:
+            return begun
+        if time.monotonic() >= ends_at:
+            raise StoreError(
+                f"{settled} rows of {account} are in a segment of {folder} that its worker did not seal.",
+                "See in the gateway's log why it cannot seal, then run this again.",
+            )
+        (folder / SEAL_REQUEST).touch()
+        time.sleep(_LOOK_AGAIN_S)
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[bool]:
+    """Whether the folder is nobody's, and so ours for the block: its worker does not run."""
+    try:
+        lock = FolderLock(folder / "lock", f"The call log {folder}")
+    except StoreError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _open_rows_of(folder: Path, account: str) -> tuple[int, int]:
+    """Settled and begun calls of an account in segments that are not sealed."""
+    settled: set[str] = set()
+    begun: set[str] = set()
+    for path in open_segments(folder):
+        try:
+            for line in read_segment(path):
+                if line is not None and line.row["account"] == account:
+                    (settled if isinstance(line, Settled) else begun).add(line.row["call_id"])
+        except StoreError:
+            if path.exists():
+                raise  # else it was sealed meanwhile
+    return len(settled), len(begun - settled)
+
+
+def _rows_of(segment: SealedSegment, account: str) -> list[int]:
+    path = segment.table("calls")
+    try:
+        table = pq.read_table(path, columns=["row"], filters=[("account", "==", account)])
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path) from error
+    return [row for row in table["row"].to_pylist() if row is not None]
+
+
+def _record(folder: Path, found: dict[SealedSegment, list[int]], sign: Sign | None) -> None:
+    covered = covered_rows(read_chain(folder))
+    new = {segment.number: sorted(set(rows) - covered.get(segment.number, set())) for segment, rows in found.items()}
+    # What a killed call had recorded before it had deleted everything is not recorded twice.
+    pairs = [(str(number), pair) for number, rows in new.items() for pair in ranges(rows)]
+    for start in range(0, len(pairs), _RANGES_PER_RECORD):
+        deleted: dict[str, list[list[int]]] = {}
+        for number, pair in pairs[start : start + _RANGES_PER_RECORD]:
+            deleted.setdefault(number, []).append(pair)
+        record = {
+            "v": 1,
+            "kind": "forgetting",
+            "worker": folder.name,
+            "at": time.time_ns() // 1000,
+            "rows": sum(last - first + 1 for each in deleted.values() for first, last in each),
+            "deleted": deleted,
+        }
+        append_record(folder, record, sign)
+
+
+def _delete(segment: SealedSegment, account: str) -> None:
+    """From the calls last: they say which sketches are the account's."""
+    calls = _read(segment, "calls")
+    is_its = pc.equal(calls["account"], pa.scalar(account))
+    call_ids = calls["call_id"].filter(is_its)
+    for name in ("sketches", "receipts"):
+        table = _read(segment, name)
+        _rewrite(segment, name, table.filter(pc.invert(pc.is_in(table["call_id"], value_set=call_ids))))
+    # Rows without an account, which nobody wrote, stay: verifying names them.
+    _rewrite(segment, "calls", calls.filter(pc.invert(pc.fill_null(is_its, False))))
+
+
+def _read(segment: SealedSegment, name: CallTable) -> pa.Table:
+    path = segment.table(name)
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path) from error
+
+
+def _rewrite(segment: SealedSegment, name: CallTable, table: pa.Table) -> None:
+    with replacing(segment.table(name)) as temporary:
+        pq.write_table(table.cast(SCHEMAS[name]), temporary, compression="zstd")
+
+
+def _unreadable(path: Path) -> StoreError:
+    return StoreError(f"{path} cannot be read as Parquet.", "Put it back from a backup, then run this again.")
