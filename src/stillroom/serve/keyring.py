@@ -99,12 +99,12 @@ class Keyring:
         return PublicKeys(PublicKey(each.key.jwk, each.key.kid, each.not_before, each.retired_at) for each in self.keys)
 
     def _follow_folder(self) -> None:
-        stamp = _stamp(self._folder)
-        if stamp == self._seen:
-            return
         try:
+            stamp = _stamp(self._folder)
+            if stamp == self._seen:
+                return
             keys = _read_keys(self._folder)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             # A reply that is being paid for is not refused because of a file that somebody is copying just now.
             _log.warning("The signing keys stay as they were: %s", error)
             return
@@ -128,27 +128,34 @@ def _read_keys(folder: Path) -> list[KeyInFile]:
 
 
 def _read_key(path: Path) -> tuple[SigningKey, int]:
-    no_key = StoreError(f"{path} is no signing key of stillroom.", "Put it back from a backup, or move it away.")
     try:
         mode = path.stat().st_mode
-        entry = orjson.loads(path.read_bytes())
-        private_key = OKPKey.import_key(entry).private_key
-        not_before = entry["nbf"]
+        data = path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}.", "Mend the file's rights.") from error
-    except (orjson.JSONDecodeError, JoseError, KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"{path} is no signing key of stillroom.", "Put it back from a backup, or move it away."
-        ) from error
-    if not isinstance(private_key, Ed25519PrivateKey) or not isinstance(not_before, int):
-        raise no_key
     if mode & 0o077:
         raise StoreError(f"{path} can be read by others.", f"Take their right away: chmod 600 {path}.")
-    return SigningKey(private_key), not_before
+    no_key = StoreError(f"{path} is no signing key of stillroom.", "Put it back from a backup, or move it away.")
+    try:
+        entry = orjson.loads(data)
+        private_key = OKPKey.import_key(entry).private_key
+        not_before = entry["nbf"]
+    except (orjson.JSONDecodeError, JoseError, KeyError, TypeError, ValueError) as error:
+        raise no_key from error
+    if not isinstance(private_key, Ed25519PrivateKey) or type(not_before) is not int:
+        raise no_key
+    key = SigningKey(private_key)
+    if entry != _entry(key, not_before):
+        raise no_key
+    return key, not_before
+
+
+def _entry(key: SigningKey, not_before: int) -> dict[str, Any]:
+    return {"kid": key.kid, "nbf": not_before, **key.jwk.as_dict(private=True)}
 
 
 def _write_key(folder: Path, key: SigningKey, clock: Clock) -> None:
-    entry = {"kid": key.kid, "nbf": clock.now_us() // 1_000_000, **key.jwk.as_dict(private=True)}
+    entry = _entry(key, clock.now_us() // 1_000_000)
     aside, path = folder / f".{key.kid}.part", folder / f"{key.kid}.json"
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

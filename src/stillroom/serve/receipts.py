@@ -29,7 +29,7 @@ from stillroom.serve.secrets import Secrets
 
 MOST_BYTES_IN_HEADER = 3_000
 """Of a receipt on the wire. Proxies in front of a gateway commonly refuse a reply whose headers pass 4 KiB, so that a
-longer one (a dozen choices have it) is fetched from `GET /receipts/{id}` instead."""
+longer one (of nine choices or more) is fetched from `GET /receipts/{id}` instead."""
 
 
 @dataclass(frozen=True, slots=True)
