@@ -29,6 +29,7 @@ from stillroom.cli_guard import command as command_of
 from stillroom.cli_guard import say_stopped
 from stillroom.cli_look import look
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_verify import verify
 from stillroom.display import live_progress
 from stillroom.recipe import RUNS, load_recipe
 from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, swept_in_words, trained_in_words
@@ -260,31 +261,7 @@ def report(recipe: Recipe, override: Set = None, as_json: Json = False) -> None:
 command("look", "stillroom look demo --reason wrong --search spiders")(look)
 
 
-@command("verify", "stillroom verify runs/demo/dataset")
-def verify(
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET", help="A data set's folder; or the run that it was made by, its name or folder."
-        ),
-    ],
-    as_json: Json = False,
-) -> None:
-    """Compare every file of a data set with its manifest, and name those that differ."""
-    with ends_at_once():
-        from stillroom import pipeline
-
-    path = Path(dataset)
-    places = (path, path / "dataset", RUNS / path / "dataset", path.parent)
-    folder = next((place for place in places if (place / "manifest.json").is_file()), path)
-    differences = pipeline.verify_dataset(folder)
-    if as_json:
-        print_json({"differences": differences})
-    else:
-        print_result(*(differences or ["Every file is what the manifest says."]))
-    if differences:
-        raise SystemExit(1)
-
+command("verify", "stillroom verify runs/demo/dataset --keys https://gateway.example/.well-known/jwks.json")(verify)
 
 command("export", "stillroom export demo --to trl")(export)
 

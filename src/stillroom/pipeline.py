@@ -67,6 +67,7 @@ from stillroom.run_folder import (
     source_digest,
 )
 from stillroom.store.files import read_object
+from stillroom.store.permits import PERMITS
 from stillroom.store.stages import file_digest, forget_stage, model_digest, run_stage
 from stillroom.train.settings import Method, TrainSettings
 from stillroom.verify import verify
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
 EVERY_ROW = RowFilter()
 _HOW_FAST = {
     "concurrency", "requests_per_minute", "tokens_per_minute", "budget_usd", "max_calls", "max_total_tokens", "retries",
-    "timeout_s", "idle_timeout_s", "replicas",
+    "timeout_s", "idle_timeout_s", "replicas", "permit",
 }  # fmt: skip
 """Settings that do not change what the replies are."""
 
@@ -208,7 +209,7 @@ def _publishable(recipe: Recipe, folder: Path) -> None:
     inputs = {
         # Another value of another section is another recipe, and the same data set.
         "origin": digest({key: value for key, value in asdict(origin).items() if key != "recipe_digest"}),
-        **{table: file_digest(folder / table) for table in (*DATASET_TABLES, "ask.json")},
+        **{table: file_digest(folder / table) for table in (*DATASET_TABLES, "ask.json", PERMITS)},
     }
     if looks_whole(folder / DATASET):
         run_if_changed(folder, "dataset", inputs, [f"{DATASET}/manifest.json"], work, SILENT)
@@ -365,6 +366,25 @@ def serve(models: Mapping[str, Path], host: str, port: int, threads: int | None 
 def verify_dataset(folder: Path) -> list[str]:
     """What differs in a data set's folder from its manifest, a sentence for each file; empty where nothing does."""
     return verify_manifest(folder)
+
+
+def verify_receipts(
+    folder: Path,
+    keys: str,
+    permits: Sequence[Path] = (),
+    *,
+    out: Path | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Hold every row of a data set's folder against its receipt, by the keys of the model's owner: an address or a file.
+
+    `permits`: files of permits beside those in the data set. `out`: a file for all bad rows. docs/verify.md says what
+    it returns.
+    """
+    from stillroom.check.receipts.owner import permit_in_file
+    from stillroom.check.receipts.run import verify_receipts as verify_rows
+
+    return verify_rows(folder, keys, [permit_in_file(path) for path in permits], out=out, progress=progress)
 
 
 def look(run_folder: Path, count: int = 4, wanted: RowFilter = EVERY_ROW) -> Looked:

@@ -77,6 +77,8 @@ def test_facts_add_up(tmp_path: Path) -> None:
         "is_whole": True,
         "replies": 5,
         "shared": 1,
+        "with_receipt": 0,
+        "permits": [],
         "calls": 6,
         "unknown_calls": 1,
         "by_status": {"failed": 1, "ok": 4},

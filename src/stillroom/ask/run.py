@@ -23,11 +23,13 @@ from stillroom.base.records import Reply
 from stillroom.client.blocking import run_to_end
 from stillroom.client.engine import EngineCounts, ask_all
 from stillroom.client.pacing import PaceLimits
+from stillroom.client.permit_file import load_permit
 from stillroom.client.price import usd
 from stillroom.client.reply import PARSER_VERSION, ParsedReply, parse_reply, read_reply
 from stillroom.client.request import ChatRequest, RequestSettings, sent_json
 from stillroom.store.files import remove_unfinished, write_json
 from stillroom.store.journal import Finished, Journal, Spent
+from stillroom.store.permits import keep_permit, kept_permits
 from stillroom.store.tables import ATTEMPTS, REPLIES, count_rows, query, read_question_rows, read_questions, write_table
 
 Again = Literal["truncated", "failed", "refused", "empty"]
@@ -100,6 +102,7 @@ class Asking:
         progress: Progress,
         is_right: IsRight | None,
     ) -> None:
+        self._folder = folder
         self._questions = folder / "questions.parquet"
         self._rows = count_rows(self._questions)
         self._teacher, self._settings, self._journal, self._progress = teacher, settings, journal, progress
@@ -168,6 +171,8 @@ class Asking:
         is_counted = settings.max_calls is not None or settings.max_total_tokens is not None
         spent_before = self._spent_before if is_counted else None
         is_most = settings.stop_after_right is not None
+        if self._teacher.permit is not None:
+            keep_permit(self._folder, *load_permit(Path(self._teacher.permit)))
 
         def report(counts: EngineCounts) -> None:
             # The engine meets what is settled on its way, long after it is known; and a little that was settled since.
@@ -287,6 +292,7 @@ def write_replies(
         "samples": settings.most_samples,
         "is_whole": is_whole,
         **_totals(replies, attempts),
+        "permits": [permit["claims"]["jti"] for permit in kept_permits(folder)],
         "spent_usd": usd(spent.usd),
         "unknown_usd": usd(spent.unknown_usd),
         "seconds": round(seconds, 3),

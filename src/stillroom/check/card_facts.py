@@ -14,6 +14,7 @@ from stillroom.check.reasons import REASONS
 from stillroom.report.licences import Licence
 from stillroom.report.run_files import Asked, Judged, read_stage_file
 from stillroom.report.stage_file import StageFile
+from stillroom.store.permits import kept_permits
 from stillroom.store.tables import query
 
 Row = dict[str, Any]
@@ -60,6 +61,10 @@ class Facts:
     reasons: list[Row]
     """`reason, rows, why`, the most frequent first."""
     licence: Licence
+    permits: list[Row]
+    """The claims of each permit that the teacher was asked under."""
+    with_receipt: int
+    """Kept rows that the teacher's owner signed."""
     asked: Asked | None
     checked: Checked | None
     first_day: str | None
@@ -97,6 +102,8 @@ def gather_facts(folder: Path, origin: Origin, rows: Mapping[str, int]) -> Facts
         others=len(others),
         reasons=[row | {"why": REASONS.get(row["reason"], "")} for row in _rows(_REASONS, rejected=rejected)],
         licence=licence_of({row["licence"] for row in sources}, origin.terms, has_others=bool(others)),
+        permits=[_permit(each["claims"]) for each in kept_permits(folder)],
+        with_receipt=_rows(_RECEIPTS.format(kept=kept), **tables)[0]["rows"],
         asked=asked,
         checked=read_stage_file(folder / "check.json", Checked),
         first_day=_day(replies["first"]),
@@ -128,6 +135,7 @@ from (
 where verdict is not null
 group by kind, judged_by order by count(*) desc, kind, judged_by
 """
+_RECEIPTS = "select count(receipt) as rows from ({kept})"
 _TEACHERS = "select teacher, count(*) as rows from ({kept}) group by teacher order by rows desc, teacher"
 _REASONS = "select reason, count(*) as rows from rejected group by reason order by rows desc, reason"
 _REPLIES = """
@@ -140,6 +148,11 @@ from replies
 def _rows(sql: str, **paths: Path) -> list[Row]:
     rows: list[Row] = query(sql, **paths).to_pylist()
     return rows
+
+
+def _permit(claims: Row) -> Row:
+    days = {name: _day(claims[name] * 1_000_000) for name in ("nbf", "exp")}
+    return claims | days
 
 
 def _day(microseconds: int | None) -> str | None:

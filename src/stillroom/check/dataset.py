@@ -22,6 +22,7 @@ from stillroom.check.manifest import write_manifest
 from stillroom.check.origin import Origin
 from stillroom.check.published import Row, has_tools, messages_form, write_rejected, write_split
 from stillroom.store.files import replacing_folder
+from stillroom.store.permits import kept_permits
 from stillroom.store.stages import file_digest
 from stillroom.store.tables import REJECTED, TRACES, count_rows, read_rows
 
@@ -54,6 +55,7 @@ def write_dataset(folder: Path, origin: Origin, created_at: int) -> dict[str, An
             recipe=origin.recipe_digest,
             inputs={table: file_digest(folder / table) for table in TABLES},
             created_at=created_at,
+            permits=kept_permits(folder),
         )
 
 

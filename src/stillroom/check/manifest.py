@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,11 +17,18 @@ VERSION = 1
 
 
 def write_manifest(
-    folder: Path, *, name: str, recipe: str, inputs: Mapping[str, str | None], created_at: int
+    folder: Path,
+    *,
+    name: str,
+    recipe: str,
+    inputs: Mapping[str, str | None],
+    created_at: int,
+    permits: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Describe every file in `folder` in its manifest.json. Returns what it says.
 
     `recipe` is the recipe's digest, `inputs` are digests of the run's tables by name, `created_at` is in microseconds.
+    `permits`: `{"jws", "claims"}` of those that the teacher was asked under.
     """
     manifest = {
         "manifest_version": VERSION,
@@ -30,6 +37,7 @@ def write_manifest(
         "created_at": created_at,
         "recipe": recipe,
         "inputs": {table: digest for table, digest in inputs.items() if digest is not None},
+        **({"permits": list(permits)} if permits else {}),
         "files": {place: _described(folder / place) for place in sorted(_places(folder))},
     }
     write_json(folder / MANIFEST, manifest)

@@ -1,5 +1,7 @@
 """The owner's receipt for a reply, as it came: in a header or, in a stream, as a comment line before the end.
 
+One that is too long for a header, as that of a call with many choices, is asked for by its id.
+
 What it says is not looked at here, nor who signed it: that needs the owner's keys, and is `stillroom verify`'s to do.
 """
 
@@ -13,6 +15,8 @@ from stillroom.base.receipt import RECEIPT_HEADER
 from stillroom.base.signatures import MAX_TOKEN_BYTES
 from stillroom.client.stream import is_event_stream
 
+RECEIPT_ID_HEADER = "x-stillroom-receipt-id"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _COMMENT = b": stillroom-receipt "
 _PART = r"[A-Za-z0-9_-]+"
 _SHAPE = re.compile(rf"{_PART}\.{_PART}\.{_PART}~{_PART}")
@@ -30,12 +34,21 @@ def read_receipt(headers: Mapping[str, str], body: bytes) -> ToldReceipt:
     if told is None:
         told = headers.get(RECEIPT_HEADER)
     if told is None or not (told := told.strip()):
-        return ToldReceipt(None)
+        has_id = headers.get(RECEIPT_ID_HEADER) is not None
+        return ToldReceipt(None, "it has an id, under which nothing was found" if has_id else None)
     if len(told) > MAX_TOKEN_BYTES:
         return ToldReceipt(None, f"it has {len(told):,} characters")
     if not _SHAPE.fullmatch(told):
         return ToldReceipt(None, "it is not of the form JWS~SALT")
     return ToldReceipt(told)
+
+
+def receipt_to_fetch(headers: Mapping[str, str], body: bytes) -> str | None:
+    """The id of a receipt that the reply itself does not bring."""
+    told = headers.get(RECEIPT_ID_HEADER)
+    if told is None or headers.get(RECEIPT_HEADER) or _comment(body) is not None:
+        return None
+    return told if _ID.fullmatch(told) else None
 
 
 def _comment(body: bytes) -> str | None:

@@ -21,13 +21,19 @@ from pyreqwest.response import Response, ResponseBodyReader
 
 from stillroom.base.errors import RecipeError
 from stillroom.base.permit import PERMIT_HEADER
+from stillroom.base.receipt import RECEIPT_HEADER
+from stillroom.base.signatures import MAX_TOKEN_BYTES
 from stillroom.client.permit_file import permit_to_present
 from stillroom.client.secret import Secret
 from stillroom.client.settings import Endpoint
+from stillroom.client.stream import read_json
+from stillroom.client.told_receipt import receipt_to_fetch
 
 CONNECT_TIMEOUT_S = 30
 LARGEST_BODY = 1 << 28
 """Bytes. What comes beyond them is not waited for, and what came is not kept: it is nobody's answer to a question."""
+_RECEIPT_WAITS_S = (0.0, 0.5, 2.0)
+"""Before each try to fetch a receipt that was too long for a header."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SPOOL_BYTES = 1 << 16
 _STREAM_COMPRESSION = zstandard.ZstdCompressionParameters(
@@ -79,6 +85,7 @@ class Transport:
             self._url = Url(f"{base_url}/chat/completions")
         except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
             raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
+        self._receipts = f"{base_url.removesuffix('/v1')}/receipts/"
         self._key = _read_key(endpoint.api_key_env)
         self.secret = Secret(self._key)
         self._permit = None
@@ -150,7 +157,28 @@ class Transport:
         if spool.size > LARGEST_BODY:
             return NotAnswered("too_large", f"more than {LARGEST_BODY >> 20} MiB came")
         await may_unpack()
-        return Answered(status, self.secret.without(spool.read()), headers)
+        body = self.secret.without(spool.read())
+        receipt_id = receipt_to_fetch(headers, body)
+        if receipt_id is not None and (receipt := await self._fetch_receipt(receipt_id)) is not None:
+            return Answered(status, body, {**headers, RECEIPT_HEADER: receipt})
+        return Answered(status, body, headers)
+
+    async def _fetch_receipt(self, receipt_id: str) -> str | None:
+        """None where it is not to be had: the reply has been paid for, and is kept without."""
+        for wait_s in _RECEIPT_WAITS_S:
+            await asyncio.sleep(wait_s)
+            request = self._client.get(Url(self._receipts + receipt_id))
+            if self._key is not None:
+                request = request.header("Authorization", f"Bearer {self._key}", is_sensitive=True)
+            try:
+                async with request.build_streamed() as response:
+                    told = read_json(bytes(await response.body_reader.read(2 * MAX_TOKEN_BYTES) or b""))
+            except PyreqwestError:
+                continue
+            receipt = told.get("receipt") if isinstance(told, dict) else None
+            if response.status == 200 and isinstance(receipt, str):
+                return receipt
+        return None
 
     async def _receive_stream(self, response: Response, spool: _Spool, begun: Callable[[], None]) -> None:
         clock = asyncio.get_running_loop().time

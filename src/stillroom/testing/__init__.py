@@ -6,7 +6,8 @@
 from stillroom.testing.answer import Answer
 from stillroom.testing.ledger import LedgerEntry, Price, read_ledger
 from stillroom.testing.limits import Limits
+from stillroom.testing.owner import Owner
 from stillroom.testing.rules import Rule
 from stillroom.testing.teacher import MisbehavingTeacher
 
-__all__ = ["Answer", "LedgerEntry", "Limits", "MisbehavingTeacher", "Price", "Rule", "read_ledger"]
+__all__ = ["Answer", "LedgerEntry", "Limits", "MisbehavingTeacher", "Owner", "Price", "Rule", "read_ledger"]

@@ -74,8 +74,8 @@ def body_of(reply: Completion, fault: Fault) -> bytes:
     return orjson.dumps(reply).replace(ODD.encode(), fault.odd_bytes)
 
 
-def events_of(reply: Completion, request: dict[str, Any], fault: Fault) -> list[bytes]:
-    """The events of the stream that brings `reply`, `data: [DONE]` at its end.
+def events_of(reply: Completion, request: dict[str, Any], fault: Fault, receipt: str | None = None) -> list[bytes]:
+    """The events of the stream that brings `reply`, `data: [DONE]` at its end, and before it the receipt in a comment.
 
     The usage comes in a last chunk without choices, where the request's stream_options ask for it.
     """
@@ -91,6 +91,8 @@ def events_of(reply: Completion, request: dict[str, Any], fault: Fault) -> list[
     events = [b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks]
     if fault.odd_bytes is not None:
         events = [event.replace(ODD.encode(), fault.odd_bytes) for event in events]
+    if receipt is not None:
+        events.append(b": stillroom-receipt " + receipt.encode() + b"\n\n")
     events.append(b"data: [DONE]\n\n")
     return events if fault.rewrite_events is None else fault.rewrite_events(events)
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_type
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from stillroom.base.errors import UsageError
+from stillroom.store.files import write_atomically
 from stillroom.testing.answer import FILLER, Answer, short_answer
 from stillroom.testing.faults import FAULTS, Fault
 from stillroom.testing.ledger import Price
 from stillroom.testing.limits import Limits
+from stillroom.testing.owner import Owner
 from stillroom.testing.rules import Rule, RuleBook
 from stillroom.testing.teacher import MisbehavingTeacher
 from stillroom.text.plain_yaml import Document, read_yaml_file
@@ -81,6 +83,16 @@ class AnswerSettings(BaseModel):
         return replace(answer, reasoning_content=f"{answer.reasoning_content}{f' {FILLER}' * missing}".strip())
 
 
+class OwnerSettings(BaseModel):
+    """Who signs the replies, and looks at permits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "owner"
+    permit: str | None = None
+    """A file that a permit for all models is written to, for a year and without limits."""
+
+
 class Delay(BaseModel):
     """Seconds that each reply takes; see `MisbehavingTeacher`."""
 
@@ -111,6 +123,8 @@ class Script(BaseModel):
     seed: int = 0
     delay: Delay = Delay(least_s=0, most_s=0)
     limits: Limits = Limits()
+    owner: OwnerSettings | None = None
+    """None: replies come without receipts."""
     faults: tuple[AnyRule, ...] = ()
 
     @field_validator("faults")
@@ -120,7 +134,12 @@ class Script(BaseModel):
         return value
 
     def teacher(self, *, port: int = 0, ledger: Path | None = None) -> MisbehavingTeacher:
-        """The teacher, which begins to listen when its block is entered."""
+        """The teacher, which begins to listen when its block is entered. Raises StoreError for a permit's file."""
+        owner = None
+        if self.owner is not None:
+            owner = Owner(self.owner.name, self.seed)
+            if self.owner.permit is not None:
+                write_atomically(Path(self.owner.permit), owner.permit(self.models) + "\n")
         return MisbehavingTeacher(
             self.answer.answer,
             rules=[settings.rule() for settings in self.faults],
@@ -132,6 +151,7 @@ class Script(BaseModel):
             ledger=ledger,
             api_key=self.api_key,
             models=self.models,
+            owner=owner,
             port=port,
         )
 

@@ -25,6 +25,7 @@ from typing import Any, Literal, Self
 import orjson
 
 from stillroom.base.errors import ServeError
+from stillroom.base.receipt import RECEIPT_HEADER
 from stillroom.testing.answer import Answer, Answers, beyond_limit, short_answer, within_limit
 from stillroom.testing.call import Call, read_call
 from stillroom.testing.completion import billed_tokens, body_of, completion, events_of
@@ -32,6 +33,7 @@ from stillroom.testing.faults import Fault, http_error
 from stillroom.testing.http import Connection, HttpRequest
 from stillroom.testing.ledger import Ledger, LedgerEntry, Price
 from stillroom.testing.limits import LimitKeeper, Limits
+from stillroom.testing.owner import KEYS_PATH, Owner
 from stillroom.testing.response import RIGHT, Headers, Response, response
 from stillroom.testing.rewrites import Completion
 from stillroom.testing.rules import Rule, RuleBook, draw
@@ -54,6 +56,7 @@ class MisbehavingTeacher:
     limits: 429 above them; such a request meets no fault.
     price: for the bill; None: it costs nothing. ledger: a file that the books are appended to, see `Ledger`.
     api_key: requests without this key get 401. models: other models get 404.
+    owner: signs a receipt for each reply, and looks at the permits that are presented.
     port: 0 takes one that is free. Raises ServeError where it is taken.
     """
 
@@ -73,6 +76,7 @@ class MisbehavingTeacher:
         ledger: Path | None = None,
         api_key: str | None = None,
         models: Iterable[str] = ("teacher",),
+        owner: Owner | None = None,
         port: int = 0,
     ) -> None:
         if delay_shape == "heavy_tailed" and not 0 < delay_s[0] <= delay_s[1]:
@@ -88,6 +92,7 @@ class MisbehavingTeacher:
         self._limits = LimitKeeper(limits or Limits(), time.time())
         self._api_key = api_key
         self._models = tuple(models)
+        self._owner = owner
         self._port = port
         self._books = Ledger(price, ledger)
         self._answered: Counter[str] = Counter()
@@ -192,6 +197,8 @@ class MisbehavingTeacher:
             return response(orjson.dumps({"object": "list", "data": data}))
         if (request.method, request.path) != ("POST", "/v1/chat/completions"):
             return _refuse(http_error(404, f"nothing at {request.path}"))
+        if self._owner is not None and (request.method, request.path) == ("GET", KEYS_PATH):
+            return response(self._owner.keys())
         if not request.says_its_length:
             return _refuse(http_error(411, "a request must say the length of its body"))
         call = read_call(request.body, request.headers)
@@ -220,12 +227,16 @@ class MisbehavingTeacher:
         reply, tokens = self._reply(call, conduct) if conduct.body is None or conduct.charged else ({}, _NOTHING)
         self._enter(call, fault, tokens if conduct.charged else _NOTHING)
         content: bytes | list[bytes]
+        receipt = None
+        if self._owner is not None and conduct.body is None and conduct.status == 200:
+            receipt = self._owner.receipt(call, reply)
         if conduct.body is not None:
             content = conduct.body
         elif call.streams and conduct.status == 200:
-            content = events_of(reply, call.fields, conduct)
+            content = events_of(reply, call.fields, conduct, receipt)
         else:
             content = body_of(reply, conduct)
+            headers = headers if receipt is None else (*headers, (RECEIPT_HEADER, receipt))
         return response(content, conduct, headers=headers, delay_s=delay_s)
 
     def _refusal(self, call: Call, others: int, now: float) -> tuple[Fault | None, Headers]:
@@ -235,6 +246,8 @@ class MisbehavingTeacher:
             return replace(http_error(401, f"incorrect key: {key}"), name="key_refused"), ()
         if model not in self._models:
             return replace(http_error(404, f"no model {model}", code="model_not_found"), name="no_such_model"), ()
+        if self._owner is not None and (not_permitted := self._owner.refusal(call)) is not None:
+            return not_permitted, ()
         refusal = self._limits.admit(now, others)
         headers = self._limits.headers(now)
         if refusal is None:

@@ -1,0 +1,213 @@
+"""`stillroom verify DATASET --keys ...`: every row of a data set held against its receipt, on all cores, offline.
+
+The rows of `data/*.parquet` are looked at, and the lines beside them. Those of rejected.parquet are not: nobody trains
+on them, and failed calls have no receipts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from stillroom.base.child_process import Child, child_process
+from stillroom.base.errors import DataError, StillroomError
+from stillroom.base.progress import Progress, Silent
+from stillroom.base.signatures import MAX_KEYS_BYTES
+from stillroom.check.manifest import MANIFEST
+from stillroom.check.receipts.lines import split_of
+from stillroom.check.receipts.owner import HeldPermit, Owner, as_json, permits_in_manifest, read_owner
+from stillroom.check.receipts.part import COLUMNS, Order, Part, work
+from stillroom.check.receipts.sums import Sums, sums
+from stillroom.client.fetch import fetch
+from stillroom.store.files import read_object, replacing
+from stillroom.store.tables import count_rows, open_parquet
+
+ROWS_SHOWN = 10
+_SLICE_ROWS = 8192
+"""A row group of more is divided among the processes."""
+_SILENT = Silent()
+
+
+def verify_receipts(
+    folder: Path,
+    keys: str,
+    permits: Sequence[HeldPermit] = (),
+    *,
+    out: Path | None = None,
+    progress: Progress = _SILENT,
+    processes: int | None = None,
+) -> dict[str, Any]:
+    """Verify the data set in `folder` by the owner's keys, a web address or a file of a JWK set.
+
+    `permits`: beside those that the data set's manifest holds. `out`: a file for all bad rows, a line of JSON each. It
+    returns `rows, bad, reasons` (bad rows by reason), `first` (the first bad rows), `permits` (each with what was used
+    of it), `read_more` (rows whose teacher read more than they hold), `earlier_turns` (those of them with turns that
+    nobody vouches for), `notes` and `seconds`. Raises DataError for keys that are none, StoreError for tables that
+    cannot be read.
+    """
+    started = time.monotonic()
+    document = read_keys(keys)
+    manifest = read_object(folder / MANIFEST)
+    held = [*permits_in_manifest(manifest, str(folder / MANIFEST)), *permits]
+    owner, refused = read_owner(document, keys, held, int(time.time()))
+    files = _tables(folder)
+    counts = {file: count_rows(file) for file in files}
+    with tempfile.TemporaryDirectory(prefix="stillroom-verify-") as name:
+        temporary = Path(name)
+        (temporary / "keys.json").write_bytes(document)
+        orders = list(_orders(folder, files, temporary, keys, as_json(held), processes or _cores()))
+        done = 0
+        for rows in _carried_out(orders, temporary):
+            done += rows
+            progress.update("verify", done, sum(counts.values()))
+        found, vouched = ([Path(getattr(order, table)) for order in orders] for table in ("found", "vouched"))
+        with sums(found, vouched, owner.permits, temporary) as summed:
+            report = _report(summed, folder, files, out) | {"permits": _permits(owner, summed)}
+            by_prompt = summed.by_prompt()
+    return {
+        "rows": sum(counts.values()),
+        **report,
+        "read_more": by_prompt.get("last", 0) + by_prompt.get("later", 0),
+        "earlier_turns": by_prompt.get("later", 0),
+        "notes": [*_about_address(keys), *(f"{each.name} is not the owner's: {why}" for each, why in refused)],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def read_keys(place: str) -> bytes:
+    """The owner's keys, at a web address or in a file. Raises DataError."""
+    if "://" in place:
+        return fetch(place, MAX_KEYS_BYTES)
+    try:
+        with Path(place).open("rb") as file:
+            return file.read(MAX_KEYS_BYTES + 1)
+    except OSError as error:
+        what = f"The keys {place} cannot be read: {error.strerror}."
+        raise DataError(what, "Name a file, or the gateway's https://.../.well-known/jwks.json.") from error
+
+
+def _about_address(keys: str) -> Iterator[str]:
+    parts = urlsplit(keys)
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield "The keys came over http: whoever stands on the way could have sent others."
+
+
+def _tables(folder: Path) -> list[Path]:
+    """The tables that the datasets library would read. Raises DataError where there is none, or one of another form."""
+    files = sorted((folder / "data").glob("*.parquet"))
+    if not files:
+        raise DataError(f"{folder} has no rows to verify: there is no table in its folder data.")
+    for file in files:
+        count_rows(file)  # the clear error
+        with open_parquet(file) as table:
+            missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
+        if missing:
+            raise DataError(
+                f"{file} has no column {', '.join(missing)}.", "Verify the folder that stillroom check has written."
+            )
+    return files
+
+
+def _orders(
+    folder: Path, files: Sequence[Path], temporary: Path, keys: str, permits: list[dict[str, Any]], processes: int
+) -> Iterator[Order]:
+    """One for each process, at most `processes`."""
+    parts = list(_parts(files, processes))
+    count = min(processes, len(parts))
+    splits = [split for split in dict.fromkeys(map(split_of, files)) if (folder / f"{split}.jsonl").is_file()]
+    for number in range(count):
+        yield Order(
+            files=[str(file) for file in files],
+            parts=parts[number::count],
+            splits=splits if number == count - 1 else [],
+            folder=str(folder),
+            keys=str(temporary / "keys.json"),
+            keys_name=keys,
+            permits=permits,
+            found=str(temporary / f"found-{number}.parquet"),
+            vouched=str(temporary / f"vouched-{number}.parquet"),
+        )
+
+
+def _parts(files: Sequence[Path], processes: int) -> Iterator[Part]:
+    for number, file in enumerate(files):
+        with open_parquet(file) as table:
+            footer = table.metadata
+        first_row = 0
+        for group in range(footer.num_row_groups):
+            rows = footer.row_group(group).num_rows
+            slices = min(processes, -(-rows // _SLICE_ROWS))
+            for each in range(slices):
+                yield Part(number, group, first_row, each, slices)
+            first_row += rows
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _carried_out(orders: Sequence[Order], temporary: Path) -> Iterator[int]:
+    """Yields how many rows were judged, as they are."""
+    if len(orders) == 1:  # a process of its own would take longer to begin than the work does
+        yield from work(orders[0])
+        return
+    said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        for number, order in enumerate(orders):
+            file = temporary / f"order-{number}.json"
+            file.write_bytes(orjson.dumps(order.as_json()))
+            child = stack.enter_context(child_process("stillroom.check.receipts", str(file), "The verification"))
+            threading.Thread(target=_listen, args=(child, said), daemon=True).start()
+        working = len(orders)
+        while working:
+            report = said.get()
+            if "what" in report:
+                raise StillroomError(report["what"], report["remedy"])
+            working -= "done" in report
+            yield report.get("rows", 0)
+
+
+def _listen(child: Child, said: queue.SimpleQueue[dict[str, Any]]) -> None:
+    assert child.process.stdout is not None
+    report: dict[str, Any] = {}
+    for line in child.process.stdout:
+        said.put(report := json.loads(line))
+    if "done" not in report and "what" not in report:
+        said.put({"what": "A process of the verification ended before its work was done.", "remedy": "Run it again."})
+
+
+def _report(summed: Sums, folder: Path, files: Sequence[Path], out: Path | None) -> dict[str, Any]:
+    reasons: Counter[str] = Counter()
+    first: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        file = None if out is None else stack.enter_context(stack.enter_context(replacing(out)).open("wb"))
+        for row in summed.bad_rows():
+            named = row | {"file": files[row["file"]].relative_to(folder).as_posix()}
+            reasons[row["reason"]] += 1
+            if len(first) < ROWS_SHOWN:
+                first.append(named)
+            if file is not None:
+                file.write(orjson.dumps(named) + b"\n")
+    return {"bad": reasons.total(), "reasons": dict(reasons.most_common()), "first": first}
+
+
+def _permits(owner: Owner, summed: Sums) -> list[dict[str, Any]]:
+    """What each permit says, and what the rows that are as they should be have used of it."""
+    used = summed.used()
+    nothing = {"rows": 0, "calls": 0, "tokens": 0}
+    return [
+        permit.model_dump(mode="json") | {"used": used.get(permit.jti, nothing), "revoked": permit.jti in owner.revoked}
+        for permit in owner.permits.values()
+    ]
