@@ -269,22 +269,39 @@ command("export", "stillroom export demo --to trl")(export)
 @command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")
 def serve(
     model: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--model",
             metavar="[NAME=]DIR",
             help="A model's folder, and the name it answers to; `classroom` is the embedded teacher. May be repeated.",
         ),
-    ],
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any port that is free.")] = 8000,
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="A gateway's YAML file: accounts, limits, metering, receipts; see docs/serve.md. Without it, anybody who reaches the port may ask.",
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="8000; 0: any port that is free.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="With --config: processes that answer; 1.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")] = None,
 ) -> None:
-    """Serve local models on OpenAI's routes: /v1/chat/completions and /v1/models. Ctrl-C ends it."""
+    """Serve local models, or be the gateway in front of models: keys, limits, metering, receipts. Ctrl-C ends it."""
+    if not model and config is None:
+        raise UsageError("There is no model to serve.", "Name a folder with --model DIR, or a gateway with --config FILE.")
+    if config is None and workers is not None:
+        raise UsageError("--workers is for a gateway.", "Name its file with --config FILE.")
     with ends_at_once():
         from stillroom import pipeline
 
-    pipeline.serve(_models(model), host, port, threads)
+    models = _models(model or [])
+    if config is not None:
+        pipeline.serve_gateway(config, models, host, port, workers=workers, threads=threads)
+    else:
+        pipeline.serve(models, host or "127.0.0.1", 8000 if port is None else port, threads)
 
 
 @command("teacher", "stillroom teacher --script faults.yaml --port 8012")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -126,7 +127,7 @@ class GatewaySettings(_Settings):
     """Whose X-Forwarded-For (its last entry) and X-TLS-Print headers are believed; nobody else's are."""
     terms_version: str | None = None
     """The version of the terms that an account must have accepted; None: none."""
-    models: tuple[ModelSettings, ...] = Field(min_length=1)
+    models: tuple[ModelSettings, ...] = ()
     bounds: Bounds = Bounds()
     segments: Segments = Segments()
     escrow: EscrowSettings = EscrowSettings()
@@ -138,6 +139,24 @@ class GatewaySettings(_Settings):
             if names.count(name) > 1:
                 raise ValueError(f"models: two are called {name}")
         return self
+
+
+def with_changes(
+    settings: GatewaySettings,
+    folders: Mapping[str, Path],
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    workers: int | None = None,
+) -> GatewaySettings:
+    """What a command line says beside the file. Raises UsageError where two models have one name."""
+    listen = {"host": host or settings.listen.host, "port": settings.listen.port if port is None else port}
+    more = [ModelSettings(name=name, folder=folder.absolute()) for name, folder in folders.items()]
+    for model in more:
+        if any(model.name == other.name for other in settings.models):
+            raise UsageError(f"The file has a model {model.name} already.", "Write --model OTHERNAME=DIR.")
+    changes = {"listen": listen, "workers": workers or settings.workers, "models": [*settings.models, *more]}
+    return GatewaySettings.model_validate({**dict(settings), **changes})
 
 
 def read_settings(path: Path) -> GatewaySettings:

@@ -23,11 +23,11 @@ class HungUp(Exception):  # noqa: N818 - not our error: the client's wish
     """The client is gone, or reads so slowly that it counts as gone."""
 
 
-class BodyTooLarge(ValueError):
+class BodyTooLargeError(ValueError):
     pass
 
 
-class BodyTooSlow(ValueError):
+class BodyTooSlowError(ValueError):
     pass
 
 
@@ -55,12 +55,16 @@ class Exchange:
         """The value of the last of the headers of that name: what the nearest proxy wrote."""
         return next((value.decode("latin-1") for each, value in reversed(self._header_lines) if each == name), None)
 
+    def joined_header(self, name: bytes) -> str:
+        """All headers of that name as one list, in their order; empty where there is none."""
+        return ",".join(value.decode("latin-1") for each, value in self._header_lines if each == name)
+
     async def body(self) -> bytes:
-        """Raises BodyTooLarge, BodyTooSlow, or HungUp where the client goes away before its request is whole."""
+        """Raises BodyTooLargeError, BodyTooSlowError; HungUp where the client goes away before its request is whole."""
         most = self._bounds.body_bytes
         declared = self.header(b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > most:
-            raise BodyTooLarge(f"the body is larger than {most} bytes")
+            raise BodyTooLargeError(f"the body is larger than {most} bytes")
         parts: list[bytes] = []
         size = 0
         try:
@@ -72,12 +76,12 @@ class Exchange:
                     part = message.get("body", b"")
                     size += len(part)
                     if size > most:
-                        raise BodyTooLarge(f"the body is larger than {most} bytes")
+                        raise BodyTooLargeError(f"the body is larger than {most} bytes")
                     parts.append(part)
                     if not message.get("more_body", False):
                         return parts[0] if len(parts) == 1 else b"".join(parts)
         except TimeoutError as error:
-            raise BodyTooSlow(f"the body was not there after {self._bounds.body_s:g} seconds") from error
+            raise BodyTooSlowError(f"the body was not there after {self._bounds.body_s:g} seconds") from error
 
     async def gone(self) -> None:
         """Returns when the client hangs up. Only after the body was read."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stillroom.base.errors import ServeError
+from stillroom.base.errors import ServeError, UsageError
+from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
 from stillroom.serve.run import listen
@@ -36,12 +37,20 @@ class Addresses:
     admin: str
 
 
-def run_gateway(settings: GatewaySettings, on_ready: Callable[[Addresses], None] | None = None) -> None:
+def run_gateway(
+    settings: GatewaySettings,
+    on_ready: Callable[[Addresses], None] | None = None,
+    *,
+    threads: int | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, then let calls in flight end.
 
-    `on_ready` is called once every process is; the addresses are printed where it is None. Raises ServeError where a
-    port is taken or a process can't begin, StoreError where the state folder or the database can't be used.
+    `threads` are those of the models served from folders. `on_ready` is called once every process is ready; the
+    addresses are printed where it is None. Raises ServeError where a port is taken or a process can't begin, StoreError
+    where the state folder or the database can't be used.
     """
+    if not settings.models:
+        raise UsageError("The gateway has no model.", "Add one under models:, or name a folder with --model DIR.")
     Secrets.open(settings.state)
     engine = open_database(database_url(settings))
     upgrade(engine)
@@ -51,7 +60,7 @@ def run_gateway(settings: GatewaySettings, on_ready: Callable[[Addresses], None]
         admin_socket = stack.enter_context(listen(settings.admin.host, settings.admin.port))
         addresses = Addresses(_url(settings.listen.host, sockets[0]) + "/v1", _url(settings.admin.host, admin_socket))
         folders = {model.name: model.folder for model in settings.models if model.folder is not None}
-        local_url = stack.enter_context(serving(folders)) if folders else None
+        local_url = stack.enter_context(serving(folders, threads=threads)) if folders else None
         metrics = _empty_folder(settings.state / "metrics")
         common = {
             "settings": settings.model_dump(mode="json"),
@@ -63,18 +72,6 @@ def run_gateway(settings: GatewaySettings, on_ready: Callable[[Addresses], None]
         ]
         children.append(_Child("stillroom.serve.gateway.admin", common, admin_socket, metrics))
         _Supervision(children, settings.bounds.drain_s).run(lambda: _say(addresses, settings, on_ready))
-
-
-def database_url(settings: GatewaySettings) -> str:
-    """Where accounts, limits and permits lie. Raises ServeError where a variable is named that is not set."""
-    if settings.database is None:
-        return f"sqlite:///{settings.state / 'gateway.db'}"
-    if settings.database.isidentifier():
-        url = os.environ.get(settings.database, "")
-        if not url:
-            raise ServeError(f"The environment variable {settings.database}, which database names, is not set.")
-        return url
-    return settings.database
 
 
 def _say(addresses: Addresses, settings: GatewaySettings, on_ready: Callable[[Addresses], None] | None) -> None:
@@ -193,7 +190,9 @@ class _Supervision:
         now = time.monotonic()
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
-                print(f"{child.module} ended with code {child.process.returncode}: it is started again.", file=sys.stderr)
+                print(
+                    f"{child.module} ended with code {child.process.returncode}: it is started again.", file=sys.stderr
+                )
                 child.died(now)
             elif child.process is None and child.starts_at <= now:
                 child.start()

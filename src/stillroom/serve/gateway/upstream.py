@@ -17,6 +17,7 @@ from pyreqwest.response import Response
 
 from stillroom.base.errors import UsageError
 from stillroom.base.records import Route
+from stillroom.serve.meter.cost import model_pricing
 from stillroom.serve.settings import Bounds, ModelSettings, UpstreamSettings
 
 PATHS: Final[Mapping[Route, str]] = {
@@ -106,6 +107,7 @@ class Upstreams:
 
     def __init__(self, model: ModelSettings, servers: Sequence[UpstreamSettings], bounds: Bounds) -> None:
         self.model = model
+        self.pricing = model_pricing(model.price)
         self._upstreams = [Upstream(settings, bounds) for settings in servers]
 
     @property

@@ -1,0 +1,156 @@
+"""What is written down of a call, from before a model is asked until it is settled: once, whatever happens between."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import orjson
+
+from stillroom.base.records import Call, CallStatus
+from stillroom.client.usage import Usage
+from stillroom.serve.gateway.admission import Admitted, amounts
+from stillroom.serve.gateway.credentials import agent_name, client_address, tls_print
+from stillroom.serve.gateway.exchange import Exchange
+from stillroom.serve.gateway.parts import Parts
+from stillroom.serve.gateway.refused import Refused
+from stillroom.serve.meter.estimate import estimated_tokens
+from stillroom.serve.meter.ids import new_id
+from stillroom.serve.meter.segment_file import LogFull
+from stillroom.serve.receipts import BegunReceipt
+from stillroom.serve.routes.reply import ReplyReader, Said
+
+Bill = Literal["what was counted", "nothing"]
+
+
+class OpenCall:
+    """A call whose intent is in the log. Use `begin`, then `settle` exactly once."""
+
+    def __init__(
+        self, parts: Parts, admitted: Admitted, call: Call, sketch: bytes | None, receipt: BegunReceipt
+    ) -> None:
+        self.admitted = admitted
+        self.call = call
+        self._parts = parts
+        self._sketch = sketch
+        self._receipt = receipt
+        self._began = time.perf_counter_ns()
+        self._is_settled = False
+        self.reader = ReplyReader(admitted.route)
+
+    @classmethod
+    def begin(cls, parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int) -> OpenCall:
+        """Write the intent. Raises Refused, and gives back what was kept free, where it can't be written."""
+        try:
+            receipt = _begin_receipt(parts, admitted)
+            call, sketch = _intent(parts, exchange, admitted, at_us)
+            parts.log.begin(call)
+        except BaseException as error:
+            parts.limits.settle(admitted.reservation, {})
+            if isinstance(error, LogFull):
+                what = "Calls can't be written down just now, and none is served that is not."
+                raise Refused("log_full", 503, what, retry_after_s=10) from error
+            raise
+        parts.metrics.in_flight.inc()
+        return cls(parts, admitted, call, sketch, receipt)
+
+    def receipt(self) -> str:
+        """A receipt over what was asked and said, for the client. Counts the tokens, which it states."""
+        self._count()
+        self.call.receipt_id, wire = self._parts.receipts.sign(
+            self._receipt, self.call, served_model=self.reader.served_model, said=self.reader.said
+        )
+        return wire
+
+    def settle(self, status: CallStatus, http_status: int | None, *, bill: Bill, receipt: str | None = None) -> None:
+        """Write what came of it. Does nothing the second time.
+
+        `bill`: what the reader read, or nothing, where no model worked or its server takes nothing for it.
+        """
+        if self._is_settled:
+            return
+        self._is_settled = True
+        call, parts = self.call, self._parts
+        call.status, call.http_status = status, http_status
+        call.latency_us = (time.perf_counter_ns() - self._began) // 1000
+        used = amounts(0, 0, None)
+        if bill == "what was counted":
+            self._count()
+            usage = Usage(call.prompt_tokens, call.cached_tokens, call.completion_tokens, call.reasoning_tokens)
+            usd = self.admitted.upstreams.pricing.cost(usage, call.at)
+            call.cost_usd = None if usd is None else format(usd, "f")
+            used = amounts(usage.prompt_tokens or 0, usage.completion_tokens or 0, usd)
+        parts.log.settle(call, self._sketch, None if receipt is None else receipt.partition("~")[0])
+        parts.limits.settle(self.admitted.reservation, {**used, "concurrent": 0})
+        self._measure()
+
+    def _count(self) -> None:
+        """Tokens as the provider counted them; what it did not count, as an estimate that is called one."""
+        call, usage = self.call, self.reader.usage
+        if call.counted_by is not None:
+            return
+        call.prompt_tokens, call.cached_tokens = usage.prompt_tokens, usage.cached_tokens
+        call.completion_tokens, call.reasoning_tokens = usage.completion_tokens, usage.reasoning_tokens
+        call.counted_by = "provider"
+        if call.prompt_tokens is None:
+            call.prompt_tokens, call.counted_by = self.admitted.asked.prompt_token_estimate, "estimate"
+        if call.completion_tokens is None:
+            call.completion_tokens, call.counted_by = sum(map(_estimate, self.reader.said)), "estimate"
+
+    def _measure(self) -> None:
+        metrics, call = self._parts.metrics, self.call
+        metrics.in_flight.dec()
+        metrics.calls.labels(call.model, call.route, call.status).inc()
+        metrics.seconds.labels(call.model, call.route).observe((call.latency_us or 0) / 1e6)
+        for kind, tokens in (("prompt", call.prompt_tokens), ("completion", call.completion_tokens)):
+            if tokens:
+                metrics.tokens.labels(call.model, call.route, kind).inc(tokens)
+
+
+def _begin_receipt(parts: Parts, admitted: Admitted) -> BegunReceipt:
+    asked = admitted.asked
+    try:
+        return parts.receipts.begin(asked.prompt, asked.last_user_text or None, admitted.body)
+    except ValueError as error:
+        raise Refused("bad_text", 400, f"This request has a text that can't be signed for: {error}.") from error
+
+
+def _estimate(said: Said) -> int:
+    calls = "" if said.tool_calls is None else orjson.dumps(said.tool_calls).decode()
+    return estimated_tokens((said.reasoning or "") + said.answer + calls)
+
+
+def _intent(parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int) -> tuple[Call, bytes | None]:
+    caller, asked = admitted.caller, admitted.asked
+    proxies = parts.settings.trusted_proxies
+    prints = parts.prints.at(at_us)
+    texts = prints.texts(asked.new_user_text, asked.system_text)
+    address, tls = client_address(exchange, proxies), tls_print(exchange, proxies)
+    call = Call(
+        call_id=new_id(at_us),
+        at=at_us,
+        account=caller.account,
+        organisation=caller.organisation,
+        key_id=caller.key_id,
+        model=asked.model,
+        route=admitted.route,
+        stream=asked.stream,
+        turns=asked.turns,
+        max_tokens=asked.max_tokens,
+        temperature=asked.temperature,
+        n=asked.n,
+        asks_reasoning=asked.asks_reasoning,
+        asks_logprobs=asked.asks_logprobs,
+        asks_grading=asked.asks_grading,
+        ip_print=prints.address(address) if address else None,
+        tls_print=prints.label("tls", tls) if tls else None,
+        agent=agent_name(exchange),
+        billing_print=caller.billing_print,
+        user_print=prints.label("user", asked.user) if asked.user else None,
+        prompt_print=texts.prompt,
+        system_print=texts.system,
+        skeleton_print=texts.skeleton,
+        print_key_id=prints.print_key_id,
+        permit_id=admitted.permit.jti if admitted.permit else None,
+    )
+    return call, texts.sketch

@@ -1,0 +1,47 @@
+"""What a worker's calls share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stillroom.serve.accounts.directory import Directory
+from stillroom.serve.gateway.metrics import Metrics
+from stillroom.serve.gateway.upstream import Upstreams
+from stillroom.serve.keyring import Keyring
+from stillroom.serve.limits.limits import Limits
+from stillroom.serve.meter.call_log import CallLog
+from stillroom.serve.meter.prints import Prints, epoch_at
+from stillroom.serve.permits.desk import PermitDesk
+from stillroom.serve.receipts import Receipts
+from stillroom.serve.secrets import Secrets
+from stillroom.serve.settings import GatewaySettings
+
+
+class PrintsByTime:
+    """The prints of the epoch that a call falls into."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._by_epoch: dict[str, Prints] = {}
+
+    def at(self, at_us: int) -> Prints:
+        epoch = epoch_at(at_us)
+        prints = self._by_epoch.get(epoch)
+        if prints is None:
+            prints = self._by_epoch[epoch] = Prints(self._secrets, epoch)
+        return prints
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: GatewaySettings
+    models: Mapping[str, Upstreams]
+    directory: Directory
+    permits: PermitDesk
+    limits: Limits
+    log: CallLog
+    prints: PrintsByTime
+    receipts: Receipts
+    keyring: Keyring
+    metrics: Metrics

@@ -1,0 +1,181 @@
+"""From the model's server to the client: whole, or as it comes. Nothing of a reply is changed.
+
+A reply ends for the client only after its call is settled: the log never lacks a call that somebody got a reply to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.response import Response
+
+from stillroom.base.receipt import RECEIPT_HEADER
+from stillroom.base.records import Route
+from stillroom.serve.gateway.admission import Admitted
+from stillroom.serve.gateway.exchange import Exchange, HungUp
+from stillroom.serve.gateway.open_call import OpenCall
+from stillroom.serve.gateway.parts import Parts
+from stillroom.serve.gateway.refused import Refused
+from stillroom.serve.gateway.upstream import Answer, UpstreamFailed, first_answer
+from stillroom.serve.gateway.while_connected import WhileConnected
+from stillroom.serve.receipts import MOST_BYTES_IN_HEADER
+from stillroom.serve.routes.errors import error_event
+from stillroom.serve.routes.events import EventSplitter, is_last_event, is_usage_event
+from stillroom.serve.routes.request import upstream_body
+
+_PASSED_TO_UPSTREAM: Final = (b"anthropic-version", b"anthropic-beta", b"openai-beta", b"idempotency-key", b"accept")
+_PASSED_TO_CLIENT: Final = ("content-type", "x-request-id", "request-id")
+_RECEIPT, _RECEIPT_ID = RECEIPT_HEADER.encode(), b"x-stillroom-receipt-id"
+_CALL = b"x-stillroom-call"
+_PIECE_BYTES = 1 << 20
+_WITH_USAGE: Final = ("chat", "completions")
+_BROKEN = "The model's server broke off."
+
+
+async def pass_on(parts: Parts, exchange: Exchange, admitted: Admitted, open_call: OpenCall) -> None:
+    """Ask a model's server and answer the client. The call is settled when this returns, or raises.
+
+    Raises Refused, with nothing sent yet, where no server gives an answer; HungUp where the client is gone.
+    """
+    try:
+        async with asyncio.timeout(parts.settings.bounds.call_s):
+            await _Passing(parts, exchange, admitted, open_call).run()
+    except TimeoutError as error:
+        open_call.settle("failed", None, bill="what was counted")
+        raise Refused("upstream_too_slow", 504, "The model's server took too long.") from error
+    except UpstreamFailed as error:
+        open_call.settle("failed", None, bill="nothing")
+        if error.busy:
+            what = "The model's servers are busy. Try again later."
+            raise Refused("upstream_busy", 429, what, retry_after_s=_seconds(error.retry_after)) from error
+        raise Refused("upstream_failed", 502, "The model's servers can't be reached, or fail. Try again.") from error
+    except HungUp:
+        open_call.settle("hung_up", exchange.status, bill="what was counted")
+        raise
+    finally:
+        # Whatever else ended it (the worker was told to stop): what was said until now was worked for.
+        open_call.settle("failed", exchange.status, bill="what was counted")
+
+
+class _Passing:
+    def __init__(self, parts: Parts, exchange: Exchange, admitted: Admitted, open_call: OpenCall) -> None:
+        self._parts = parts
+        self._exchange = exchange
+        self._admitted = admitted
+        self._open = open_call
+        self._route: Route = admitted.route
+        self._adds_usage = admitted.asked.stream and self._route in _WITH_USAGE and not admitted.asked.include_usage
+
+    async def run(self) -> None:
+        bodies = _bodies(self._admitted)
+        headers = _headers(self._exchange)
+        upstreams, most = self._admitted.upstreams, self._parts.settings.bounds.reply_bytes
+        body: bytes | None = None
+        async with (
+            WhileConnected(self._exchange),
+            first_answer(upstreams, self._route, bodies, headers) as answer,
+        ):
+            if self._admitted.asked.stream and answer.response.status == 200 and _is_event_stream(answer.response):
+                last = await self._stream(answer)
+            else:
+                body = await _whole(answer.response, most)
+        if body is None:
+            await self._exchange.write(last, more=False)
+        else:
+            await self._respond(answer.response, body)
+
+    async def _respond(self, response: Response, body: bytes) -> None:
+        """A reply that is no stream, or the server's refusal of this request."""
+        headers = [*_answer_headers(response), (_CALL, self._open.call.call_id.encode())]
+        if response.status == 200:
+            reader = self._open.reader
+            reader.whole(body)
+            wire = None if reader.failed else self._open.receipt()
+            if wire is not None:
+                headers.append((_RECEIPT_ID, str(self._open.call.receipt_id).encode()))
+                if len(wire) <= MOST_BYTES_IN_HEADER:
+                    headers.append((_RECEIPT, wire.encode()))
+            self._open.settle(reader.outcome, 200, bill="what was counted", receipt=wire)
+        else:
+            self._open.settle("refused", response.status, bill="nothing")
+        await self._exchange.respond(response.status, body, headers)
+
+    async def _stream(self, answer: Answer) -> bytes:
+        """Pass the events on as they come. Returns what is left to be sent: the receipt and the last event."""
+        headers = [*_answer_headers(answer.response), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        await self._exchange.begin(200, [*headers, (_CALL, self._open.call.call_id.encode())])
+        splitter, reader = EventSplitter(), self._open.reader
+        try:
+            async for chunk in _chunks(answer.response):
+                passed: list[bytes] = []
+                for event in splitter.feed(chunk):
+                    if is_last_event(self._route, event):
+                        if passed:
+                            await self._exchange.write(b"".join(passed))
+                        reader.feed_event(event)
+                        return self._ended(event)
+                    reader.feed_event(event)
+                    if not (self._adds_usage and is_usage_event(event)):
+                        passed.append(event)
+                if passed:
+                    await self._exchange.write(b"".join(passed))
+        except PyreqwestError:
+            answer.upstream.failed(asyncio.get_running_loop().time())
+        self._open.settle("failed", 200, bill="what was counted")
+        return splitter.rest() + b"\n\n" + error_event(self._route, 502, _BROKEN, "upstream_failed")
+
+    def _ended(self, last: bytes) -> bytes:
+        reader = self._open.reader
+        if reader.failed:
+            self._open.settle("failed", 200, bill="what was counted")
+            return last
+        wire = self._open.receipt()
+        self._open.settle(reader.outcome, 200, bill="what was counted", receipt=wire)
+        return b": stillroom-receipt " + wire.encode() + b"\n\n" + last
+
+
+def _bodies(admitted: Admitted) -> Mapping[str | None, bytes]:
+    """The request for each name that the model has at its servers."""
+    names = {upstream.model for upstream in admitted.upstreams.model.upstreams} | {None}
+    return {name: upstream_body(admitted.raw, admitted.body, admitted.asked, name) for name in names}
+
+
+def _headers(exchange: Exchange) -> dict[str, str]:
+    values = ((name.decode(), exchange.last_header(name)) for name in _PASSED_TO_UPSTREAM)
+    return {name: value for name, value in values if value is not None}
+
+
+def _answer_headers(response: Response) -> list[tuple[bytes, bytes]]:
+    values = ((name.encode(), response.get_header(name)) for name in _PASSED_TO_CLIENT)
+    return [(name, value.encode("latin-1")) for name, value in values if value is not None]
+
+
+def _is_event_stream(response: Response) -> bool:
+    return (response.get_header("content-type") or "").startswith("text/event-stream")
+
+
+async def _whole(response: Response, most: int) -> bytes:
+    """Raises UpstreamFailed where it breaks off, or is longer than `most`."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while (piece := await response.body_reader.read(_PIECE_BYTES)) is not None:
+            parts.append(bytes(piece))
+            size += len(piece)
+            if size > most:
+                raise UpstreamFailed("too large")
+    except PyreqwestError as error:
+        raise UpstreamFailed("broke off") from error
+    return b"".join(parts)
+
+
+async def _chunks(response: Response) -> AsyncIterator[bytes]:
+    while (chunk := await response.body_reader.read_chunk()) is not None:
+        yield bytes(chunk)
+
+
+def _seconds(told: str | None) -> int | None:
+    return int(told) if told is not None and told.isdigit() and len(told) < 6 else None

@@ -1,0 +1,118 @@
+"""One worker process: `python -m stillroom.serve.gateway.worker`, started by the supervisor, its order on a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from stillroom.serve.accounts.directory import Directory
+from stillroom.serve.database.address import database_url
+from stillroom.serve.database.engine import open_database
+from stillroom.serve.gateway.app import Gateway
+from stillroom.serve.gateway.metrics import Metrics
+from stillroom.serve.gateway.order import Order, take_order
+from stillroom.serve.gateway.parts import Parts, PrintsByTime
+from stillroom.serve.gateway.protocol import uvicorn_settings
+from stillroom.serve.gateway.upstream import Upstreams
+from stillroom.serve.keyring import Keyring
+from stillroom.serve.limits.limits import Limits
+from stillroom.serve.meter.call_log import CallLog
+from stillroom.serve.meter.chain import RECORD_TYPE
+from stillroom.serve.permits.desk import PermitDesk
+from stillroom.serve.receipts import Receipts
+from stillroom.serve.secrets import Secrets
+from stillroom.serve.settings import ModelSettings, UpstreamSettings
+
+
+def main() -> None:
+    with take_order() as order, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(order))
+
+
+async def _work(order: Order) -> None:
+    async with _open_parts(order) as parts:
+        gateway = Gateway(parts)
+        server = uvicorn.Server(uvicorn.Config(gateway, lifespan="off", **uvicorn_settings(parts.settings.bounds)))
+
+        def drain(*_: object) -> None:
+            gateway.drains = True
+            server.should_exit = True
+
+        # uvicorn takes these signals while it serves and raises them again afterwards: what is open has to be closed
+        # then, not left.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, drain)
+        listener = socket.socket(fileno=order.socket)
+        ready = asyncio.create_task(_say_when_ready(server, order))
+        await server.serve(sockets=[listener])
+        await ready
+
+
+async def _say_when_ready(server: uvicorn.Server, order: Order) -> None:
+    while not server.started and not server.should_exit:
+        await asyncio.sleep(0.01)
+    order.report({"worker": order.worker})
+
+
+@asynccontextmanager
+async def _open_parts(order: Order) -> AsyncIterator[Parts]:
+    """What a worker's calls share, and its closing: the log sealed, leases given back, connections ended."""
+    settings = order.settings
+    secrets = Secrets.open(settings.state)
+    async with AsyncExitStack() as stack:
+        engine = open_database(database_url(settings))
+        stack.callback(engine.dispose)
+        keyring = Keyring.open(settings.state)
+        directory = Directory(engine, secrets)
+        await directory.start()
+        stack.push_async_callback(directory.close)
+        permits = PermitDesk(engine, secrets, keyring)
+        await permits.start()
+        stack.push_async_callback(permits.close)
+        limits = Limits(engine, order.worker)
+        await limits.start()
+        stack.push_async_callback(limits.close)
+        log = CallLog(
+            settings.state / "calls" / order.worker,
+            rows=settings.segments.rows,
+            age_s=settings.segments.age_s,
+            reserve_bytes=settings.segments.reserve_bytes,
+            sign=lambda record: keyring.active.sign(RECORD_TYPE, record),
+        )
+        stack.push_async_callback(asyncio.to_thread, log.close)
+        models = {model.name: _upstreams(model, order) for model in settings.models}
+        for upstreams in models.values():
+            stack.push_async_callback(upstreams.close)
+            watch = asyncio.create_task(upstreams.watch())
+            stack.callback(watch.cancel)
+        yield Parts(
+            settings=settings,
+            models=models,
+            directory=directory,
+            permits=permits,
+            limits=limits,
+            log=log,
+            prints=PrintsByTime(secrets),
+            receipts=Receipts(secrets, keyring, settings.owner),
+            keyring=keyring,
+            metrics=Metrics(CollectorRegistry()),
+        )
+
+
+def _upstreams(model: ModelSettings, order: Order) -> Upstreams:
+    servers = model.upstreams
+    if model.folder is not None:
+        assert order.local_url is not None
+        servers = (UpstreamSettings(base_url=order.local_url),)
+    return Upstreams(model, servers, order.settings.bounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""A real gateway on loopback: supervisor, workers, admin process, in front of a real server that plays the model."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+from sqlalchemy import Engine
+
+from stillroom.serve.accounts.account_keys import create_key, revoke_key
+from stillroom.serve.accounts.accounts import create_account
+from stillroom.serve.accounts.admins import THE_MACHINE
+from stillroom.serve.accounts.events import changing
+from stillroom.serve.accounts.keys import KeyHashes
+from stillroom.serve.accounts.organisations import create_organisation
+from stillroom.serve.database.engine import open_database
+from stillroom.serve.database.upgrade import upgrade
+from stillroom.serve.secrets import Secrets
+
+PRICE = {"input_per_million": 1, "output_per_million": 10, "cached_per_million": 0.5}
+ROUTES = ["chat", "completions", "responses", "embeddings", "messages"]
+
+
+@dataclass
+class ModelServer:
+    url: str
+    """Without /v1."""
+    process: subprocess.Popen[str]
+
+    def get(self, path: str) -> dict[str, Any]:
+        with urlopen(self.url + path, timeout=30) as response:
+            told: dict[str, Any] = json.loads(response.read())
+        return told
+
+
+@contextmanager
+def model_server(port: int = 0) -> Iterator[ModelServer]:
+    command = [sys.executable, str(Path(__file__).parent / "model_server.py"), str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield ModelServer(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+        process.stdin.close()
+
+
+@dataclass
+class Key:
+    key: str
+    key_id: str
+    account: str
+
+
+@dataclass
+class RunningGateway:
+    folder: Path
+    engine: Engine
+    secrets: Secrets
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+    """Without /v1."""
+    admin_url: str = ""
+    organisations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def key(self, account: str = "main", organisation: str = "Acme", **settings: Any) -> Key:
+        """A key of a new account."""
+        with changing(self.engine, "test") as change:
+            if organisation not in self.organisations:
+                self.organisations[organisation] = create_organisation(change, organisation)
+            terms = settings.pop("terms_version", None)
+            account_id = create_account(
+                change,
+                self.organisations[organisation],
+                THE_MACHINE,
+                {"name": account, **settings},
+                terms_version=terms,
+            )
+            key_id, new = create_key(
+                change, KeyHashes(self.secrets, "sr"), account_id, THE_MACHINE, name=None, expires_at=None
+            )
+        return Key(new.text, key_id, account_id)
+
+    def revoke(self, key: Key) -> None:
+        with changing(self.engine, "test") as change:
+            revoke_key(change, key.key_id, THE_MACHINE)
+
+    def post(
+        self, path: str, body: object, key: str | None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers (lower case) of one call, whatever the status."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"content-type": "application/json", **(headers or {})}
+        if key is not None:
+            sent["authorization"] = f"Bearer {key}"
+        return _exchange(Request(self.url + path, data, sent))
+
+    def get(self, path: str, key: str | None = None) -> tuple[int, bytes, dict[str, str]]:
+        return _exchange(Request(self.url + path, headers={"authorization": f"Bearer {key}"} if key else {}))
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        assert self.process is not None
+        found = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid), "-f", "gateway.worker"], capture_output=True, text=True, check=False
+        )
+        return [int(line) for line in found.stdout.split()]
+
+    def stop(self) -> str:
+        """End it as an operator does; everything is sealed then. Returns what it wrote to standard error."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=120)
+        return errors
+
+    def calls(self) -> list[dict[str, Any]]:
+        """All sealed rows, by time. After `stop`."""
+        from stillroom.serve.meter.dataset import open_calls
+
+        rows = open_calls(self.state / "calls").to_table().to_pylist()
+        return sorted(rows, key=lambda row: row["at"])
+
+
+def _exchange(request: Request) -> tuple[int, bytes, dict[str, str]]:
+    from urllib.error import HTTPError
+
+    try:
+        with urlopen(request, timeout=60) as response:
+            return response.status, response.read(), {name.lower(): value for name, value in response.headers.items()}
+    except HTTPError as error:
+        with error:
+            return error.code, error.read(), {name.lower(): value for name, value in error.headers.items()}
+
+
+Start = Callable[..., RunningGateway]
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[Start]:
+    """`start_gateway(upstream_urls, **yaml)`: a gateway with one model `m`; keys of the YAML file may be given."""
+    with ExitStack() as stack:
+
+        def start(*upstreams: str, folder: Path = tmp_path, **more: Any) -> RunningGateway:
+            settings: dict[str, Any] = {
+                "owner": "Acme Models",
+                "state": "state",
+                "listen": {"port": 0},
+                "admin": {"port": 0},
+                "models": [
+                    {
+                        "name": "m",
+                        "upstreams": [{"base_url": f"{url}/v1"} for url in upstreams],
+                        "routes": ROUTES,
+                        "price": PRICE,
+                    }
+                ],
+                **more,
+            }
+            path = folder / "gateway.yaml"
+            path.write_text(yaml.safe_dump(settings))
+            secrets = Secrets.open(folder / "state")
+            engine = open_database(settings.get("database") or f"sqlite:///{folder / 'state' / 'gateway.db'}")
+            upgrade(engine)
+            stack.callback(engine.dispose)
+            gateway = RunningGateway(folder, engine, secrets)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "stillroom", "serve", "--config", str(path)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            gateway.process = process
+            stack.callback(_end, process)
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise AssertionError(process.communicate()[1])
+            words = line.replace(";", "").split()
+            urls = [word for word in words if word.startswith("http://")]
+            gateway.url, gateway.admin_url = urls[0].removesuffix("/v1"), urls[1]
+            return gateway
+
+        yield start
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[ModelServer]:
+    """The model's server, shared by the tests."""
+    with model_server() as server:
+        yield server
+
+
+@pytest.fixture
+def gateway(start_gateway: Start, model: ModelServer) -> RunningGateway:
+    """One worker, all defaults."""
+    return start_gateway(model.url)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.02)
