@@ -9,6 +9,7 @@ from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.http import Url
 
 from stillroom.base.errors import DataError
+from stillroom.client.transport import is_loopback
 
 _TIMEOUT_S = 30
 
@@ -19,6 +20,8 @@ def fetch(address: str, most_bytes: int) -> bytes:
     Raises DataError where nobody answers, another status than 200 comes, or more than `most_bytes`.
     """
     builder = SyncClientBuilder().timeout(timedelta(seconds=_TIMEOUT_S)).follow_redirects(False).user_agent("stillroom")
+    if is_loopback(address):
+        builder = builder.no_proxy()
     remedy = "Mend the address, or give a file."
     try:
         with builder.build() as client, client.get(Url(address)).build_streamed() as response:

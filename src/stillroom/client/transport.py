@@ -102,7 +102,7 @@ class Transport:
             builder = builder.read_timeout(timedelta(seconds=endpoint.idle_timeout_s))
         else:
             builder = builder.timeout(timedelta(seconds=endpoint.timeout_s))
-        if urlsplit(base_url).hostname in _LOOPBACK:
+        if is_loopback(base_url):
             builder = builder.no_proxy()
         self._client: Client = builder.build()
 
@@ -193,6 +193,11 @@ class Transport:
             # Some servers leave the connection open after the end, or send comments for ever.
             if spool.is_done or clock() - last_data > self._idle_s or spool.size > LARGEST_BODY:
                 return
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a web address is on this machine, where no proxy is to be asked."""
+    return urlsplit(address).hostname in _LOOPBACK
 
 
 class _Spool:

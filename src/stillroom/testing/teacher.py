@@ -195,10 +195,10 @@ class MisbehavingTeacher:
         if (request.method, request.path) == ("GET", "/v1/models"):
             data = [{"id": model, "object": "model"} for model in self._models]
             return response(orjson.dumps({"object": "list", "data": data}))
-        if (request.method, request.path) != ("POST", "/v1/chat/completions"):
-            return _refuse(http_error(404, f"nothing at {request.path}"))
         if self._owner is not None and (request.method, request.path) == ("GET", KEYS_PATH):
             return response(self._owner.keys())
+        if (request.method, request.path) != ("POST", "/v1/chat/completions"):
+            return _refuse(http_error(404, f"nothing at {request.path}"))
         if not request.says_its_length:
             return _refuse(http_error(411, "a request must say the length of its body"))
         call = read_call(request.body, request.headers)

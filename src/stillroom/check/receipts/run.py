@@ -31,6 +31,7 @@ from stillroom.check.receipts.owner import HeldPermit, Owner, as_json, permits_i
 from stillroom.check.receipts.part import COLUMNS, Order, Part, work
 from stillroom.check.receipts.sums import Sums, sums
 from stillroom.client.fetch import fetch
+from stillroom.client.transport import is_loopback
 from stillroom.store.files import read_object, replacing
 from stillroom.store.tables import count_rows, open_parquet
 
@@ -100,7 +101,7 @@ def read_keys(place: str) -> bytes:
 
 def _about_address(keys: str) -> Iterator[str]:
     parts = urlsplit(keys)
-    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if parts.scheme == "http" and not is_loopback(keys):
         yield "The keys came over http: whoever stands on the way could have sent others."
 
 
