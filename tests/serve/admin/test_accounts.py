@@ -191,14 +191,16 @@ def test_lists_come_page_by_page(operator: Client) -> None:
         ("/v1/accounts", {"organisation": organisation}, made),
         (f"/v1/accounts/{made[0]}/keys", {}, keys),
     ):
-        found, after = [], ""
+        found: list[str] = []
+        after: Any = ""
         while after is not None:
             page = operator.get(path, limit=2, after=after, **query)
             assert len(page["data"]) <= 2
             found.extend(row["id"] for row in page["data"])
             after = page["next"]
         assert found == expected
-    events, after_id = [], 0
+    events: list[Any] = []
+    after_id: Any = 0
     while after_id is not None:
         page = operator.get("/v1/events", limit=2, after=after_id)
         events.extend(page["data"])

@@ -10,6 +10,9 @@ from tests.serve.admin.conftest import Client, new_admin_key
 
 NOWHERE = "0" * 22
 
+# What an administrator may do does not depend on the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 def _routes(client: Client) -> list[tuple[str, str, Any]]:
     """Every route that changes something, on things that are there."""
@@ -131,23 +134,12 @@ def test_what_is_not_seen_looks_like_what_is_not_there(operator: Client, engine:
     assert (hidden.status, missing.status) == (404, 404)
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        "",
-        "Bearer",
-        "Bearer ",
-        "Basic {}",
-        "Bearer {}x",
-        "Bearer {} {}",
-        "Bearer sra-aaaaaaaa-" + "a" * 43,
-        "bearer {0}, Bearer {0}",
-        "{}",
-    ],
-)
-def test_a_credential_that_is_none(owner: Client, stranger: Client, authorization: str) -> None:
-    answer = stranger.ask("GET", "/v1/accounts", Authorization=authorization.format(owner.key, owner.key))
-    assert (answer.status, answer.code, answer.headers["www-authenticate"]) == (401, "unauthorized", "Bearer")
+def test_a_credential_that_is_none(owner: Client, stranger: Client) -> None:
+    made_up = f"Bearer sra-aaaaaaaa-{'a' * 43}"
+    forms = ["", "Bearer", "Bearer ", "Basic {0}", "Bearer {0}x", "Bearer {0} {0}", "Bearer {0}, Bearer {0}", "{0}"]
+    for authorization in (made_up, *(form.format(owner.key) for form in forms)):
+        answer = stranger.ask("GET", "/v1/accounts", Authorization=authorization)
+        assert (answer.status, answer.code, answer.headers["www-authenticate"]) == (401, "unauthorized", "Bearer")
 
 
 def test_a_key_of_an_account_is_no_credential(owner: Client, stranger: Client) -> None:

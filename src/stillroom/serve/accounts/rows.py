@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from sqlalchemy import RowMapping
 
 Role = Literal["owner", "operator", "auditor"]
@@ -19,8 +19,12 @@ Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=_ONE_LINE)]
 ModelName = Annotated[str, StringConstraints(max_length=200, pattern=_ONE_LINE)]
 Usd = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$")]
 """Decimal USD as text, below a thousand million and in whole nano-USD."""
-Count = Annotated[int, Field(ge=1, le=10**15)]
-Time = Annotated[int, Field(ge=1, le=253_402_300_799_000_000)]
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,10}_[0-9a-f]{22}$")]
+"""What `Change.new_id` makes."""
+WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
+"""Of a strict integer: JSON has one kind of number, and 60.0 is a whole one. Stands behind the integer's bounds."""
+Count = Annotated[int, Field(ge=1, le=10**15), WHOLE]
+Time = Annotated[int, Field(ge=1, le=253_402_300_799_000_000), WHOLE]
 """UTC microseconds, up to the end of the year 9999."""
 
 

@@ -12,7 +12,7 @@ from stillroom.base.clock import SystemClock
 from stillroom.serve.accounts.account_keys import create_key, revoke_key, rotate_key
 from stillroom.serve.accounts.events import changing
 from stillroom.serve.accounts.reading import account_of, key_of, page
-from stillroom.serve.accounts.rows import AdminRow, Id, KeyRow, Name, Row, Time
+from stillroom.serve.accounts.rows import WHOLE, AdminRow, Id, KeyRow, Name, Row, Time
 from stillroom.serve.accounts.tables import keys
 from stillroom.serve.admin.answers import MadeKey, Page, PageAsked, page_of
 from stillroom.serve.admin.authority import Operates, Parts, Reads
@@ -28,7 +28,7 @@ class NewKeyBody(Row):
 
 
 class RotateBody(Row):
-    grace_s: Annotated[int, Field(ge=0, le=365 * _DAY_S)] = _DAY_S
+    grace_s: Annotated[int, Field(ge=0, le=365 * _DAY_S), WHOLE] = _DAY_S
     """Seconds for which the old key works on."""
     expires_at: Time | None = None
     """When the new key ends; null: it lives as long as the old one was to."""
