@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
+from sqlalchemy import RowMapping
 
 from stillroom.base.permit import PERMIT_TYP, Permit
 from stillroom.base.signatures import unverified_claims
@@ -55,7 +56,7 @@ class PermitRow(Row):
     """The permit itself, to be given to whoever may use it."""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], used: Mapping[str, int], now: int) -> Self:
+    def of(cls, row: RowMapping, used: Mapping[str, int], now: int) -> Self:
         """`used` by limit name."""
         values = {name: row[name] for name in cls.model_fields if name in row}
         claims = unverified_claims(row["token"], PERMIT_TYP)
@@ -68,7 +69,7 @@ class PermitRow(Row):
         )
 
 
-def _state(row: Mapping[str, Any], now: int) -> PermitState:
+def _state(row: RowMapping, now: int) -> PermitState:
     if row["revoked_at"] is not None:
         return "revoked"
     if now >= row["expires_at"]:
