@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,12 +30,15 @@ RECEIPT_TYP = "stillroom-receipt+jws"
 RECEIPT_HEADER = "x-stillroom-receipt"
 SALT_BYTES = 16
 
-Label = Literal["prompt", "user", "settings", "reasoning", "answer", "tool_calls"]
+Label = Literal["prompt", "user", "turn", "settings", "reasoning", "answer", "tool_calls"]
 
 Digest = str
 """base64url of SHA-256 over salt, label, a zero byte and the text in UTF-8: 43 characters."""
 
 _DIGEST = r"^[A-Za-z0-9_-]{43}$"
+_EachDigest = Annotated[Digest, Field(pattern=_DIGEST)]
+MOST_TURNS = 16
+_NOT_TURNS = ("system", "developer")
 _NOT_SETTINGS = {"messages", "prompt", "input", "stream", "stream_options"}
 
 
@@ -93,6 +96,10 @@ class Receipt(BaseModel):
     """Of the canonical JSON of what was asked: `messages`, `prompt` or `input`, as the route calls it."""
     user: Digest | None = Field(pattern=_DIGEST)
     """Of the last user message's text."""
+    turns: tuple[Annotated[Digest, Field(pattern=_DIGEST)], ...] = Field(
+        default=(), strict=False, max_length=MOST_TURNS
+    )
+    """Of the last messages of a conversation, one each, see `turn_digests`."""
     settings: Digest = Field(pattern=_DIGEST)
     """Of the canonical JSON of the rest of the body, see `request_settings`."""
     replies: tuple[ReplyDigests, ...] = Field(strict=False)
@@ -121,6 +128,19 @@ def reply_digests(salt: bytes, said: Said) -> dict[str, Digest | None]:
         "answer": text_digest(salt, "answer", said.answer.strip()),
         "tool_calls": salted_digest(salt, "tool_calls", tool_calls_bytes(said.tool_calls)) if said.tool_calls else None,
     }
+
+
+def turn_digests(salt: bytes, prompt: object) -> list[Digest]:
+    """Of the canonical JSON of each of the last `MOST_TURNS` messages; none where there are not two.
+
+    System messages are left out. What is trained on is a conversation without what stood before it, the teacher's own
+    system prompt and worked examples: the digest of the whole prompt says nothing about the turns that are left.
+    """
+    messages = prompt if isinstance(prompt, list) else []
+    turns = [each for each in messages if isinstance(each, dict) and each.get("role") not in _NOT_TURNS]
+    if len(turns) < 2:
+        return []
+    return [salted_digest(salt, "turn", canonical_bytes(turn)) for turn in turns[-MOST_TURNS:]]
 
 
 def request_settings(body: Mapping[str, Any]) -> bytes:

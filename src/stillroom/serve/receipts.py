@@ -20,6 +20,7 @@ from stillroom.base.receipt import (
     request_settings,
     salted_digest,
     text_digest,
+    turn_digests,
 )
 from stillroom.base.records import Call
 from stillroom.base.signatures import unverified_claims
@@ -40,6 +41,7 @@ class BegunReceipt:
     salt: bytes
     prompt: Digest
     user: Digest | None
+    turns: list[Digest]
     settings: Digest
 
 
@@ -64,6 +66,7 @@ class Receipts:
             salt,
             salted_digest(salt, "prompt", canonical_bytes(prompt)),
             None if user is None else text_digest(salt, "user", user),
+            turn_digests(salt, prompt),
             salted_digest(salt, "settings", request_settings(body)),
         )
 
@@ -89,6 +92,7 @@ class Receipts:
             "counted_by": call.counted_by,
             "prompt": begun.prompt,
             "user": begun.user,
+            "turns": begun.turns,
             "settings": begun.settings,
             "replies": [reply_digests(begun.salt, each) for each in said],
         }
