@@ -19,6 +19,7 @@ from stillroom.serve.permits.rows import SECOND, NewPermit, PermitRow
 from stillroom.serve.pseudonyms import Pseudonyms
 
 NOW = 1_800_000_000
+NOBODY = "0" * 22
 ELSEWHERE = THE_MACHINE.model_copy(update={"organisation": "org_elsewhere"})
 
 
@@ -101,9 +102,9 @@ def test_what_cannot_be_issued_is_told_and_leaves_nothing(owner: Any) -> None:
     with pytest.raises(Conflict, match="belongs to another organisation"):
         owner.issue(accounts=[stranger])
     with pytest.raises(NotFound):
-        owner.issue(accounts=["acct_nobody"])
+        owner.issue(accounts=[f"acct_{NOBODY}"])
     with pytest.raises(NotFound):
-        owner.issue(organisation="org_nobody")
+        owner.issue(organisation=f"org_{NOBODY}")
     with pytest.raises(Conflict, match="ended already"):
         owner.issue(expires_at=NOW * SECOND)
     with pytest.raises(Conflict, match="end before it begins"):
@@ -137,7 +138,8 @@ def test_an_administrator_of_elsewhere_sees_none_of_it(owner: Any) -> None:
         {"models": []},
         {"models": ["a\nb"]},
         {"accounts": []},
-        {"accounts": ["a"] * 101},
+        {"accounts": [f"acct_{NOBODY}"] * 101},
+        {"accounts": ["alice"]},
         {"purpose": ""},
         {"purpose": "a\x1bb"},
         {"student": "a" * 101},
@@ -153,7 +155,13 @@ def test_an_administrator_of_elsewhere_sees_none_of_it(owner: Any) -> None:
     ],
 )
 def test_what_nobody_can_ask_for(change: dict[str, Any]) -> None:
-    plain = {"organisation": "o", "models": ["m"], "purpose": "p", "student": "s", "expires_at": NOW * SECOND}
+    plain = {
+        "organisation": f"org_{NOBODY}",
+        "models": ["m"],
+        "purpose": "p",
+        "student": "s",
+        "expires_at": NOW * SECOND,
+    }
     assert NewPermit.model_validate(plain)
     with pytest.raises(ValidationError):
         NewPermit.model_validate({**plain, **change})

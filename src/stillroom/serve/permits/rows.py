@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from stillroom.base.permit import PERMIT_TYP, Permit
 from stillroom.base.signatures import unverified_claims
-from stillroom.serve.accounts.rows import Count, ModelName, Name, Row, Sentence, Time
+from stillroom.serve.accounts.rows import Count, Id, ModelName, Name, Row, Sentence, Time
 
 PermitState = Literal["not_begun", "holds", "expired", "revoked"]
 SECOND = 1_000_000
@@ -21,8 +21,8 @@ MOST_CONDITIONS = 20
 
 
 class NewPermit(Row):
-    organisation: str
-    accounts: Annotated[list[str], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = None
+    organisation: Id
+    accounts: Annotated[list[Id], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = None
     """Ids; null: every account that the organisation has now."""
     models: Annotated[list[ModelName], Field(min_length=1, max_length=MOST_MODELS)]
     purpose: Sentence
