@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, get_args
 
 import anthropic
@@ -19,51 +16,6 @@ from stillroom.base.records import Route
 from stillroom.serve.routes.errors import ApiError, error_body, error_event
 
 STATUSES = (400, 401, 402, 403, 404, 408, 409, 413, 415, 422, 429, 500, 502, 503, 504)
-
-
-class _Server(ThreadingHTTPServer):
-    status = 200
-    kind = "application/json"
-    body = b""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, _Server)
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(server.status)
-        self.send_header("Content-Type", server.kind)
-        self.send_header("Content-Length", str(len(server.body)))
-        self.end_headers()
-        self.wfile.write(server.body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[_Server]:
-    with _Server(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def openai_client(server: _Server) -> Iterator[openai.OpenAI]:
-    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    with openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def anthropic_client(server: _Server) -> Iterator[anthropic.Anthropic]:
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    with anthropic.Anthropic(base_url=url, api_key="k", max_retries=0) as client:
-        yield client
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -85,7 +37,7 @@ def test_anthropics_shape(status: int) -> None:
     assert (told["error"]["code"], told["error"]["param"]) == ("permit_expired", "model")
 
 
-def test_the_openai_package_raises_what_was_meant(server: _Server, openai_client: openai.OpenAI) -> None:
+def test_the_openai_package_raises_what_was_meant(server: Any, openai_client: openai.OpenAI) -> None:
     server.kind = "application/json"
     for status, expected in (
         (400, openai.BadRequestError),
@@ -105,7 +57,7 @@ def test_the_openai_package_raises_what_was_meant(server: _Server, openai_client
             openai_client.responses.create(model="m", input="x")
 
 
-def test_the_anthropic_package_raises_what_was_meant(server: _Server, anthropic_client: anthropic.Anthropic) -> None:
+def test_the_anthropic_package_raises_what_was_meant(server: Any, anthropic_client: anthropic.Anthropic) -> None:
     server.kind = "application/json"
     for status, expected in (
         (400, anthropic.BadRequestError),
@@ -124,7 +76,7 @@ def test_the_anthropic_package_raises_what_was_meant(server: _Server, anthropic_
 
 
 def test_an_error_in_a_stream_is_raised_by_the_packages(
-    server: _Server, openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic
+    server: Any, openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic
 ) -> None:
     server.status, server.kind = 200, "text/event-stream"
     server.body = error_event("chat", 502, "It broke.", code="upstream_failed")

@@ -172,11 +172,12 @@ def json_tokens(value: object) -> int:
 # --- fields ----------------------------------------------------------------------------------------------------------
 
 
-def text_field(body: Mapping[str, Any], name: str) -> str | None:
+def text_field(body: Mapping[str, Any], name: str, within: str = "") -> str | None:
+    """`within`: the field that `body` is, and a dot."""
     value = body.get(name)
     if value is None or isinstance(value, str):
         return value
-    raise _wrong(name, "a text")
+    raise _wrong(f"{within}{name}", "a text")
 
 
 def model_field(body: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ def read(body: Mapping[str, Any]) -> AskedFor:
         asks_reasoning=asks_reasoning(body),
         asks_logprobs=False,
         asks_grading=asks_grading(conversation.new_text, conversation.system_text),
-        user=text_field(object_field(body, "metadata"), "user_id"),
+        user=text_field(object_field(body, "metadata"), "user_id", "metadata."),
         prompt=messages,
         last_user_text=conversation.last,
         new_user_text=conversation.new_text,

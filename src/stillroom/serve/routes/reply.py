@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,6 +22,8 @@ MOST_READ_BYTES = 32 << 20
 Outcome = Literal["ok", "refused", "failed"]
 
 _TAIL_BYTES = 16384
+_MATTERS = re.compile(rb'"usage"\s*:\s*\{|"(finish|stop)_reason"\s*:\s*"|"response"|\[DONE\]')
+"""What is looked for in the events of a reply that is too long."""
 _BOM = b"\xef\xbb\xbf"
 _MERGES: Mapping[Route, Callable[[], Merge]] = {
     "chat": ChunkMerge,
@@ -79,10 +82,9 @@ class ReplyReader:
         if not self.too_long:
             self.too_long = True
             self._usage = read_usage(self._stream.merged().completion)
-        # From here on only what an event says by itself is looked at, and it is not kept.
-        self._stream = StreamReading(_MERGES[self._route]())
-        self._stream.feed(event)
-        self._read_on()
+            self._stream = StreamReading(_MERGES[self._route]())
+        if _MATTERS.search(event):
+            self._read_on(event)
 
     def whole(self, body: bytes, http_status: int = 200) -> None:
         """A body that was not streamed; an event stream in its place is read as one."""
@@ -169,8 +171,10 @@ class ReplyReader:
             self._replies = read_merged(merged)
         return self._replies
 
-    def _read_on(self) -> None:
-        assert self._stream is not None
+    def _read_on(self, event: bytes) -> None:
+        """What an event says by itself of the usage and of the end; it is not kept."""
+        self._stream = StreamReading(_MERGES[self._route]())
+        self._stream.feed(event)
         merged = self._stream.merged()
         self._usage = _newer(self._usage, read_usage(merged.completion))
         choices = merged.completion.get("choices") or []

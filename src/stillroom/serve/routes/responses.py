@@ -32,7 +32,7 @@ _DELTAS = {
     "response.function_call_arguments.delta": "arguments",
     "response.custom_tool_call_input.delta": "arguments",
 }
-_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_WHOLE = {"response.created", "response.completed", "response.incomplete", "response.failed"}
 
 
 def read(body: Mapping[str, Any]) -> AskedFor:
@@ -104,7 +104,7 @@ class ResponsesMerge:
         self._error: object = None
 
     def add(self, event: dict[str, Any]) -> None:
-        kind = event.get("type")
+        kind = str(event.get("type"))
         if kind in _DELTAS:
             delta = event.get("delta")
             if isinstance(delta, str):
@@ -117,7 +117,7 @@ class ResponsesMerge:
                 self._items[place] = event["item"]
                 if kind == "response.output_item.done":
                     self._texts.pop(place, None)  # all of it is in the item
-        elif kind in _ENDS or kind == "response.created":
+        elif kind in _WHOLE:
             if isinstance(event.get("response"), dict):
                 self._response = event["response"]
         elif kind == "error" or "error" in event:
