@@ -53,6 +53,7 @@ def test_a_revoked_permit_is_refused_at_the_next_reading(owner: Any, alice: Call
     desk.read_changes()
     error = refusal(desk, wire, alice)
     assert (error.status, error.code) == (403, "permit_revoked")
+    assert desk.revoked() == [{"jti": permit_id, "revoked_at": NOW}]
     desk.check(owner.token(other), alice, "abacus", NOW)
 
 

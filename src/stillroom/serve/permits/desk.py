@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from threading import Event, Thread
+from typing import Any
 
 from sqlalchemy import Connection, Engine, exists, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -46,7 +47,7 @@ class PermitDesk:
         self._pseudonyms = Pseudonyms(secrets)
         self._keyring = keyring
         self._clock = clock or SystemClock()
-        self._is_revoked: dict[str, bool] = {}
+        self._revoked_at: dict[str, int | None] = {}
         self._seen: int | None = None
         self._read_at: float | None = None
         self._read: dict[str, Permit] = {}
@@ -77,10 +78,9 @@ class PermitDesk:
         if not self.fresh:
             raise PermitRefused("permits_unavailable", "Permits can't be read just now. Try again.", 503)
         permit = self._verified(wire, now)
-        is_revoked = self._is_revoked.get(permit.jti)
-        if is_revoked is None:
+        if permit.jti not in self._revoked_at:
             raise PermitRefused("permit_refused", f"The permit {permit.jti} is not known here.")
-        if is_revoked:
+        if self._revoked_at[permit.jti] is not None:
             raise PermitRefused("permit_revoked", f"The permit {permit.jti} was revoked.")
         if now >= permit.exp:
             raise PermitRefused("permit_expired", f"The permit {permit.jti} has expired.")
@@ -92,6 +92,14 @@ class PermitDesk:
             raise PermitRefused("permit_model", f"The permit {permit.jti} is for {', '.join(permit.models)} alone.")
         return permit
 
+    def revoked(self) -> list[dict[str, Any]]:
+        """What is published of permits that were revoked, beside the keys: whoever holds a data set wants to know."""
+        return [
+            {"jti": permit_id, "revoked_at": revoked_at // 1_000_000}
+            for permit_id, revoked_at in self._revoked_at.items()
+            if revoked_at is not None
+        ]
+
     def read_changes(self) -> None:
         """Bring up to date what changed since the last reading. Afterwards the desk is fresh."""
         began = self._clock.monotonic()
@@ -99,7 +107,7 @@ class PermitDesk:
             newest = connection.scalar(select(func.max(account_events.c.id))) or 0
             if self._changed_until(connection, newest):
                 rows = connection.execute(select(permits.c.id, permits.c.revoked_at))
-                self._is_revoked = {row.id: row.revoked_at is not None for row in rows}
+                self._revoked_at = {row.id: row.revoked_at for row in rows}
         self._seen, self._read_at = newest, began
 
     def _changed_until(self, connection: Connection, newest: int) -> bool:

@@ -1,0 +1,94 @@
+"""A gateway's admin API, for the commands that administer it: `account`, `key`, `permit` and their like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import orjson
+from pyreqwest.client import SyncClientBuilder
+from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.http import Url
+
+from stillroom.base.errors import ServeError, StillroomError, UsageError
+from stillroom.client.transport import is_loopback
+
+URL_ENV, KEY_ENV = "STILLROOM_ADMIN_URL", "STILLROOM_ADMIN_KEY"
+DEFAULT_URL = "http://127.0.0.1:8001"
+_TIMEOUT_S = 60
+_MOST_BYTES = 64 << 20
+
+
+class AdminApi:
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url.rstrip("/")
+        builder = SyncClientBuilder().timeout(timedelta(seconds=_TIMEOUT_S)).user_agent("stillroom")
+        builder = builder.follow_redirects(False)  # a redirect would send the credential elsewhere
+        if is_loopback(self._url):
+            builder = builder.no_proxy()
+        self._client = builder.build()
+        self._key = key
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Raises UsageError where there is no credential in it."""
+        key = os.environ.get(KEY_ENV, "").strip()
+        if not key:
+            raise UsageError(
+                f"The environment variable {KEY_ENV} is not set.",
+                "Set it to your administrator's key: stillroom admin create makes one.",
+            )
+        return cls(os.environ.get(URL_ENV, "").strip() or DEFAULT_URL, key)
+
+    def get(self, path: str, **query: str | int | None) -> Any:
+        """`query`: None is left out. Raises StillroomError with what the gateway says, ServeError if it is silent."""
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        return self._ask("GET", f"{path}?{given}" if given else path)
+
+    def rows(self, path: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
+        """All rows of a list, page after page."""
+        after: str | int | None = None
+        while True:
+            page = self.get(path, **query, after=after)
+            yield from page["data"]
+            after = page["next"]
+            if after is None:
+                return
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._ask("POST", path, body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._ask("PATCH", path, body)
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            request = self._client.request(method, Url(self._url + path)).bearer_auth(self._key)
+            if body is not None:
+                request = request.header("content-type", "application/json").body_bytes(orjson.dumps(body))
+            with request.build_streamed() as response:
+                status, data = response.status, bytes(response.body_reader.read(_MOST_BYTES) or b"")
+        except (PyreqwestError, ValueError) as error:
+            remedy = f"Look whether the gateway runs, and whether {URL_ENV} is the address of its admin API."
+            raise ServeError(f"The admin API at {self._url} does not answer.", remedy) from error
+        try:
+            answer = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            answer = None
+        if status in (200, 201) and answer is not None:
+            return answer
+        raise self._problem(status, answer)
+
+    def _problem(self, status: int, answer: Any) -> StillroomError:
+        error = answer.get("error") if isinstance(answer, dict) else None
+        message = error.get("message") if isinstance(error, dict) else None
+        if not isinstance(message, str):
+            remedy = f"Look whether {URL_ENV} is the address of its admin API, and not of the API itself."
+            return ServeError(f"{self._url} answered with status {status}, and not as an admin API does.", remedy)
+        if status == 422:
+            return UsageError(f"The gateway does not take {message}")
+        remedy = f"Look at {KEY_ENV}." if status == 401 else ""
+        return StillroomError(message, remedy)

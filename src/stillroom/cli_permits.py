@@ -1,0 +1,235 @@
+"""`stillroom permit`: who may distil a gateway's models; issued and revoked over its admin API, read from a file."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stillroom.admin_api import AdminApi
+from stillroom.base.errors import DataError, UsageError
+from stillroom.base.interrupts import ends_at_once
+from stillroom.cli_arguments import Json
+from stillroom.cli_guard import command as command_of
+from stillroom.cli_output import print_json, print_result, visible
+
+permits = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="Who may train which model on replies of this gateway's, how many and until when.",
+)
+command = functools.partial(command_of, permits)
+
+PermitId = Annotated[str, typer.Argument(metavar="PERMIT", help="A permit's id, as stillroom permit list names it.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write the permit to it: a recipe's teacher.permit.")
+]
+
+
+@command(
+    "issue",
+    "stillroom permit issue --organisation 'Somewhere University' --model abacus --student fraction-tutor "
+    "--purpose 'a tutor for fractions' --until 2027-06-30 --calls 100000 --out somewhere.permit",
+)
+def issue(
+    organisation: Annotated[str, typer.Option(metavar="NAME|ID", help="Whom it is for.")],
+    model: Annotated[list[str], typer.Option(metavar="NAME", help="A model that may be distilled. May be repeated.")],
+    student: Annotated[str, typer.Option(metavar="NAME", help="What the model that is trained will be called.")],
+    purpose: Annotated[str, typer.Option(metavar="TEXT", help="What it is trained for.")],
+    until: Annotated[str, typer.Option(metavar="DATE", help="The last day, in UTC; or the moment: 2027-06-30T12:00.")],
+    account: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|ID", help="Who may use it; without it, all the accounts that there are now."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DATE", help="The first day, or the moment; now if not given."),
+    ] = None,
+    calls: Annotated[int | None, typer.Option(min=1, help="The most calls; any number if not given.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="The most tokens, prompts included.")] = None,
+    condition: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="What is asked of the student. May be repeated.")
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Sign a permit, and print it or write it to a file, to be handed to whoever may distil."""
+    _refuse_existing(out)
+    body: dict[str, Any] = {
+        "models": model,
+        "student": student,
+        "purpose": purpose,
+        "calls": calls,
+        "tokens": tokens,
+        "conditions": condition or [],
+        "begins_at": None if since is None else _moment(since, "--from"),
+        "expires_at": _moment(until, "--until", ends=True),
+    }
+    api = AdminApi.from_environment()
+    body["organisation"] = _id_of(organisation, "organisation", api.rows("/v1/organisations"))
+    if account is not None:
+        accounts = list(api.rows("/v1/accounts", organisation=body["organisation"]))
+        body["accounts"] = [_id_of(each, "account", accounts) for each in account]
+    _give_out(api.post("/v1/permits", body), out, as_json)
+
+
+@command("list", "stillroom permit list")
+def list_permits(as_json: Json = False) -> None:
+    """List the permits, and how much of each is used."""
+    rows = list(AdminApi.from_environment().rows("/v1/permits"))
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("permit", "", "organisation", "student", "calls", "tokens", "until", box=None, padding=(0, 2))
+    for row in rows:
+        says = row["says"]
+        used = (_of(row["calls_used"], says["calls"]), _of(row["tokens_used"], says["tokens"]))
+        names = (visible(says["organisation"]), visible(says["student"]))
+        table.add_row(row["id"], row["state"].replace("_", " "), *names, *used, _day(row["expires_at"]))
+    Console(highlight=False, markup=False).print(table)
+
+
+@command("show", "stillroom permit show somewhere.permit --keys https://gateway.example/.well-known/jwks.json")
+def show(
+    permit: Annotated[
+        str, typer.Argument(metavar="FILE|PERMIT", help="A file with a permit; or the id of one that you administer.")
+    ],
+    keys: Annotated[
+        str | None, typer.Option(metavar="URL|FILE", help="The owner's public keys: see who signed the file.")
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Say in plain words what a permit allows. Of a file, that needs neither a gateway nor a network."""
+    if Path(permit).is_file():
+        if out is not None:
+            raise UsageError("--out goes with the id of a permit.", f"{permit} is a file already.")
+        _show_file(Path(permit), keys, as_json)
+        return
+    if keys is not None or not permit.startswith("permit_"):
+        raise UsageError(f"There is no file {permit}.", "Name a file with a permit, or a permit's id: permit_...")
+    _refuse_existing(out)
+    row = AdminApi.from_environment().get(f"/v1/permits/{_in_path(permit)}")
+    if out is not None:
+        _give_out(row, out, as_json)
+    elif as_json:
+        print_json(row)
+    else:
+        print_result(*_row_in_words(row))
+
+
+@command("revoke", "stillroom permit revoke permit_063a4c1b2f8e00a1b2c3d4 --reason 'The student was sold.'")
+def revoke(
+    permit: PermitId,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the record of events.")] = None,
+    as_json: Json = False,
+) -> None:
+    """End a permit for good. Within two seconds no worker takes it any more."""
+    row = AdminApi.from_environment().post(f"/v1/permits/{_in_path(permit)}/revoke", {"reason": reason})
+    if as_json:
+        print_json(row)
+    else:
+        print_result(f"{row['id']} is revoked.")
+
+
+def _give_out(row: dict[str, Any], out: Path | None, as_json: bool) -> None:
+    if out is not None:
+        from stillroom.store.files import write_atomically
+
+        write_atomically(out, row["token"] + "\n")
+    if as_json:
+        print_json(row)
+    elif out is None:
+        print_result(row["token"])
+    else:
+        print_result(*_row_in_words(row), f"Written to {out}, for teacher.permit of a recipe.")
+
+
+def _show_file(path: Path, keys: str | None, as_json: bool) -> None:
+    with ends_at_once():
+        from stillroom.base.permit import permit_in_words, read_permit, read_unverified_permit
+        from stillroom.base.signatures import PublicKeys, SignatureRefused
+        from stillroom.check.receipts.owner import permit_in_file
+        from stillroom.check.receipts.run import read_keys
+
+    token = permit_in_file(path).token
+    now = int(time.time())
+    said, checked = read_unverified_permit(token), "Who signed it was not checked: --keys does."
+    if keys is not None:
+        try:
+            said = read_permit(token, PublicKeys.from_jwks(read_keys(keys), keys), now)
+        except SignatureRefused as error:
+            raise DataError(f"{path} is not a permit by the owner of {keys}. {error.what}", error.remedy) from error
+        checked = f"Its signature is by a key of {keys}."
+    if as_json:
+        print_json({"says": said.model_dump(mode="json"), "verified": keys is not None, "holds": said.holds_at(now)})
+        return
+    expired = "It has expired." if now >= said.exp else "It does not hold yet."
+    print_result(*permit_in_words(said), checked, *([] if said.holds_at(now) else [expired]))
+
+
+def _row_in_words(row: dict[str, Any]) -> list[str]:
+    from stillroom.base.permit import Permit, permit_in_words
+
+    says = Permit.model_validate(row["says"])
+    used = f"{_of(row['calls_used'], says.calls)} calls and {_of(row['tokens_used'], says.tokens)} tokens are used."
+    why = f": {row['revoked_for']}" if row["revoked_for"] else "."
+    states = {
+        "not_begun": "It does not hold yet.",
+        "holds": "It holds.",
+        "expired": "It has expired.",
+        "revoked": f"It is revoked{why}",
+    }
+    return [*permit_in_words(says), states[row["state"]], used]
+
+
+def _of(used: int, most: int | None) -> str:
+    return f"{used:,}" if most is None else f"{used:,} of {most:,}"
+
+
+def _id_of(given: str, kind: str, rows: Iterable[dict[str, Any]]) -> str:
+    """The id of the row that has it, or has it as its name and is not closed."""
+    known = list(rows)
+    found = [row["id"] for row in known if given == row["id"] or (given == row["name"] and row["closed_at"] is None)]
+    if len(found) != 1:
+        raise UsageError(f"There is no {kind} {given!r}.", f"stillroom {kind} list shows those that there are.")
+    return str(found[0])
+
+
+def _in_path(permit_id: str) -> str:
+    """Nothing that would lead to another route."""
+    if not permit_id.isascii() or not permit_id.replace("_", "").isalnum():
+        raise UsageError(f"{permit_id!r} is no permit's id.", "stillroom permit list shows those that there are.")
+    return permit_id
+
+
+def _refuse_existing(out: Path | None) -> None:
+    # Before anything is signed: a permit in a file may be in use.
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists already.", "Name another file.")
+
+
+def _moment(text: str, option: str, *, ends: bool = False) -> int:
+    """UTC microseconds of `2027-06-30`, its beginning or (`ends`) its end, or of `2027-06-30T12:00`."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {text!r} is no date.", "Write 2027-06-30, or 2027-06-30T12:00.") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    is_day = len(text) == len("2027-06-30")
+    try:
+        return int((moment + timedelta(days=1 if ends and is_day else 0)).timestamp()) * 1_000_000
+    except OverflowError as error:
+        raise UsageError(f"{option}: {text} is too late.", "Name an earlier day.") from error
+
+
+def _day(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M}"

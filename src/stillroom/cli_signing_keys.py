@@ -1,0 +1,70 @@
+"""`stillroom signing-key`: the keys that a gateway signs receipts and permits with, on the machine that has them."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stillroom.base.errors import UsageError
+from stillroom.base.interrupts import ends_at_once
+from stillroom.cli_arguments import Json
+from stillroom.cli_guard import command as command_of
+from stillroom.cli_output import print_json, print_result
+
+if TYPE_CHECKING:
+    from stillroom.serve.keyring import Keyring
+
+signing_keys = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="The keys that a gateway signs receipts and permits with. They lie in its state folder.",
+)
+command = functools.partial(command_of, signing_keys)
+
+Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")]
+
+
+@command("list", "stillroom signing-key list --config gateway.yaml")
+def list_keys(config: Config, as_json: Json = False) -> None:
+    """List the keys, newest first: the first one signs, and all are published."""
+    keys = _keyring(config).jwks()["keys"]
+    if as_json:
+        print_json({"keys": keys})
+        return
+    for key in keys:
+        until = f"until {_moment(key['retired_at'])}" if "retired_at" in key else "and signs"
+        print_result(f"{key['kid']}  since {_moment(key['nbf'])} {until}")
+
+
+@command("rotate", "stillroom signing-key rotate --config gateway.yaml")
+def rotate(config: Config, as_json: Json = False) -> None:
+    """Sign with a new key from now on. Running workers follow within seconds; what older keys signed stays good."""
+    keyring = _keyring(config)
+    new = keyring.rotate()
+    if as_json:
+        print_json({"kid": new.kid})
+    else:
+        print_result(
+            f"{new.kid} signs from now on.",
+            "Copy its file to the other machines of this gateway, if there are any, and into your backup.",
+        )
+
+
+def _keyring(config: Path) -> Keyring:
+    with ends_at_once():
+        from stillroom.serve.keyring import FOLDER, Keyring
+        from stillroom.serve.settings import read_settings
+
+    state = read_settings(config).state
+    if not (state / FOLDER).is_dir():
+        raise UsageError(f"{state} has no signing keys yet.", "The gateway makes the first one when it starts.")
+    return Keyring.open(state)
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
