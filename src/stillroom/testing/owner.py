@@ -20,6 +20,7 @@ from stillroom.base.receipt import (
     request_settings,
     salted_digest,
     text_digest,
+    turn_digests,
 )
 from stillroom.base.signatures import PublicKey, PublicKeys, SignatureRefused, SigningKey
 from stillroom.client.reply import parse_replies
@@ -46,6 +47,8 @@ class Owner:
         self._keys = PublicKeys([PublicKey(self.key.jwk, self.key.kid)])
         self._account = hashlib.sha256(private).hexdigest()[:32]
         self._signed = 0
+        self._known: dict[str, str] = {}
+        """Ids of permits."""
         self._calls: Counter[str] = Counter()
         """By permit."""
 
@@ -97,8 +100,14 @@ class Owner:
         self._calls[permit.jti] += 1
         return None
 
-    def receipt(self, call: Call, reply: Completion) -> str:
-        """For a reply as it is sent: `JWS~SALT`."""
+    def _permit_id(self, token: str) -> str:
+        known = self._known.get(token)
+        if known is None:
+            known = self._known[token] = read_permit(token, self._keys, int(time.time())).jti
+        return known
+
+    def receipt(self, call: Call, reply: Completion, **claims: Any) -> str:
+        """For a reply as it is sent: `JWS~SALT`. `claims` take the place of its own."""
         self._signed += 1
         receipt_id = hashlib.sha256(f"{self._account} {self._signed} {time.time_ns()}".encode()).hexdigest()[:32]
         salt = hashlib.sha256(receipt_id.encode()).digest()[:16]
@@ -107,7 +116,7 @@ class Owner:
         parsed = parse_replies(orjson.dumps(reply))
         users = [message for message in call.fields["messages"] if message.get("role") == "user"]
         usage = parsed[0].usage
-        claims = {
+        told = {
             "v": 1,
             "jti": receipt_id,
             "iss": self.name,
@@ -115,7 +124,7 @@ class Owner:
             "at_us": now_us,
             "call_id": receipt_id,
             "sub": self._account,
-            "permit": None if presented is None else read_permit(presented, self._keys, now_us // 1_000_000).jti,
+            "permit": None if presented is None else self._permit_id(presented),
             "model": call.fields["model"],
             "served_model": parsed[0].served_model,
             "route": "chat",
@@ -125,7 +134,8 @@ class Owner:
             "counted_by": "provider" if usage.completion_tokens is not None else None,
             "prompt": salted_digest(salt, "prompt", canonical_bytes(call.fields["messages"])),
             "user": text_digest(salt, "user", text_of(users[-1])) if users else None,
+            "turns": turn_digests(salt, call.fields["messages"]),
             "settings": salted_digest(salt, "settings", request_settings(call.fields)),
             "replies": [reply_digests(salt, each) for each in parsed],
         }
-        return on_the_wire(self.key.sign(RECEIPT_TYP, claims), salt)
+        return on_the_wire(self.key.sign(RECEIPT_TYP, told | claims), salt)

@@ -3,7 +3,7 @@
 A receipt has digests of the texts as the teacher's server sent them. A row has them as the check left them: the white
 space around a text is gone, the reasoning stands in one think block before the answer, and what the teacher read before
 the question is dropped. So the reply is taken apart again, and of the prompt either all of it has to be what the row
-holds, or the user's last message has to be.
+holds, or the last turns have to be.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.receipt import (
+    MOST_TURNS,
     Receipt,
     ReplyDigests,
     read_receipt,
@@ -31,6 +32,9 @@ from stillroom.check.receipts.reasons import Reason
 from stillroom.text.think import CLOSE, OPEN, split_think
 
 Row = Mapping[str, Any]
+Prompt = Literal["whole", "last", "later"]
+"""`whole`: a row holds all that its teacher read. `last`: the turns before the reply, without what stood before them;
+its system message, if it has one, is not vouched for. `later`: so many turns that the first of them are not, either."""
 
 _REFUSED: dict[str, Reason] = {
     "unknown_key": "foreign_key",
@@ -61,9 +65,7 @@ class Vouched(NamedTuple):
     permit: str
     at_us: int
     tokens: int
-    prompt: str
-    """`whole`: the row holds all that the teacher read. `last`: the user's last message, and nothing before it but
-    system messages. `later`: turns before that, of which the receipt does not say what the teacher read."""
+    prompt: Prompt
 
 
 @dataclass(slots=True)
@@ -98,9 +100,10 @@ class Judge:
         prompt = _prompt(asked, receipt, salt)
         found = _choice(said, receipt.replies, salt)
         if isinstance(found, _Nearest):
-            return found.problem(has_user=prompt is not None)
-        if prompt is None:
-            return Problem("altered_user", "the user's last message is not what the receipt says")
+            has_user = not (isinstance(prompt, Problem) and prompt.reason == "altered_user")
+            return found.problem(has_user=has_user)
+        if isinstance(prompt, Problem):
+            return prompt
         if row["teacher"] != receipt.model:
             return Problem("altered_teacher", f"it names {row['teacher']} as its teacher, the receipt {receipt.model}")
         outside = self._outside(receipt)
@@ -156,21 +159,27 @@ def moment(seconds: int) -> str:
         return f"in second {seconds}"
 
 
-def _prompt(asked: Sequence[Row], receipt: Receipt, salt: bytes) -> str | None:
-    """`Vouched.prompt`; None where not even the user's last message is what the teacher read."""
-    sent = [
-        {"role": each["role"], "content": each["content"]}
-        | ({} if (calls := _calls(each)) is None else {"tool_calls": calls})
-        for each in asked
-    ]
+def _prompt(asked: Sequence[Row], receipt: Receipt, salt: bytes) -> Prompt | Problem:
+    """How much of what the teacher read the row holds, if that is what it holds."""
+    sent = [_sent(message) for message in asked]
     if salted_digest(salt, "prompt", canonical_bytes(sent)) == receipt.prompt:
         return "whole"
-    users = [number for number, each in enumerate(asked) if each["role"] == "user"]
-    if not users or text_digest(salt, "user", asked[users[-1]]["content"] or "") != receipt.user:
-        return None
-    return (
-        "last" if all(each["role"] == "system" for each in [*asked[: users[-1]], *asked[users[-1] + 1 :]]) else "later"
-    )
+    user = next((each["content"] for each in reversed(asked) if each["role"] == "user"), None)
+    if user is None or text_digest(salt, "user", user) != receipt.user:
+        return Problem("altered_user", "the user's last message is not what the receipt says")
+    turns = [each for each in sent if each["role"] != "system"]
+    if len(turns) == 1:
+        return "last"
+    known = [salted_digest(salt, "turn", canonical_bytes(turn)) for turn in turns[-MOST_TURNS:]]
+    if tuple(known) != receipt.turns[-len(known) :]:
+        return Problem("altered_turn", "a turn before the reply is not what the receipt says")
+    return "last" if len(turns) <= MOST_TURNS else "later"
+
+
+def _sent(message: Row) -> dict[str, Any]:
+    calls = _calls(message)
+    sent = {"role": message["role"], "content": message["content"]}
+    return sent if calls is None else sent | {"tool_calls": calls}
 
 
 @dataclass(slots=True)
