@@ -7,12 +7,12 @@ import socket
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 
 from stillroom.serve.admin.app import make_admin_app
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
+from stillroom.serve.gateway.metrics import AllWorkers
 from stillroom.serve.gateway.order import Order, take_order
 from stillroom.serve.gateway.protocol import uvicorn_settings
 from stillroom.serve.permits.admin import permit_router
@@ -28,7 +28,14 @@ def _administer(order: Order) -> None:
     settings = order.settings
     engine = open_database(database_url(settings))
     app = make_admin_app(engine, Secrets.open(settings.state), [permit_router(settings)])
-    app.add_api_route("/metrics", _metrics, response_class=Response, tags=["health"])
+    registry = CollectorRegistry()
+    registry.register(AllWorkers(settings.state / "metrics"))
+
+    def metrics() -> Response:
+        """For Prometheus, of all workers together. Holds no account, no key and no text."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_api_route("/metrics", metrics, response_class=Response, tags=["health"])
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **uvicorn_settings(settings.bounds)))
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn takes these while it serves and raises them again afterwards.
@@ -36,13 +43,6 @@ def _administer(order: Order) -> None:
     order.report({"worker": "admin"})
     server.run(sockets=[socket.socket(fileno=order.socket)])
     engine.dispose()
-
-
-def _metrics() -> Response:
-    """For Prometheus: of all workers together. Holds no account, no key and no text."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class Gateway:
         await page(exchange)
 
     async def _refuse(self, exchange: Exchange, error: ApiError, shape: Route) -> None:
-        self._parts.metrics.refused.labels(error.code or "bad_request").inc()
+        self._parts.metrics.refused(error.code or "bad_request")
         if exchange.status is not None:
             return
         headers = [(b"content-type", b"application/json")]

@@ -39,25 +39,30 @@ class Exchange:
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.peer: str | None = scope["client"][0] if scope.get("client") else None
-        self._header_lines: list[tuple[bytes, bytes]] = list(scope["headers"])
+        self._headers: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            self._headers.setdefault(name, []).append(value)
         self._receive, self._send, self._bounds = receive, send, bounds
         self.status: int | None = None
         """What was answered; None until then."""
 
     def header(self, name: bytes) -> str | None:
         """The value of a header that stands once. Where it stands twice, nobody can say which was meant: ValueError."""
-        values = [value for each, value in self._header_lines if each == name]
+        values = self._headers.get(name)
+        if values is None:
+            return None
         if len(values) > 1:
             raise ValueError(f"the header {name.decode()} stands {len(values)} times")
-        return values[0].decode("latin-1").strip() if values else None
+        return values[0].decode("latin-1").strip()
 
     def last_header(self, name: bytes) -> str | None:
         """The value of the last of the headers of that name: what the nearest proxy wrote."""
-        return next((value.decode("latin-1") for each, value in reversed(self._header_lines) if each == name), None)
+        values = self._headers.get(name)
+        return None if values is None else values[-1].decode("latin-1")
 
     def joined_header(self, name: bytes) -> str:
         """All headers of that name as one list, in their order; empty where there is none."""
-        return ",".join(value.decode("latin-1") for each, value in self._header_lines if each == name)
+        return b",".join(self._headers.get(name, ())).decode("latin-1")
 
     async def body(self) -> bytes:
         """Raises BodyTooLargeError, BodyTooSlowError; HungUp where the client goes away before its request is whole."""
@@ -89,9 +94,9 @@ class Exchange:
             pass
 
     async def respond(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
-        """The whole response at once."""
+        """The whole response at once. It does not wait for the client to read it."""
         await self.begin(status, [*headers, (b"content-length", str(len(body)).encode())])
-        await self.write(body, more=False)
+        await self._send({"type": "http.response.body", "body": body})
 
     async def respond_json(self, status: int, content: Any, headers: Headers = ()) -> None:
         await self.respond(status, orjson.dumps(content), [JSON, *headers])
@@ -107,6 +112,4 @@ class Exchange:
             async with asyncio.timeout(self._bounds.stalled_s):
                 await self._send(message)
         except TimeoutError as error:
-            raise HungUp from error
-        except OSError as error:  # some servers say so, where the connection is gone
             raise HungUp from error

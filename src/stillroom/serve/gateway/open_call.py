@@ -51,7 +51,7 @@ class OpenCall:
                 what = "Calls can't be written down just now, and none is served that is not."
                 raise Refused("log_full", 503, what, retry_after_s=10) from error
             raise
-        parts.metrics.in_flight.inc()
+        parts.metrics.begun()
         return cls(parts, admitted, call, sketch, receipt)
 
     def receipt(self) -> str:
@@ -82,7 +82,7 @@ class OpenCall:
             used = amounts(usage.prompt_tokens or 0, usage.completion_tokens or 0, usd)
         parts.log.settle(call, self._sketch, None if receipt is None else receipt.partition("~")[0])
         parts.limits.settle(self.admitted.reservation, {**used, "concurrent": 0})
-        self._measure()
+        parts.metrics.settled(call)
 
     def _count(self) -> None:
         """Tokens as the provider counted them; what it did not count, as an estimate that is called one."""
@@ -96,15 +96,6 @@ class OpenCall:
             call.prompt_tokens, call.counted_by = self.admitted.asked.prompt_token_estimate, "estimate"
         if call.completion_tokens is None:
             call.completion_tokens, call.counted_by = sum(map(_estimate, self.reader.said)), "estimate"
-
-    def _measure(self) -> None:
-        metrics, call = self._parts.metrics, self.call
-        metrics.in_flight.dec()
-        metrics.calls.labels(call.model, call.route, call.status).inc()
-        metrics.seconds.labels(call.model, call.route).observe((call.latency_us or 0) / 1e6)
-        for kind, tokens in (("prompt", call.prompt_tokens), ("completion", call.completion_tokens)):
-            if tokens:
-                metrics.tokens.labels(call.model, call.route, kind).inc(tokens)
 
 
 def _begin_receipt(parts: Parts, admitted: Admitted) -> BegunReceipt:

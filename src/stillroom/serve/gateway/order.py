@@ -18,7 +18,6 @@ from stillroom.base.child_process import report_stream
 from stillroom.base.errors import StillroomError
 from stillroom.serve.settings import GatewaySettings
 
-
 _STANDARD_INPUT = 0
 
 

@@ -5,7 +5,6 @@ A reply ends for the client only after its call is settled: the log never lacks 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
@@ -19,7 +18,7 @@ from stillroom.serve.gateway.exchange import Exchange, HungUp
 from stillroom.serve.gateway.open_call import OpenCall
 from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
-from stillroom.serve.gateway.upstream import Answer, UpstreamFailed, first_answer
+from stillroom.serve.gateway.upstream import FirstAnswer, UpstreamFailed
 from stillroom.serve.gateway.while_connected import WhileConnected
 from stillroom.serve.receipts import MOST_BYTES_IN_HEADER
 from stillroom.serve.routes.errors import error_event
@@ -41,8 +40,7 @@ async def pass_on(parts: Parts, exchange: Exchange, admitted: Admitted, open_cal
     Raises Refused, with nothing sent yet, where no server gives an answer; HungUp where the client is gone.
     """
     try:
-        async with asyncio.timeout(parts.settings.bounds.call_s):
-            await _Passing(parts, exchange, admitted, open_call).run()
+        await _Passing(parts, exchange, admitted, open_call).run()
     except TimeoutError as error:
         open_call.settle("failed", None, bill="what was counted")
         raise Refused("upstream_too_slow", 504, "The model's server took too long.") from error
@@ -70,22 +68,20 @@ class _Passing:
         self._adds_usage = admitted.asked.stream and self._route in _WITH_USAGE and not admitted.asked.include_usage
 
     async def run(self) -> None:
-        bodies = _bodies(self._admitted)
-        headers = _headers(self._exchange)
-        upstreams, most = self._admitted.upstreams, self._parts.settings.bounds.reply_bytes
+        admitted, bounds = self._admitted, self._parts.settings.bounds
         body: bytes | None = None
         async with (
-            WhileConnected(self._exchange),
-            first_answer(upstreams, self._route, bodies, headers) as answer,
+            WhileConnected(self._exchange, bounds.call_s),
+            FirstAnswer(admitted.upstreams, self._route, _bodies(admitted), _headers(self._exchange)) as response,
         ):
-            if self._admitted.asked.stream and answer.response.status == 200 and _is_event_stream(answer.response):
-                last = await self._stream(answer)
+            if admitted.asked.stream and response.status == 200 and _is_event_stream(response):
+                last = await self._stream(response)
             else:
-                body = await _whole(answer.response, most)
+                body = await _whole(response, bounds.reply_bytes)
         if body is None:
             await self._exchange.write(last, more=False)
         else:
-            await self._respond(answer.response, body)
+            await self._respond(response, body)
 
     async def _respond(self, response: Response, body: bytes) -> None:
         """A reply that is no stream, or the server's refusal of this request."""
@@ -103,13 +99,13 @@ class _Passing:
             self._open.settle("refused", response.status, bill="nothing")
         await self._exchange.respond(response.status, body, headers)
 
-    async def _stream(self, answer: Answer) -> bytes:
+    async def _stream(self, response: Response) -> bytes:
         """Pass the events on as they come. Returns what is left to be sent: the receipt and the last event."""
-        headers = [*_answer_headers(answer.response), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        headers = [*_answer_headers(response), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await self._exchange.begin(200, [*headers, (_CALL, self._open.call.call_id.encode())])
         splitter, reader = EventSplitter(), self._open.reader
         try:
-            async for chunk in _chunks(answer.response):
+            async for chunk in _chunks(response):
                 passed: list[bytes] = []
                 for event in splitter.feed(chunk):
                     if is_last_event(self._route, event):
@@ -123,7 +119,7 @@ class _Passing:
                 if passed:
                     await self._exchange.write(b"".join(passed))
         except PyreqwestError:
-            answer.upstream.failed(asyncio.get_running_loop().time())
+            pass  # it broke off: the client is told below
         self._open.settle("failed", 200, bill="what was counted")
         return splitter.rest() + b"\n\n" + error_event(self._route, 502, _BROKEN, "upstream_failed")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import signal
 import socket
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from stillroom.base.errors import ServeError, UsageError
@@ -61,16 +59,16 @@ def run_gateway(
         addresses = Addresses(_url(settings.listen.host, sockets[0]) + "/v1", _url(settings.admin.host, admin_socket))
         folders = {model.name: model.folder for model in settings.models if model.folder is not None}
         local_url = stack.enter_context(serving(folders, threads=threads)) if folders else None
-        metrics = _empty_folder(settings.state / "metrics")
+        (settings.state / "metrics").mkdir(mode=0o700, exist_ok=True)
         common = {
             "settings": settings.model_dump(mode="json"),
             "local_url": local_url,
         }
         children = [
-            _Child("stillroom.serve.gateway.worker", {**common, "worker": f"w{number}"}, listener, metrics)
+            _Child("stillroom.serve.gateway.worker", {**common, "worker": f"w{number}"}, listener)
             for number, listener in enumerate(sockets)
         ]
-        children.append(_Child("stillroom.serve.gateway.admin", common, admin_socket, metrics))
+        children.append(_Child("stillroom.serve.gateway.admin", common, admin_socket))
         _Supervision(children, settings.bounds.drain_s).run(lambda: _say(addresses, settings, on_ready))
 
 
@@ -99,13 +97,6 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def _empty_folder(path: Path) -> Path:
-    path.mkdir(mode=0o700, exist_ok=True)
-    for old in path.iterdir():
-        old.unlink()
-    return path
-
-
 @dataclass(slots=True)
 class _Child:
     """A module in a process of its own, which is given its order on standard input and says when it is ready."""
@@ -113,7 +104,6 @@ class _Child:
     module: str
     order: Mapping[str, Any]
     listener: socket.socket
-    metrics: Path
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
@@ -129,7 +119,6 @@ class _Child:
             pass_fds=[number],
             # Ctrl+C in the terminal is ours to handle.
             start_new_session=True,
-            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self.metrics)},
         )
         self.began, self.is_ready = time.monotonic(), False
         assert self.process.stdin is not None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.http import Url
+from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from stillroom.base.errors import UsageError
@@ -28,6 +30,7 @@ PATHS: Final[Mapping[Route, str]] = {
     "messages": "/messages",
 }
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_POOL_IDLE_S = 4
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _BUSY, _WRONG_KEY = 429, (401, 403)
 
@@ -66,18 +69,24 @@ class Upstream:
             .read_timeout(timedelta(seconds=bounds.idle_s))
             # A redirect would send the upstream's key to wherever the server says.
             .follow_redirects(False)
+            # Bodies are passed on as they come.
+            .gzip(False)
+            .brotli(False)
+            .deflate(False)
+            .zstd(False)
+            # Shorter than what servers keep a connection for, or a request meets one that is being closed.
+            .pool_idle_timeout(timedelta(seconds=_POOL_IDLE_S))
             .user_agent("stillroom")
         )
         if urlsplit(settings.base_url).hostname in _LOOPBACK:
             builder = builder.no_proxy()
         self._client: Client = builder.build()
+        self._urls = {route: Url(settings.base_url + path) for route, path in PATHS.items()}
 
-    @asynccontextmanager
-    async def post(self, route: Route, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[Response]:
-        """Its response, once that has begun. Raises PyreqwestError where there is none."""
-        request = self._client.post(self.settings.base_url + PATHS[route]).headers({**headers, **self._headers})
-        async with request.body_bytes(body).build_streamed() as response:
-            yield response
+    def post(self, route: Route, body: bytes, headers: Mapping[str, str]) -> StreamRequest:
+        """To be entered: gives its response once that has begun, and raises PyreqwestError where there is none."""
+        request = self._client.post(self._urls[route]).headers(self._headers)
+        return (request.headers(headers) if headers else request).body_bytes(body).build_streamed()
 
     def failed(self, now: float) -> None:
         """Leave it alone for a second, and twice as long each time it fails again."""
@@ -117,6 +126,8 @@ class Upstreams:
 
     def in_order(self, now: float) -> list[Upstream]:
         """Those that are well first, in the order of the settings; then the others, since one of them may be back."""
+        if len(self._upstreams) == 1:
+            return self._upstreams
         return sorted(self._upstreams, key=lambda upstream: upstream.health.closed_until > now)
 
     async def watch(self) -> None:
@@ -136,45 +147,47 @@ class Upstreams:
             await upstream.close()
 
 
-@dataclass(slots=True)
-class Answer:
-    """A response that may be passed on, and who gave it."""
+class FirstAnswer:
+    """`async with FirstAnswer(...) as response:` the first response that is one.
 
-    upstream: Upstream
-    response: Response
-
-
-@asynccontextmanager
-async def first_answer(
-    upstreams: Upstreams, route: Route, bodies: Mapping[str | None, bytes], headers: Mapping[str, str]
-) -> AsyncIterator[Answer]:
-    """The first response that is one: servers that can't be reached, are busy or broken are passed over.
-
-    `bodies` has the request for each name that the model has at its servers. Raises UpstreamFailed where none is left.
-    A request that was received and then failed may have been worked on: the next server does it again.
+    Servers that can't be reached, are busy or broken are passed over. `bodies` has the request for each name that the
+    model has at its servers. Raises UpstreamFailed where none is left. A request that was received and then failed may
+    have been worked on: the next server does it again.
     """
-    clock = asyncio.get_running_loop().time
-    failure = UpstreamFailed("no server")
-    for upstream in upstreams.in_order(clock()):
-        try:
-            context = upstream.post(route, bodies[upstream.settings.model], headers)
-            response = await context.__aenter__()
-        except PyreqwestError as error:
-            upstream.failed(clock())
-            failure = UpstreamFailed(type(error).__name__)
-            continue
-        try:
+
+    def __init__(
+        self, upstreams: Upstreams, route: Route, bodies: Mapping[str | None, bytes], headers: Mapping[str, str]
+    ) -> None:
+        self._upstreams, self._route, self._bodies, self._headers = upstreams, route, bodies, headers
+        self._now = asyncio.get_running_loop().time
+
+    async def __aenter__(self) -> Response:
+        failure = UpstreamFailed("no server")
+        for upstream in self._upstreams.in_order(self._now()):
+            request = upstream.post(self._route, self._bodies[upstream.settings.model], self._headers)
+            try:
+                response = await request.__aenter__()
+            except PyreqwestError as error:
+                upstream.failed(self._now())
+                failure = UpstreamFailed(type(error).__name__)
+                continue
             refusal = _refusal(response)
             if refusal is None:
+                self._upstream, self._request = upstream, request
                 upstream.answered()
-                yield Answer(upstream, response)
-                return
-        finally:
-            await context.__aexit__(None, None, None)
-        failure = refusal
-        if not refusal.busy:
-            upstream.failed(clock())
-    raise failure
+                return response
+            await request.__aexit__(None, None, None)
+            failure = refusal
+            if not refusal.busy:
+                upstream.failed(self._now())
+        raise failure
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, PyreqwestError | UpstreamFailed):
+            self._upstream.failed(self._now())
+        await self._request.__aexit__(kind, error, trace)
 
 
 def _refusal(response: Response) -> UpstreamFailed | None:

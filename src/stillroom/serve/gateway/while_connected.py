@@ -1,4 +1,4 @@
-"""A piece of work that is given up when the client hangs up."""
+"""A piece of work that is given up when the client hangs up, or when it takes too long."""
 
 from __future__ import annotations
 
@@ -10,32 +10,41 @@ from stillroom.serve.gateway.exchange import Exchange, HungUp
 
 
 class WhileConnected:
-    """`async with WhileConnected(exchange):` ends with HungUp, wherever the block is, when the client hangs up.
+    """`async with WhileConnected(exchange, seconds):` ends, wherever the block is, with HungUp when the client hangs
+    up, and with TimeoutError after so many seconds.
 
-    As `asyncio.timeout` does it: the block is cancelled, and only that cancellation becomes HungUp. A server also tells
-    of the end of a response as if the client had gone: leave the block before the last bytes are written.
+    As `asyncio.timeout` does it: the block is cancelled, and only that cancellation becomes another error. A server
+    also tells of the end of a response as if the client had gone: leave the block before the last bytes are written.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, seconds: float) -> None:
         self._exchange = exchange
-        self._hung_up = False
+        self._seconds = seconds
+        self._reason: type[Exception] | None = None
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._watch = asyncio.ensure_future(self._exchange.gone())
-        self._watch.add_done_callback(self._give_up)
+        loop = asyncio.get_running_loop()
+        self._watch = loop.create_task(self._exchange.gone())
+        self._watch.add_done_callback(self._hang_up)
+        self._timer = loop.call_later(self._seconds, self._give_up, TimeoutError)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watch.remove_done_callback(self._give_up)
+        self._timer.cancel()
+        self._watch.remove_done_callback(self._hang_up)
         self._watch.cancel()
-        if self._hung_up and self._task.uncancel() <= self._cancelling and kind is not None:
-            raise HungUp from error
+        if self._reason is not None and self._task.uncancel() <= self._cancelling and kind is not None:
+            raise self._reason from error
 
-    def _give_up(self, _: object) -> None:
-        self._hung_up = True
-        self._task.cancel()
+    def _hang_up(self, _: object) -> None:
+        self._give_up(HungUp)
+
+    def _give_up(self, reason: type[Exception]) -> None:
+        if self._reason is None:
+            self._reason = reason
+            self._task.cancel()

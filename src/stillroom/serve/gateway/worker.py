@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import uvicorn
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from stillroom.serve.accounts.directory import Directory
 from stillroom.serve.database.address import database_url
@@ -29,6 +29,10 @@ from stillroom.serve.permits.desk import PermitDesk
 from stillroom.serve.receipts import Receipts
 from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import ModelSettings, UpstreamSettings
+
+_METRICS_S = 1.0
+_GARBAGE = (20_000, 20, 50)
+"""Objects made before the young ones are looked at, and so on: a call makes some hundreds, and few in circles."""
 
 
 def main() -> None:
@@ -50,15 +54,28 @@ async def _work(order: Order) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, drain)
         listener = socket.socket(fileno=order.socket)
-        ready = asyncio.create_task(_say_when_ready(server, order))
+        tasks = [asyncio.create_task(_say_when_ready(server, order)), asyncio.create_task(_write_metrics(parts))]
+        # What is there now stays: the collector need not look at it again, some thousand times a minute.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GARBAGE)
         await server.serve(sockets=[listener])
-        await ready
+        for task in tasks:
+            task.cancel()
 
 
 async def _say_when_ready(server: uvicorn.Server, order: Order) -> None:
     while not server.started and not server.should_exit:
         await asyncio.sleep(0.01)
     order.report({"worker": order.worker})
+
+
+async def _write_metrics(parts: Parts) -> None:
+    while True:
+        await asyncio.sleep(_METRICS_S)
+        parts.metrics.upstreams_up = {name: upstreams.up for name, upstreams in parts.models.items()}
+        with suppress(OSError):  # a full disk: the numbers come later
+            parts.metrics.write()
 
 
 @asynccontextmanager
@@ -102,7 +119,7 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
             prints=PrintsByTime(secrets),
             receipts=Receipts(secrets, keyring, settings.owner),
             keyring=keyring,
-            metrics=Metrics(CollectorRegistry()),
+            metrics=Metrics(settings.state / "metrics" / f"{order.worker}.json"),
         )
 
 
