@@ -150,7 +150,7 @@ def _reasoning(maker: Maker, number: int) -> list[Row]:
     row = maker.row(7 * number)
     said = _said(row)
     head, middle, tail = said["content"].partition(CLOSE)
-    changed = [head.replace(" and ", " or ", 1), f"{head.rstrip()} really\n", head.replace("(", "[")][number % 3]
+    changed = [head.replace(" ", "  ", 1), f"{head.rstrip()} really\n", head.replace("(", "[")][number % 3]
     said["content"] = changed + middle + tail
     return [row]
 
