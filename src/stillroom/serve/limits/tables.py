@@ -18,8 +18,7 @@ limit_counters = Table(
     Column("starts_at", BigInteger, nullable=False),
     # All that was used, and all that workers hold: never below what was used.
     Column("counted", BigInteger, nullable=False),
-    # Since when, and until when, a worker is known to lack what others may hold: they hold nothing back then.
-    Column("wanted_since", BigInteger, nullable=False),
+    # Until then a worker is known to lack what others may hold: nobody holds more than calls need.
     Column("wanted_until", BigInteger, nullable=False),
     Index(None, "wanted_until"),
 )
@@ -30,7 +29,7 @@ limit_workers = Table(
     # A worker's name is its slot's; each process that takes the slot is an instance of its own.
     Column("instance", String(32), primary_key=True),
     Column("worker", Text, nullable=False),
-    # Its last sign of life. What its calls used up to then has been taken out of what it holds.
+    # Its last sign of life.
     Column("seen_at", BigInteger, nullable=False),
     Index(None, "worker"),
 )
@@ -43,7 +42,9 @@ limit_leases = Table(
     Column("name", String(32), primary_key=True),
     Column("starts_at", BigInteger, nullable=False),
     Column("ends_at", BigInteger, nullable=False),
-    # The part of `counted` that this instance may still use, or has not yet said that it used.
+    # The part of `counted` that this instance was given in this window, and how much of it had been used at `told_at`.
     Column("held", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("told_at", BigInteger, nullable=False),
     Index(None, "subject", "name"),
 )
