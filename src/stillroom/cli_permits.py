@@ -7,18 +7,20 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from stillroom.admin_api import AdminApi
 from stillroom.base.errors import DataError, UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result, visible
+
+if TYPE_CHECKING:
+    from stillroom.admin_api import AdminApi
 
 permits = typer.Typer(
     no_args_is_help=True,
@@ -73,7 +75,7 @@ def issue(
         "begins_at": None if since is None else _moment(since, "--from"),
         "expires_at": _moment(until, "--until", ends=True),
     }
-    api = AdminApi.from_environment()
+    api = _admin_api()
     body["organisation"] = _id_of(organisation, "organisation", api.rows("/v1/organisations"))
     if account is not None:
         accounts = list(api.rows("/v1/accounts", organisation=body["organisation"]))
@@ -84,7 +86,7 @@ def issue(
 @command("list", "stillroom permit list")
 def list_permits(as_json: Json = False) -> None:
     """List the permits, and how much of each is used."""
-    rows = list(AdminApi.from_environment().rows("/v1/permits"))
+    rows = list(_admin_api().rows("/v1/permits"))
     if as_json:
         print_json(rows)
         return
@@ -117,7 +119,7 @@ def show(
     if keys is not None or not permit.startswith("permit_"):
         raise UsageError(f"There is no file {permit}.", "Name a file with a permit, or a permit's id: permit_...")
     _refuse_existing(out)
-    row = AdminApi.from_environment().get(f"/v1/permits/{_in_path(permit)}")
+    row = _admin_api().get(f"/v1/permits/{_in_path(permit)}")
     if out is not None:
         _give_out(row, out, as_json)
     elif as_json:
@@ -133,11 +135,18 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """End a permit for good. Within two seconds no worker takes it any more."""
-    row = AdminApi.from_environment().post(f"/v1/permits/{_in_path(permit)}/revoke", {"reason": reason})
+    row = _admin_api().post(f"/v1/permits/{_in_path(permit)}/revoke", {"reason": reason})
     if as_json:
         print_json(row)
     else:
         print_result(f"{row['id']} is revoked.")
+
+
+def _admin_api() -> AdminApi:
+    with ends_at_once():
+        from stillroom.admin_api import AdminApi
+
+    return AdminApi.from_environment()
 
 
 def _give_out(row: dict[str, Any], out: Path | None, as_json: bool) -> None:
