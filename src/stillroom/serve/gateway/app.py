@@ -127,7 +127,9 @@ class Gateway:
         await exchange.respond_json(200, {"id": receipt_id, "receipt": self._parts.receipts.again(found[1])})
 
     async def _jwks(self, exchange: Exchange) -> None:
-        await exchange.respond_json(200, self._parts.keyring.jwks(), [(b"cache-control", _PUBLIC_S)])
+        """The keys, and with them which permits were revoked: whoever verifies a data set wants both."""
+        published = {**self._parts.keyring.jwks(), "revoked_permits": self._parts.permits.revoked()}
+        await exchange.respond_json(200, published, [(b"cache-control", _PUBLIC_S)])
 
     async def _describe(self, exchange: Exchange) -> None:
         await exchange.respond(200, self._openapi)
