@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stillroom.base.errors import StoreError
@@ -144,13 +143,13 @@ def _record(folder: Path, found: dict[SealedSegment, list[int]], sign: Sign | No
 def _delete(segment: SealedSegment, account: str) -> None:
     """From the calls last: they say which sketches are the account's."""
     calls = _read(segment, "calls")
-    is_its = pc.equal(calls["account"], pa.scalar(account))
-    call_ids = calls["call_id"].filter(is_its)
-    for name in ("sketches", "receipts"):
+    is_its = [name == account for name in calls["account"].to_pylist()]
+    call_ids = {call_id for call_id, is_one in zip(calls["call_id"].to_pylist(), is_its, strict=True) if is_one}
+    others: tuple[CallTable, ...] = ("sketches", "receipts")
+    for name in others:
         table = _read(segment, name)
-        _rewrite(segment, name, table.filter(pc.invert(pc.is_in(table["call_id"], value_set=call_ids))))
-    # Rows without an account, which nobody wrote, stay: verifying names them.
-    _rewrite(segment, "calls", calls.filter(pc.invert(pc.fill_null(is_its, False))))
+        _rewrite(segment, name, table.filter([call_id not in call_ids for call_id in table["call_id"].to_pylist()]))
+    _rewrite(segment, "calls", calls.filter([not is_one for is_one in is_its]))
 
 
 def _read(segment: SealedSegment, name: CallTable) -> pa.Table:

@@ -18,18 +18,22 @@ def find_receipt(calls: Path, receipt_id: str) -> tuple[str, str] | None:
 
     `calls`: the folder of all workers' logs. Raises StoreError for files that are damaged.
     """
+    try:
+        wanted = receipt_id.encode("utf-8")
+    except UnicodeEncodeError:  # no id that anybody was given
+        return None
     for folder in sorted(path for path in calls.iterdir() if path.is_dir()):
         # The open ones first, and then all that are sealed: what is sealed meanwhile is found in one of them.
-        found = _in_open_segments(folder, receipt_id) or _in_sealed_segments(folder, receipt_id)
+        found = _in_open_segments(folder, receipt_id, wanted) or _in_sealed_segments(folder, receipt_id)
         if found:
             return found
     return None
 
 
-def _in_open_segments(folder: Path, receipt_id: str) -> tuple[str, str] | None:
+def _in_open_segments(folder: Path, receipt_id: str, wanted: bytes) -> tuple[str, str] | None:
     for path in open_segments(folder):
         try:
-            is_there = _holds(path, receipt_id.encode("utf-8", "replace"))
+            is_there = _holds(path, wanted)
             lines = read_segment(path) if is_there else ()
             for line in lines:
                 if isinstance(line, Settled) and line.row["receipt_id"] == receipt_id and line.receipt is not None:

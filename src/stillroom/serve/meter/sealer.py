@@ -13,6 +13,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from stillroom.base.child_process import child_process
 from stillroom.base.errors import StoreError
@@ -42,6 +43,13 @@ def seal_before(folder: Path, number: int, sign: Sign | None) -> None:
             _seal(path, sign)
 
 
+def written_by_a_child(path: Path, folder: Path) -> dict[str, Any]:
+    """`sealing.seal` in a process of its own. Raises ServeError, in its words."""
+    order = {"path": str(path.absolute()), "folder": str(folder.absolute())}
+    with child_process("stillroom.serve.meter.sealing", order, f"The sealing of {path}") as child:
+        return child.ready
+
+
 def _seal(path: Path, sign: Sign | None) -> None:
     folder, number = path.parent, segment_number(path)
     name = f"{number:0{_DIGITS}d}"
@@ -49,9 +57,7 @@ def _seal(path: Path, sign: Sign | None) -> None:
     try:
         if number not in sealed_numbers(read_chain(folder)):
             shutil.rmtree(part, ignore_errors=True)
-            order = {"path": str(path.absolute()), "folder": str(part.absolute())}
-            with child_process("stillroom.serve.meter.sealing", order, f"The sealing of {path}") as child:
-                report = child.ready
+            report = written_by_a_child(path, part)
             if sealed.exists():  # from a process that was killed before the chain had its record
                 shutil.rmtree(sealed)
             part.replace(sealed)

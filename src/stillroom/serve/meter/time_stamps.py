@@ -1,8 +1,8 @@
 """Time stamps of a chain's records by an authority outside (RFC 3161): proof that the log was there by then.
 
 A stamp is over the canonical bytes of a record, so its message imprint is the record's digest; each record names the
-one before it, so a stamp of the last one stands for them all. What the authority answered lies in `stamps/`, named after
-the record's place and digest: a record that is cut off later is missed by its stamp.
+one before it, so a stamp of the last one stands for them all. What the authority answered lies in `stamps/`, named
+after the record's place and digest: a record that is cut off later is missed by its stamp.
 """
 
 from __future__ import annotations
