@@ -50,7 +50,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
         path.write_text(
             f"""\
 name: sums
-teacher: {{model: teacher, base_url: "{base_url}", price: none{more}}}
+teacher: {{model: teacher, base_url: "{base_url}", price: none, terms: own{more}}}
 questions: [{{from: file, path: questions.jsonl}}]
 ask: {{concurrency: 4, retries: 0}}
 exam: {{questions: [{{from: file, path: exam.jsonl}}], compare: [teacher]}}

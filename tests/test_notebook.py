@@ -30,7 +30,7 @@ def test_the_cells_of_the_readme(
 
     with MisbehavingTeacher(lambda text: Answer(str(int(re.findall(r"\d+", text)[0]) + 1))) as teacher:
         Path("abacus.yaml").write_text(
-            f"name: abacus\nteacher: {{model: teacher, base_url: '{teacher.base_url}', price: none}}\n"
+            f"name: abacus\nteacher: {{model: teacher, base_url: '{teacher.base_url}', price: none, terms: own}}\n"
             "questions: [{from: file, path: problems.jsonl}]\n"
         )
         asyncio.run(run_cells())

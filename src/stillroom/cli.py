@@ -29,6 +29,7 @@ from stillroom.cli_guard import command as command_of
 from stillroom.cli_guard import say_stopped
 from stillroom.cli_look import look
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_terms import terms
 from stillroom.cli_verify import verify
 from stillroom.display import live_progress
 from stillroom.recipe import RUNS, load_recipe
@@ -264,6 +265,8 @@ command("look", "stillroom look demo --reason wrong --search spiders")(look)
 command("verify", "stillroom verify runs/demo/dataset --keys https://gateway.example/.well-known/jwks.json")(verify)
 
 command("export", "stillroom export demo --to trl")(export)
+
+app.add_typer(terms, name="terms")
 
 
 @command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")

@@ -27,6 +27,14 @@ def export(
     reasoning: Annotated[
         Reasoning, typer.Option("--reasoning", help="Of a data set's replies: keep it in a think block, or drop it.")
     ] = "keep",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What the student is given away as; the run's name.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a run's data set for TRL, Axolotl, LLaMA-Factory or OpenAI fine-tuning, or its student."""
@@ -35,7 +43,7 @@ def export(
 
     folder = run_folder_of(run)
     with live_progress() as progress:
-        facts = pipeline.export(folder, to, out, reasoning=reasoning, progress=progress)
+        facts = pipeline.export(folder, to, out, reasoning=reasoning, name=name, progress=progress)
     if as_json:
         print_json(facts)
     else:

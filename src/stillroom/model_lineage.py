@@ -25,6 +25,7 @@ from stillroom.report.lineage import (
 )
 from stillroom.store.files import read_object
 from stillroom.store.stages import CARD, file_digest, model_digest
+from stillroom.terms.grants import read_grant
 from stillroom.train.settings import TrainSettings
 
 EMBEDDED = "the base of stillroom's classroom"
@@ -46,8 +47,9 @@ def lineage_of(recipe: Recipe, folder: Path, settings: TrainSettings, base: Base
         run=recipe.name,
         recipe=recipe.digest,
         base=base,
-        teachers=tuple(_teacher(row, recipe) for row in teachers_in(traces)),
+        teachers=teachers_of(traces, recipe),
         host=host,
+        grant=read_grant(folder),
         traces=digest,
         dataset=_manifest_of(folder, digest),
         sources=tuple(Source(**row) for row in sources_in(traces)),
@@ -56,6 +58,11 @@ def lineage_of(recipe: Recipe, folder: Path, settings: TrainSettings, base: Base
         language=None if language in (SAME_AS_QUESTION, OFF) else language,
         settings=settings.model_dump(mode="json", exclude={"student"}),
     )
+
+
+def teachers_of(traces: Path, recipe: Recipe) -> tuple[Teacher, ...]:
+    """Whose replies the rows of a table of traces are, the most rows first."""
+    return tuple(_teacher(row, recipe) for row in teachers_in(traces))
 
 
 def base_of(student: str, folder: Path) -> Base:

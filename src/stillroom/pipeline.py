@@ -10,7 +10,7 @@ A stage whose settings and input files are unchanged is skipped, so that an inte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,8 @@ from stillroom.run_folder import (
 from stillroom.store.files import read_object
 from stillroom.store.permits import PERMITS
 from stillroom.store.stages import file_digest, forget_stage, model_digest, run_stage
+from stillroom.teacher_terms import binding_of_dataset, binding_of_student, refuse_name, require_grant
+from stillroom.terms.grants import GRANT, Grant, keep_grant, read_grant
 from stillroom.train.settings import Method, TrainSettings
 from stillroom.verify import verify
 
@@ -87,6 +89,8 @@ def run(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress = 
     """Ask, check, train, examine and report: whatever the recipe has. Returns what `summary.json` holds."""
     recipe = _recipe(recipe)
     # What can go wrong later is looked at before the first call is paid for.
+    if recipe.questions:
+        require_grant(recipe)
     if recipe.train:
         student_folder(recipe.train)
     exam_sources = chain.from_iterable(recipe.exam.sources()) if recipe.exam else ()
@@ -119,8 +123,10 @@ def ask(
     """
     recipe = _recipe(recipe)
     teacher = _asked(recipe)
+    grant = require_grant(recipe)
     folder = begin(recipe, runs, recipe.questions)
     gather_questions(recipe, folder, progress)
+    keep_grant(folder, grant)
     local = teacher_folder(recipe)
 
     def work() -> bool:
@@ -154,8 +160,10 @@ def estimate(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progre
     """Ask a few of the questions, and say what the others will cost and take. The replies are kept."""
     recipe = _recipe(recipe)
     _asked(recipe)
+    grant = require_grant(recipe)
     folder = begin(recipe, runs, recipe.questions)
     gather_questions(recipe, folder, progress)
+    keep_grant(folder, grant)
     local = teacher_folder(recipe)
     with serving_models(recipe, {TEACHER: local} if local else {}) as served:
         return estimate_stage(folder, teacher_settings(recipe, served), recipe.ask, progress)
@@ -173,6 +181,8 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
     need(folder, "replies.parquet", "ask")
     examinations = exam_questions(recipe, folder, progress) if recipe.exam else []
     student = student_folder(recipe.train) if recipe.train and recipe.check.counts_tokens else None
+    grant = read_grant(folder)
+    terms = grant.terms_id if grant else None
 
     def work() -> bool:
         count_tokens = None
@@ -180,7 +190,13 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
             with importing_extra("train"):
                 count_tokens = token_count(student)
         check_stage(
-            folder, recipe.check, progress, examinations=examinations, read_rows=file_rows, count_tokens=count_tokens
+            folder,
+            recipe.check,
+            progress,
+            examinations=examinations,
+            read_rows=file_rows,
+            count_tokens=count_tokens,
+            terms=terms,
         )
         for warning in warnings_of_check(read_run(folder)):  # now, and not only after hours of training
             progress.say(f"check: warning: {warning}")
@@ -191,6 +207,7 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
         "questions.parquet": file_digest(folder / "questions.parquet"),
         "replies.parquet": file_digest(folder / "replies.parquet"),
         "student": model_digest(student) if student is not None else None,
+        "terms": terms,
         **{str(file): source_digest(file) for file in (*map(Path, recipe.check.files()), *examinations)},
     }
     run_if_changed(folder, "check", inputs, ["traces.parquet", "rejected.parquet", "check.json"], work, progress)
@@ -200,7 +217,7 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
 
 def _publishable(recipe: Recipe, folder: Path) -> None:
     """Write the data set of a run that is checked, unless it is written already."""
-    origin = _origin(recipe)
+    origin = _origin(recipe, read_grant(folder))
 
     def work() -> bool:
         write_dataset(folder, origin, SystemClock().now_us())
@@ -208,7 +225,8 @@ def _publishable(recipe: Recipe, folder: Path) -> None:
 
     inputs = {
         # Another value of another section is another recipe, and the same data set.
-        "origin": digest({key: value for key, value in asdict(origin).items() if key != "recipe_digest"}),
+        "origin": digest(_facts(origin)),
+        GRANT: file_digest(folder / GRANT),
         **{table: file_digest(folder / table) for table in (*DATASET_TABLES, "ask.json", PERMITS)},
     }
     if looks_whole(folder / DATASET):
@@ -217,7 +235,11 @@ def _publishable(recipe: Recipe, folder: Path) -> None:
         run_stage(folder, "dataset", {"stillroom": __version__, **inputs}, work)
 
 
-def _origin(recipe: Recipe) -> Origin:
+def _facts(origin: Origin) -> dict[str, Any]:
+    return {key: value for key, value in asdict(origin).items() if key not in ("recipe_digest", "grant")}
+
+
+def _origin(recipe: Recipe, grant: Grant | None) -> Origin:
     teacher = _asked(recipe)
     served = teacher.base_url in ("", CLASSROOM)
     return Origin(
@@ -226,6 +248,7 @@ def _origin(recipe: Recipe) -> Origin:
         model=teacher.model,
         host=None if served else urlsplit(teacher.base_url).hostname,
         terms=teacher.terms,
+        grant=grant,
         samples=recipe.ask.most_samples,
         temperature=recipe.ask.temperature,
         top_p=recipe.ask.top_p,
@@ -422,11 +445,13 @@ def export(
     out: Path | None = None,
     *,
     reasoning: Reasoning = "keep",
+    name: str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Write a run's data set, or its student, for another tool. Returns what `export.json` holds, and the `folder`.
 
     `out` is a folder that is not there yet, or an earlier export, whose place is taken; None: `export/TO` of the run.
+    `name` is what the student is given away as, None: the run's name. Terms of its teachers may ask for one.
     """
     recipe = _recipe_of(run_folder)
     folder = out or run_folder / "export" / to
@@ -439,11 +464,22 @@ def export(
     if to == "gguf" or to == "merged":
         if recipe.train is None:
             raise UsageError(f"The recipe {recipe.name} has no train section.", "So there is no student to export.")
-        student = run_folder / "train" / recipe.train.method / "student"
+        method = recipe.train.method
+        about = replace(about, binding=binding_of_student(run_folder, recipe))
+        refuse_name(name or recipe.name, about.binding, recipe.name, to)
+        card = None
+        if name is not None:
+            from stillroom.report.model_card import model_card_as
+
+            card = model_card_as(name, run_folder, method)
+        student = run_folder / "train" / method / "student"
         with importing_extra("gguf"):
-            facts = export_model(run_folder, to, student, folder, about, progress)
+            facts = export_model(run_folder, to, student, folder, about, progress, name=name, card=card)
     else:
+        if name is not None:
+            raise UsageError("--name is for a student, and this is a data set.", "Export it without --name.")
         need(run_folder, "traces.parquet", "check")
+        about = replace(about, binding=binding_of_dataset(run_folder, recipe))
         facts = export_dataset(run_folder, to, folder, about, reasoning, progress)
     return {**facts, "folder": str(folder)}
 

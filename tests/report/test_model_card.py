@@ -13,11 +13,13 @@ from huggingface_hub import ModelCard, ModelCardData
 from markdown_it import MarkdownIt
 
 from stillroom.report import model_card
-from stillroom.report.demands import Demands, TermsOfRows
+from stillroom.report.demands import TermsOfRows
 from stillroom.report.lineage import Base, Lineage, Source, Teacher
 from stillroom.report.model_card import ModelFacts, render_model_card, student_licence
 from stillroom.report.run_files import Examined
 from stillroom.report.training_file import HeldOut, Lora, Mark, Trained
+from stillroom.terms.conditions import Conditions
+from stillroom.terms.grants import Grant, GrantedTerms
 
 LINEAGE = Lineage(
     run="abacus",
@@ -85,13 +87,10 @@ def rendered(facts: ModelFacts) -> tuple[dict[str, Any], str]:
     return head_of(card), card.text.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def with_terms(
-    monkeypatch: pytest.MonkeyPatch, facts: ModelFacts, known: Demands | None, terms: str | None
-) -> ModelFacts:
+def under(terms: str, **changes: Any) -> ModelFacts:
     """The same student, whose teacher's terms are these."""
-    monkeypatch.setattr(model_card, "demands_of", lambda _: known)
     teachers = (Teacher(model="oracle-1", terms=terms, rows=900),)
-    return replace(facts, lineage=facts.lineage.model_copy(update={"teachers": teachers}))
+    return replace(FACTS, lineage=LINEAGE.model_copy(update={"teachers": teachers, **changes}))
 
 
 def test_the_head_is_what_the_hub_reads() -> None:
@@ -221,37 +220,51 @@ def test_unknown_terms_are_to_be_looked_at() -> None:
     assert head["license"] == "unknown"
 
 
-def test_demands_that_are_known_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Demands(name_must_contain="Oracle", licence="llama3.1", notice="Built with Oracle")
-    facts = with_terms(monkeypatch, FACTS, known, "oracle-api")
-    head, text = rendered(facts)
-    assert "Its name has to contain `Oracle`. The run's name does not: give it away under another." in text
-    assert "given away under the licence `llama3.1`" in text
-    assert "This notice has to go with it: `Built with Oracle`" in text
+def test_what_the_ledger_demands_is_passed_on() -> None:
+    _, text = rendered(under("llama-3.1"))
+    assert "Demanded: its name begins with Llama." in text
+    assert "This name does not do: it has to begin with Llama. Give the model away under another." in text
+    assert "This name does not do" not in rendered(under("llama-3.1", run="Llama-abacus"))[1]
+    head, text = rendered(under("gemma"))
+    assert "Demanded: the licence gemma goes along with it, its restrictions of use included." in text
     assert (head["license"], head["license_name"]) == ("other", "several")
-    named = replace(facts, lineage=facts.lineage.model_copy(update={"run": "oracle-abacus"}))
-    assert "The run's name does not" not in rendered(named)[1]
+    assert "under `apache-2.0`: nothing is demanded of this model." in rendered(under("apache-2.0"))[1]
+
+
+def test_what_the_run_was_granted_stands_before_what_the_ledger_says_today() -> None:
+    given = GrantedTerms(
+        id="oracle-api",
+        by="ledger",
+        name="The <b>oracle's</b> terms",
+        outputs_may_train="conditions",
+        conditions=Conditions(name_must_contain="Oracle"),
+        source="https://oracle.example/terms",
+        read_on="2026-11-26",
+    )
+    grant = Grant(terms="oracle-api", by=("ledger",), entries=(given,))
+    head, text = rendered(under("oracle-api", grant=grant))
+    assert "Demanded: its name contains Oracle." in text
+    assert r"The \<b\>oracle's\</b\> terms (entry oracle-api of the ledger, read on 2026-11-26)" in text
+    assert head["license"] == "apache-2.0"
 
 
 @pytest.mark.parametrize(
     ("base", "demands", "identifier", "name"),
     [
-        (None, Demands(), "unknown", None),
-        ("Apache-2.0", Demands(), "apache-2.0", None),
-        ("llama3.1", Demands(licence="Llama3.1"), "llama3.1", None),
-        ("mit", Demands(licence="llama3.1"), "other", "several"),
+        (None, (), "unknown", None),
+        ("Apache-2.0", (), "apache-2.0", None),
+        ("llama3.1", (Conditions(pass_licence_on="Llama3.1"),), "llama3.1", None),
+        ("mit", (Conditions(name_must_contain="a"), Conditions(pass_licence_on="llama3.1")), "other", "several"),
         ("mit", None, "other", "see-terms"),
-        ("My Licence <b>", Demands(), "other", "my-licence-b"),
+        ("My Licence <b>", (), "other", "my-licence-b"),
     ],
 )
 def test_a_licence_is_named_where_all_agree_and_never_made_up(
-    base: str | None, demands: Demands | None, identifier: str, name: str | None
+    base: str | None, demands: tuple[Conditions, ...] | None, identifier: str, name: str | None
 ) -> None:
     found = student_licence(base, [TermsOfRows("some", 3, demands)])
     assert (found.identifier, found.name) == (identifier, name)
-    assert (
-        student_licence("mit", [TermsOfRows("own", 3, Demands()), TermsOfRows(None, 1, None)]).identifier == "unknown"
-    )
+    assert student_licence("mit", [TermsOfRows("own", 3, ()), TermsOfRows(None, 1, None)]).identifier == "unknown"
 
 
 # The prompt

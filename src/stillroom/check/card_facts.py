@@ -101,7 +101,7 @@ def gather_facts(folder: Path, origin: Origin, rows: Mapping[str, int]) -> Facts
         teachers=teachers,
         others=len(others),
         reasons=[row | {"why": REASONS.get(row["reason"], "")} for row in _rows(_REASONS, rejected=rejected)],
-        licence=licence_of({row["licence"] for row in sources}, origin.terms, has_others=bool(others)),
+        licence=licence_of({row["licence"] for row in sources}, _terms(origin), has_others=bool(others)),
         permits=[_permit(each["claims"]) for each in kept_permits(folder)],
         with_receipt=_rows(_RECEIPTS.format(kept=kept), **tables)[0]["rows"],
         asked=asked,
@@ -111,6 +111,10 @@ def gather_facts(folder: Path, origin: Origin, rows: Mapping[str, int]) -> Facts
         truncated=replies["truncated"] / replies["rows"] if replies["rows"] else None,
         unsure=sum(row["unsure"] for row in kinds) / judged if judged else None,
     )
+
+
+def _terms(origin: Origin) -> str | None:
+    return origin.grant.terms_id if origin.grant else origin.terms
 
 
 _SPLITS = """

@@ -6,6 +6,7 @@
             train.jsonl           the same rows, their messages alone
             held_out.jsonl
             rejected.parquet      what was not kept, with the reason of each
+            grant.json            why the teacher's replies may train a model
             manifest.json         the digest of every file
 
 A split without rows has no files. The folder is whole or not there, and a new one takes the place of the old.
@@ -13,6 +14,7 @@ A split without rows has no files. The folder is whole or not there, and a new o
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from stillroom.store.files import replacing_folder
 from stillroom.store.permits import kept_permits
 from stillroom.store.stages import file_digest
 from stillroom.store.tables import REJECTED, TRACES, count_rows, read_rows
+from stillroom.terms.grants import GRANT
 
 DATASET = "dataset"
 TABLES = ("questions.parquet", "replies.parquet", "traces.parquet", "held_out.parquet", "rejected.parquet")
@@ -48,6 +51,8 @@ def write_dataset(folder: Path, origin: Origin, created_at: int) -> dict[str, An
         table = folder / "rejected.parquet"
         rejected = map(_rejected, read_rows(table, REJECTED.names))
         rows["rejected"] = write_rejected(target, rejected, with_tools=has_tools(table))
+        if (folder / GRANT).is_file():
+            shutil.copyfile(folder / GRANT, target / GRANT)
         write_card(target / "README.md", gather_facts(folder, origin, rows))
         return write_manifest(
             target,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stillroom.terms.grants import Grant
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -35,3 +37,5 @@ class Origin:
     """The share of the questions that was to be held out."""
     language: str | None
     """What the check was told that the texts are in."""
+    grant: Grant | None = None
+    """Why the teacher's replies may train a model; None: it was asked before grants were kept."""

@@ -45,16 +45,17 @@ def check(
     examinations: Sequence[Path] = (),
     read_rows: ReadRows | None = None,
     count_tokens: TokenCount | None = None,
+    terms: str | None = None,
 ) -> dict[str, Any]:
     """Check the replies of the run in `folder` and write what is kept, what is not and why. Returns check.json.
 
     Every reply, and every row of the files of `settings.mix`, is in exactly one of traces.parquet, held_out.parquet and
     rejected.parquet. `examinations`: questions that nobody should be trained on. `read_rows` opens the files of the
-    settings; it may be None where these name none. `count_tokens` is the student's tokenizer. Raises StoreError and
-    DataError for tables and files that cannot be read or do not belong together, StoreError while another check of the
-    folder is at work, and what asking the judge raises.
+    settings; it may be None where these name none. `count_tokens` is the student's tokenizer; `terms` are those of
+    the run's own rows. Raises StoreError and DataError for tables and files that cannot be read or do not belong
+    together, StoreError while another check of the folder is at work, and what asking the judge raises.
     """
-    return _Check(folder, settings, progress, read_rows, count_tokens).run(examinations)
+    return _Check(folder, settings, progress, read_rows, count_tokens, terms).run(examinations)
 
 
 class _Check:
@@ -67,11 +68,13 @@ class _Check:
         progress: Progress,
         read_rows: ReadRows | None,
         count_tokens: TokenCount | None,
+        terms: str | None,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._progress = progress
         self._read_rows = read_rows
+        self._terms = terms
         self._filters = Filters(settings, count_tokens)
         self._counts = Counts()
         self._lots = Lots(settings.seed)
@@ -94,7 +97,7 @@ class _Check:
             overlap = find_overlap(
                 tables.questions, examinations, settings.overlap, folder / "overlap.parquet", self._progress
             )
-            spool = stack.enter_context(Spool(temporary, self._counts))
+            spool = stack.enter_context(Spool(temporary, self._counts, self._terms))
             self._decide(tables, overlap.left_out, spool)
             for row in elsewhere.unreadable_rows() if elsewhere else ():
                 spool.add_unreadable(row)

@@ -41,9 +41,10 @@ class Spool:
     Each keeps its place in the order in which they came. Use it as a context manager; its files lie in `folder`.
     """
 
-    def __init__(self, folder: Path, counts: Counts) -> None:
+    def __init__(self, folder: Path, counts: Counts, terms: str | None) -> None:
         self._folder = folder
         self._counts = counts
+        self._terms = terms
         self._place = 0
         self._stack = ExitStack()
         self._is_good_open = ExitStack()
@@ -61,7 +62,7 @@ class Spool:
     def add(self, question: Question, decision: Decision, pass_rate: float | None) -> None:
         if decision.reason is None:
             self._write_good(
-                _trace_row(question, decision, pass_rate)
+                _trace_row(question, decision, pass_rate, self._terms)
                 | {
                     "sample": decision.reply["sample"],
                     "extracted": decision.judgement.extracted if decision.judgement else None,
@@ -161,7 +162,7 @@ def _about(question: Question, decision: Decision) -> Row:
     }
 
 
-def _trace_row(question: Question, decision: Decision, pass_rate: float | None) -> Row:
+def _trace_row(question: Question, decision: Decision, pass_rate: float | None, terms: str | None) -> Row:
     """The question's own messages, then the reply, which is trained on; and so are the calls that led to it."""
     reply = decision.reply
     said = {
@@ -180,7 +181,7 @@ def _trace_row(question: Question, decision: Decision, pass_rate: float | None) 
     return _about(question, decision) | {
         "messages": [*prompt, said],
         "pass_rate": pass_rate,
-        "terms_id": None,
+        "terms_id": None if decision.is_from_elsewhere else terms,
         "tools": json.dumps(tools, ensure_ascii=False) if tools else None,
     }
 

@@ -27,6 +27,7 @@ from stillroom.export.folder import replacing_export, write_facts
 from stillroom.export.form import SPLITS, About, Counts, Form, Line, Written
 from stillroom.export.readme import write_readme
 from stillroom.export.settings import DatasetTarget, Reasoning
+from stillroom.export.terms import conditions_in_json
 from stillroom.store.tables import count_rows, read_traces
 
 FORMS: dict[DatasetTarget, Form] = {
@@ -154,6 +155,7 @@ def _facts(written: Written) -> dict[str, Any]:
         "reasoning": written.reasoning,
         "teacher": about.teacher,
         "terms": about.terms,
+        **conditions_in_json(about.binding),
         "splits": {split: _counted(counts, written.files.get(split, {})) for split, counts in written.splits.items()},
         "longest_line_characters": written.longest,
     }

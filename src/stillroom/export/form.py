@@ -10,10 +10,24 @@ from typing import Any
 from stillroom.base.records import Trace
 from stillroom.export.conversation import Turn
 from stillroom.export.settings import DatasetTarget, Reasoning
+from stillroom.terms.conditions import Conditions
+from stillroom.terms.grants import Grant
 
 Line = dict[str, Any]
 SPLITS = {"train": "traces.parquet", "validation": "held_out.parquet"}
 """The parts of an export, and the tables of a run that they are made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What the terms of all rows ask that an export is made of."""
+
+    grant: Grant | None = None
+    """Of the run's own teacher; None: it was asked before grants were kept."""
+    conditions: tuple[tuple[str, Conditions], ...] = ()
+    """With the id of the entry whose they are."""
+    has_unstated: bool = False
+    """Whether nobody said under which terms some rows came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,7 @@ class About:
     """What the recipe states of the teacher's terms; `own` for a model of one's own."""
     student: str | None
     """What the recipe trains."""
+    binding: Binding = Binding()
 
 
 @dataclass(slots=True)

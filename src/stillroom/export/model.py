@@ -12,16 +12,26 @@ from stillroom.base.progress import Progress
 from stillroom.export.folder import replacing_export, write_facts
 from stillroom.export.form import About
 from stillroom.export.settings import ModelTarget
+from stillroom.export.terms import conditions_in_json, write_terms
 
 CARD = "README.md"
 
 
 def export_model(
-    run: Path, to: ModelTarget, student: Path, out: Path, about: About, progress: Progress
+    run: Path,
+    to: ModelTarget,
+    student: Path,
+    out: Path,
+    about: About,
+    progress: Progress,
+    *,
+    name: str | None = None,
+    card: str | None = None,
 ) -> dict[str, Any]:
     """Write the student in the folder `student` to the folder `out`. Returns what export.json holds.
 
     `merged`: its Hugging Face folder as it is; `gguf`: NAME.gguf in 16-bit floats, checked by llama.cpp, and its card.
+    `name` is what it is given away as, None the run's; `card` is its card under that name, None the student's own.
 
     Raises StoreError where there is no student, UsageError where `out` is something else than an earlier export
     or llama.cpp is not installed, ModelError for a student that llama.cpp does not know.
@@ -33,18 +43,23 @@ def export_model(
         if to == "gguf":
             from stillroom.export.gguf import export_gguf  # loads torch
 
-            made = {"gguf": export_gguf(student, folder / f"{about.name}.gguf", progress=progress)}
+            made = {"gguf": export_gguf(student, folder / f"{name or about.name}.gguf", progress=progress)}
             if (student / CARD).is_file():
                 shutil.copyfile(student / CARD, folder / CARD)
         else:
             _copy(student, folder, progress)
+        if card is not None:
+            (folder / CARD).write_text(card, encoding="utf-8")
+        write_terms(folder, about.binding)
         facts = {
             "to": to,
             "run": about.name,
+            "name": name or about.name,
             "stillroom": __version__,
             "student": about.student,
             "teacher": about.teacher,
             "terms": about.terms,
+            **conditions_in_json(about.binding),
             **made,
         }
         return write_facts(folder, facts)

@@ -11,6 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from stillroom.export.conversation import REASONS
 from stillroom.export.form import Form, Written
+from stillroom.export.terms import terms_in_words
 from stillroom.text.code_span import code_span
 
 OWN = "own"
@@ -26,6 +27,7 @@ def write_readme(path: Path, form: Form, written: Written) -> None:
             written=written,
             form=form,
             terms=terms_line(written.about.teacher, written.about.terms),
+            more_terms=list(terms_in_words(written.about.binding)),
             lines=sum(each.lines for each in counts),
             plain=sum(each.without_reasoning for each in counts),
             several=any(each.lines > each.written for each in counts),
@@ -47,7 +49,7 @@ def terms_line(teacher: str | None, terms: str | None) -> str:
         return f"{name}, and the recipe does not say under which terms its replies may be used: find out first."
     if terms == OWN:
         return f"{name}, a model of the maker's own, as the recipe says."
-    return f"{name}; its terms, as the recipe states them: {code_span(terms)}. stillroom does not check them."
+    return f"{name}; its terms, as the recipe states them: {code_span(terms)}."
 
 
 @cache

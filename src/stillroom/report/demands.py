@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stillroom.report.licences import OWN
-
-
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """None: nothing of that sort."""
-
-    name_must_contain: str | None = None
-    """What has to stand in the student's name."""
-    licence: str | None = None
-    """Under which the student has to be given away."""
-    notice: str | None = None
-    """A text that has to go with the student."""
+from stillroom.terms.conditions import Conditions
+from stillroom.terms.granting import conditions_of
+from stillroom.terms.grants import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +16,19 @@ class TermsOfRows:
     id: str | None
     """As the recipe or the rows name them; None: nobody does."""
     rows: int
-    demands: Demands | None
-    """None: not known here."""
+    demands: tuple[Conditions, ...] | None
+    """Of each entry that asks something; None: not known here."""
+
+    @property
+    def licences(self) -> set[str]:
+        """Those that have to be passed on, in small letters."""
+        return {each.pass_licence_on.strip().lower() for each in self.demands or () if each.pass_licence_on}
 
 
-def demands_of(terms: str | None) -> Demands | None:
-    """Of terms by their id; None where nobody here knows them. A model of one's own demands nothing."""
-    return Demands() if terms == OWN else None
+def demands_of(terms: str | None, grant: Grant | None) -> tuple[Conditions, ...] | None:
+    """Of terms by their ids, as the run was granted them, else as the ledger has them; None where it knows them not.
+
+    A model of one's own demands nothing.
+    """
+    found = conditions_of(terms, grant) if terms is not None else None
+    return None if found is None else tuple(asked for _, asked in found)

@@ -13,6 +13,7 @@ from pydantic import Field
 from stillroom.report.stage_file import StageFile
 from stillroom.store.files import write_json
 from stillroom.store.tables import query
+from stillroom.terms.grants import Grant
 
 LINEAGE = "lineage.json"
 VERSION = 1
@@ -54,6 +55,8 @@ class Lineage(StageFile):
     teachers: tuple[Teacher, ...]
     host: str | None
     """Where the run's teacher was asked; None: the run served it itself."""
+    grant: Grant | None = None
+    """Why the teacher's replies might train it; None: it is older than grants are."""
     traces: str
     """Digest of traces.parquet."""
     dataset: str | None

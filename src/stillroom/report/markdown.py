@@ -7,6 +7,7 @@ and no HTML gets out of; the head is written by a YAML writer.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
@@ -42,6 +43,7 @@ def environment(package: str, filters: Mapping[str, Callable[..., Any]]) -> Envi
         "code": code,
         "cell": cell,
         "said": said,
+        "line": line,
         "percent": lambda share: Markup(words.percent(share)),
         "count": lambda number: Markup(words.count(number)),
         "counted": lambda number, one, many: Markup(words.counted(number, one, many)),
@@ -59,6 +61,11 @@ def code(text: object) -> Markup:
 def cell(text: object) -> Markup:
     """The same for a cell of a table, where a bar would end it."""
     return Markup(code(text).replace("|", "\\|"))
+
+
+def line(text: str) -> Markup:
+    """A sentence with other people's words in it: whatever they are, they are text, and the sentence is one line."""
+    return Markup(re.sub(r"([\\`*_\[\]<>|&#~])", r"\\\1", words.visible(" ".join(text.split()))))
 
 
 def said(text: str) -> Markup:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ class ModelFacts:
         rows: dict[str | None, int] = {}
         for teacher in self.lineage.teachers:
             rows[teacher.terms] = rows.get(teacher.terms, 0) + teacher.rows
-        return [TermsOfRows(terms, number, demands_of(terms)) for terms, number in rows.items()]
+        return [TermsOfRows(terms, number, demands_of(terms, self.lineage.grant)) for terms, number in rows.items()]
 
 
 def write_model_cards(folder: Path) -> list[Path]:
@@ -63,13 +62,26 @@ def write_model_cards(folder: Path) -> list[Path]:
     examined = read_stage_file(folder / "exam.json", Examined)
     cards = []
     for place in sorted((folder / "train").glob("*")):
-        lineage, trained = read_stage_file(place / LINEAGE, Lineage), read_stage_file(place / "train.json", Trained)
-        if lineage is None or trained is None or not (place / STUDENT).is_dir():
-            continue
-        facts = _facts(place / STUDENT, lineage, trained, examined)
-        write_atomically(place / STUDENT / CARD, render_model_card(facts))
-        cards.append(place / STUDENT / CARD)
+        facts = _facts_in(place, examined)
+        if facts is not None:
+            write_atomically(place / STUDENT / CARD, render_model_card(facts))
+            cards.append(place / STUDENT / CARD)
     return cards
+
+
+def model_card_as(name: str, folder: Path, method: str) -> str | None:
+    """The card of a student that is given away under another name than its run's; None where nothing is known of it."""
+    facts = _facts_in(folder / "train" / method, read_stage_file(folder / "exam.json", Examined))
+    if facts is None:
+        return None
+    return render_model_card(replace(facts, lineage=facts.lineage.model_copy(update={"run": name})))
+
+
+def _facts_in(place: Path, examined: Examined | None) -> ModelFacts | None:
+    lineage, trained = read_stage_file(place / LINEAGE, Lineage), read_stage_file(place / "train.json", Trained)
+    if lineage is None or trained is None or not (place / STUDENT).is_dir():
+        return None
+    return _facts(place / STUDENT, lineage, trained, examined)
 
 
 def _facts(student: Path, lineage: Lineage, trained: Trained, examined: Examined | None) -> ModelFacts:
@@ -110,8 +122,7 @@ def student_licence(base: str | None, terms: list[TermsOfRows]) -> Licence:
         return Licence("unknown", None, "The terms of a teacher are not stated.")
     if any(each.demands is None for each in terms):
         return Licence("other", "see-terms", "The teacher's terms apply beside the licence of the base.")
-    demanded = {each.demands.licence.strip().lower() for each in terms if each.demands and each.demands.licence}
-    if demanded - {base.strip().lower()}:
+    if set().union(*(each.licences for each in terms)) - {base.strip().lower()}:
         return Licence("other", "several", "The base has one licence, and the teacher's terms demand another.")
     return named(base, "It is the licence of the base, and the teacher's terms demand no other.")
 
@@ -227,11 +238,6 @@ def _difference(one: Comparison) -> Markup:
     return Markup(f"{words.points_between(one.difference, one.low, one.high)}, {words.p_value(corrected)}{holm}")
 
 
-def _line(text: str) -> Markup:
-    """A sentence of the examination's: whatever stands in it, it is text and one line."""
-    return Markup(re.sub(r"([\\`*_\[\]<>|&#~])", r"\\\1", words.visible(" ".join(text.split()))))
-
-
 @cache
 def _environment() -> Environment:
     filters: dict[str, Callable[..., Markup]] = {
@@ -239,7 +245,6 @@ def _environment() -> Environment:
         "taker_cell": _taker_cell,
         "accuracy": _accuracy,
         "difference": _difference,
-        "line": _line,
         "figure": lambda number: Markup(int(number)),
     }
     return environment("stillroom.report", filters)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from stillroom.base.errors import RecipeError, TermsError
-from stillroom.base.permit import Permit
+from stillroom.terms.conditions import Conditions
 from stillroom.terms.grants import Grant, GrantedBy, GrantedPermit, GrantedTerms
 from stillroom.terms.ledger import (
     OWN,
@@ -19,6 +20,9 @@ from stillroom.terms.ledger import (
 )
 from stillroom.terms.permissions import Permission
 
+if TYPE_CHECKING:
+    from stillroom.base.permit import Permit
+
 _WAYS = (
     "Write terms: own for a model of yours, terms: ENTRY for one whose licence or API stillroom terms list names, or "
     "permit: FILE with the permit of its owner. stillroom terms allow records a written permission."
@@ -26,9 +30,9 @@ _WAYS = (
 
 
 def grant_of(
-    terms: str | None, *, model: str, host: str | None, permissions: Sequence[Permission], permit: Permit | None
+    terms: str | None, *, model: str, hosts: Sequence[str], permissions: Sequence[Permission], permit: Permit | None
 ) -> Grant:
-    """What lets the replies of `model`, asked at `host`, train a student.
+    """What lets the replies of `model`, asked at `hosts`, train a student.
 
     `terms` are ids of the ledger, `own`, or several joined by `+`: each of them has to grant it, so that the strictest
     stands. A permission of the user's takes the place of what its entry says; `permit` is the owner's, and does where
@@ -39,9 +43,10 @@ def grant_of(
     ids = split_terms(terms or "")
     if not ids and permit is None:
         what = f"teacher.terms is missing: nothing says what lets the replies of {model} train another model."
-        raise RecipeError(f"{what}{_hint(host)}", _WAYS)
+        raise RecipeError(f"{what}{_hint(hosts)}", _WAYS)
     recorded = {each.terms: each for each in permissions}  # a later one takes an earlier one's place
-    _refuse_another_owner(ids, host)
+    for host in hosts:
+        _refuse_another_owner(ids, host)
     entries = tuple(_granted(each, recorded) for each in ids)
     if permit is None:
         _refuse_without_the_models_own(ids, recorded)
@@ -62,7 +67,7 @@ def _granted(terms_id: str, recorded: Mapping[str, Permission]) -> GrantedTerms:
     entry, permission = read_ledger().get(terms_id), recorded.get(terms_id)
     if entry is None:
         if permission is None:
-            raise RecipeError(f"teacher.terms: the ledger has no entry {terms_id}.", not_in_the_ledger(terms_id))
+            raise RecipeError(f"The ledger of terms has no entry {terms_id}.", not_in_the_ledger(terms_id))
         return GrantedTerms(id=terms_id, by="permission", outputs_may_train="unknown", permission=permission)
     if permission is not None:
         return GrantedTerms(
@@ -98,9 +103,9 @@ def _refused(entry: Entry) -> TermsError:
     return TermsError(what, f"{f'Read them at {entry.source}' if entry.source else 'Read them'}. {allow}")
 
 
-def _refuse_another_owner(ids: Sequence[str], host: str | None) -> None:
+def _refuse_another_owner(ids: Sequence[str], host: str) -> None:
     """Raises RecipeError where an API of the ledger is asked, and its terms are not among those that are named."""
-    entry = entry_of_host(host) if host is not None else None
+    entry = entry_of_host(host)
     if entry is None or entry.id in ids:
         return
     named = f"teacher.terms is {join_terms(list(ids))}" if ids else "teacher.terms is missing"
@@ -134,9 +139,31 @@ def _as_granted(permit: Permit) -> GrantedPermit:
     )
 
 
-def _hint(host: str | None) -> str:
-    entry = entry_of_host(host) if host is not None else None
-    return f" The ledger has {entry.id} for {host}." if entry is not None else ""
+def _hint(hosts: Sequence[str]) -> str:
+    for host in hosts:
+        entry = entry_of_host(host)
+        if entry is not None:
+            return f" The ledger has {entry.id} for {host}."
+    return ""
+
+
+def conditions_of(terms: str, grant: Grant | None) -> list[tuple[str, Conditions]] | None:
+    """What rows under `terms` ask of a student: of `grant`, where that is what they came under, else of the ledger.
+
+    Each with the id of the entry. None where an id is not known, or where its entry lets no model be trained.
+    """
+    if grant is not None and terms == grant.terms_id:
+        return list(grant.conditions())
+    found: list[tuple[str, Conditions]] = []
+    for each in split_terms(terms):
+        if each == OWN:
+            continue
+        entry = read_ledger().get(each)
+        if entry is None or STRICTNESS[entry.outputs_may_train] > STRICTNESS["conditions"]:
+            return None
+        if not entry.conditions.is_empty:
+            found.append((each, entry.conditions))
+    return found
 
 
 def not_in_the_ledger(terms_id: str) -> str:

@@ -12,7 +12,7 @@ from stillroom.base.errors import StoreError
 from stillroom.base.validation import first_problem
 from stillroom.store.files import read_json, write_json
 from stillroom.terms.conditions import Conditions
-from stillroom.terms.ledger import OutputsMayTrain
+from stillroom.terms.ledger import OutputsMayTrain, join_terms
 from stillroom.terms.permissions import Permission
 
 GRANT = "grant.json"
@@ -66,10 +66,17 @@ class Grant(_Kept):
     entries: tuple[GrantedTerms, ...] = ()
     permit: GrantedPermit | None = None
 
+    @property
+    def terms_id(self) -> str:
+        """What each row under this grant is marked with."""
+        return join_terms([*filter(None, [self.terms]), *([f"permit:{self.permit.id}"] if self.permit else [])])
+
     def conditions(self) -> Iterator[tuple[str, Conditions]]:
         """With whose they are: an entry's id, or `permit`. Those that ask nothing are left out."""
         for each in self.entries:
-            if not each.conditions.is_empty:
+            if each.permission is not None:
+                yield each.id, Conditions(others=(f"whatever the written permission of {each.permission.by} asks",))
+            elif not each.conditions.is_empty:
                 yield each.id, each.conditions
         if self.permit is not None:
             yield "permit", Conditions(name_must_be=self.permit.student, others=self.permit.conditions)
