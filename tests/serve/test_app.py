@@ -20,7 +20,7 @@ from stillroom.generate.generator import Generation, Generator
 from stillroom.generate.load import load_model
 from stillroom.generate.sampling import Sampling
 from stillroom.serve.app import make_app
-from stillroom.serve.chat_request import MAX_BODY_BYTES
+from stillroom.serve.reply_request import MAX_BODY_BYTES
 
 SECONDS = 120
 TAUGHT = {

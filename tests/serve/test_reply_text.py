@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from stillroom.serve.reply_text import ReplyText, StopStrings, ThinkStream, TokenText, held_back
+from stillroom.serve.reply_text import PlainText, ReplyText, StopStrings, ThinkStream, TokenText, held_back
 from stillroom.text.think import CLOSE, OPEN, split_think
 
 PIECES = st.lists(st.sampled_from([OPEN, CLOSE, "<", "think", "</th", "ink>", " ", "\n", "\n\n", "a", "b c", "é☕"]))
@@ -103,6 +103,33 @@ def test_reasoning_tokens_end_with_the_closing_tag(tiny_model: Path, reply: str)
     assert text.reasoning_tokens == expected
     assert text.tokens == len(ids)
     assert (text.reasoning is None) == (expected == 0)
+
+
+def test_a_text_that_goes_on_keeps_its_spaces() -> None:
+    """A sentencepiece tokenizer writes a token at the start of a text without its space; here it does not start."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    text = "once upon a time there was a small still, and a time"
+    tokenizer.train_from_iterator([text], trainers.BpeTrainer(vocab_size=300, special_tokens=["<unk>"]))
+    ids = tokenizer.encode(text).ids
+    for length in range(1, len(ids)):
+        plain = PlainText(tokenizer, frozenset(), [], ids[:length])
+        pieces = [plain.feed([token])[1] for token in ids[length:]] + [plain.finish()[1]]
+        assert "".join(pieces) == plain.answer == text[len(tokenizer.decode(ids[:length])) :]
+        assert plain.tokens == len(ids) - length
+
+
+@given(st.text(max_size=20), st.text(min_size=1, max_size=20), st.sampled_from([[], ["a"], ["\n", "é"]]))
+def test_a_plain_text_is_what_its_tokens_say(tiny_model: Path, prompt: str, text: str, stops: list[str]) -> None:
+    tokenizer = _tokenizer(tiny_model)
+    before = tokenizer.encode(prompt, add_special_tokens=False).ids
+    plain = PlainText(tokenizer, frozenset(), stops, before)
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    pieces = [plain.feed([token])[1] for token in ids] + [plain.finish()[1]]
+    ends = [text.find(stop) for stop in stops if stop in text]
+    assert "".join(pieces) == plain.answer == text[: min(ends, default=len(text))]
+    assert (plain.stopped, plain.reasoning, plain.reasoning_tokens) == (bool(ends), None, 0)
 
 
 @cache

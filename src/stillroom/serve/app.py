@@ -1,4 +1,4 @@
-"""The web application: chat completions, models, health."""
+"""The web application: chat completions, completions, models, health."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
+import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,8 +17,11 @@ from starlette.routing import Route
 
 from stillroom.base.errors import ModelError
 from stillroom.generate.generator import Generator
-from stillroom.serve.chat_request import ApiError, json_response, read_body
+from stillroom.serve.chat_request import ChatBody
 from stillroom.serve.completion import Completion
+from stillroom.serve.reply_request import read_body
+from stillroom.serve.routes.errors import ApiError
+from stillroom.serve.text_request import TextBody
 
 
 def make_app(generators: Mapping[str, Generator]) -> Starlette:
@@ -24,7 +29,12 @@ def make_app(generators: Mapping[str, Generator]) -> Starlette:
     started = int(time.time())
 
     async def chat_completions(request: Request) -> Response:
-        body = await read_body(request)
+        return await reply(request, await read_body(request, ChatBody))
+
+    async def completions(request: Request) -> Response:
+        return await reply(request, await read_body(request, TextBody))
+
+    async def reply(request: Request, body: ChatBody | TextBody) -> Response:
         if body.model not in generators:
             names = ", ".join(generators)
             raise ApiError(
@@ -55,6 +65,7 @@ def make_app(generators: Mapping[str, Generator]) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+            Route("/v1/completions", completions, methods=["POST"]),
             Route("/v1/models", models),
             Route("/health", health),
         ],
@@ -76,6 +87,10 @@ async def _whole(completion: Completion, request: Request) -> Response:
         hang_up.cancel()
 
 
+def json_response(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
 async def _hang_up(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -83,13 +98,13 @@ async def _hang_up(request: Request) -> None:
 
 async def _api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return error.response()
+    return Response(error.body("chat"), error.status, media_type="application/json")
 
 
-async def _model_error(_: Request, error: Exception) -> Response:
-    return ApiError(500, str(error)).response()
+async def _model_error(request: Request, error: Exception) -> Response:
+    return await _api_error(request, ApiError(500, str(error)))
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return ApiError(error.status_code, f"{error.detail}.").response()
+    return await _api_error(request, ApiError(error.status_code, f"{error.detail}."))

@@ -1,21 +1,23 @@
-"""One request: from messages to generations, and from their tokens to OpenAI's JSON, whole or as server-sent events."""
+"""One request: from its prompts to generations, and from their tokens to OpenAI's JSON, whole or as events."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
 
-from stillroom.base.errors import DataError, ModelError
+from stillroom.base.errors import ModelError
 from stillroom.generate.generator import FinishReason, Generation, Generator
-from stillroom.generate.prompt import conversation_text, encode, marks_not_shown, opens_think
 from stillroom.generate.sampling import Sampling
-from stillroom.serve.chat_request import ApiError, ChatBody
-from stillroom.serve.reply_text import ReplyText
+from stillroom.serve.chat_request import ChatBody
+from stillroom.serve.completion_form import ChatForm, Form, TextForm, choice_fields
+from stillroom.serve.reply_text import PlainText, ReplyText
+from stillroom.serve.routes.errors import ApiError, error_event
+from stillroom.serve.text_request import TextBody
 
 
 class Wake:
@@ -41,9 +43,9 @@ class Wake:
 
 
 class Choice:
-    """One of the n replies to a request."""
+    """One of the replies to a request."""
 
-    def __init__(self, index: int, generation: Generation, text: ReplyText) -> None:
+    def __init__(self, index: int, generation: Generation, text: ReplyText | PlainText) -> None:
         self.index = index
         self.text = text
         self.finish_reason: FinishReason | None = None
@@ -73,25 +75,28 @@ class Choice:
 class Completion:
     """The replies to one request, as they are written. Raises ApiError 400 for a prompt that this model can't take."""
 
-    def __init__(self, generator: Generator, body: ChatBody) -> None:
+    def __init__(self, generator: Generator, body: ChatBody | TextBody) -> None:
         self._body = body
-        self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body.model}
-        prompt, opened_by_prompt = _prompt(generator, body)
-        self._prompt_tokens = len(prompt)
+        local = generator.local
+        form: Form = ChatForm(local, body) if isinstance(body, ChatBody) else TextForm(local, body)
+        self._form = form
+        identity = f"{form.id_begins_with}{uuid.uuid4().hex}"
+        self._head = {"id": identity, "created": int(time.time()), "model": body.model}
+        self._prompt_tokens = sum(map(len, form.prompts))
         self._wake = Wake()
         # A whole reply is looked at once; only a stream, or a stop string, wants every token.
         on_token = self._wake if body.stream or body.stop else None
-        local = generator.local
-        hidden = local.end_ids | marks_not_shown(local.tokenizer)
-        self._choices = []
-        for index in range(body.n or 1):
-            try:
-                generation = generator.submit(prompt, _sampling(body, index, local.context), on_token)
-            except ValueError as error:
-                raise ApiError(400, f"{body.model} can't be asked this: {error}.", param="messages") from error
-            generation.finished.add_done_callback(lambda _: self._wake())
-            text = ReplyText(local.tokenizer.backend_tokenizer, hidden, body.stop, opened_by_prompt=opened_by_prompt)
-            self._choices.append(Choice(index, generation, text))
+        self._choices: list[Choice] = []
+        for prompt in form.prompts:
+            for _ in range(body.n or 1):
+                index = len(self._choices)
+                try:
+                    generation = generator.submit(prompt, _sampling(body, index, local.context), on_token)
+                except ValueError as error:
+                    self.cancel()
+                    raise ApiError(400, f"{body.model} can't be asked this: {error}.", param=form.param) from error
+                generation.finished.add_done_callback(lambda _: self._wake())
+                self._choices.append(Choice(index, generation, form.text(prompt)))
 
     def cancel(self) -> None:
         for choice in self._choices:
@@ -101,33 +106,28 @@ class Completion:
         """The body of a response that is not a stream. Raises ModelError if the generator died."""
         async for _ in self._steps():
             pass
-        choices = []
-        for choice in self._choices:
-            message: dict[str, Any] = {"role": "assistant", "content": choice.text.answer}
-            if choice.text.reasoning is not None:
-                message["reasoning_content"] = choice.text.reasoning
-            choices.append(
-                {"index": choice.index, "message": message, "finish_reason": choice.finish_reason, "logprobs": None}
-            )
-        return {**self._head, "object": "chat.completion", "choices": choices, "usage": self._usage()}
+        choices = [
+            choice_fields(choice.index, self._form.whole(choice.text), choice.finish_reason) for choice in self._choices
+        ]
+        return {**self._head, "object": self._form.whole_object, "choices": choices, "usage": self._usage()}
 
     async def events(self) -> AsyncIterator[bytes]:
         """Server-sent events. Generation stops when the iterator is closed, as it is when the client hangs up."""
         try:
-            for choice in self._choices:
-                yield self._chunk(choice.index, {"role": "assistant", "content": ""})
+            begun = self._form.begin()
+            if begun is not None:
+                for choice in self._choices:
+                    yield self._chunk(choice.index, begun)
             async for choice, reasoning, answer in self._steps():
-                if reasoning:
-                    yield self._chunk(choice.index, {"reasoning_content": reasoning})
-                if answer:
-                    yield self._chunk(choice.index, {"content": answer})
+                for piece in self._form.pieces(reasoning, answer):
+                    yield self._chunk(choice.index, piece)
                 if choice.finish_reason is not None:
-                    yield self._chunk(choice.index, {}, choice.finish_reason)
+                    yield self._chunk(choice.index, self._form.end(), choice.finish_reason)
             if self._body.include_usage:
                 yield self._event({"choices": [], "usage": self._usage()})
             yield b"data: [DONE]\n\n"
         except ModelError as error:
-            yield b"data: " + orjson.dumps(ApiError(500, str(error)).body) + b"\n\n"
+            yield error_event("chat", 500, str(error))
         finally:
             self.cancel()
 
@@ -142,12 +142,12 @@ class Completion:
                     yield choice, reasoning, answer
             open_choices = [choice for choice in open_choices if choice.finish_reason is None]
 
-    def _chunk(self, index: int, delta: dict[str, str], finish_reason: FinishReason | None = None) -> bytes:
-        choice = {"index": index, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+    def _chunk(self, index: int, said: Mapping[str, Any], finish_reason: FinishReason | None = None) -> bytes:
+        choice = choice_fields(index, said, finish_reason)
         return self._event({"choices": [choice], **({"usage": None} if self._body.include_usage else {})})
 
     def _event(self, content: dict[str, Any]) -> bytes:
-        return b"data: " + orjson.dumps({**self._head, "object": "chat.completion.chunk", **content}) + b"\n\n"
+        return b"data: " + orjson.dumps({**self._head, "object": self._form.chunk_object, **content}) + b"\n\n"
 
     def _usage(self) -> dict[str, Any]:
         completion_tokens = sum(choice.text.tokens for choice in self._choices)
@@ -161,27 +161,7 @@ class Completion:
         }
 
 
-def _prompt(generator: Generator, body: ChatBody) -> tuple[list[int], bool]:
-    """The prompt's tokens, and whether the chat template opened the think block itself."""
-    tokenizer = generator.local.tokenizer
-    messages = [message.for_template() for message in body.messages]
-    try:
-        text = conversation_text(tokenizer, messages, body.tools)
-    except DataError as error:
-        raise ApiError(400, f"{body.model}: {error}") from error
-    prompt = encode(tokenizer, text)
-    context = generator.local.context
-    if len(prompt) >= context:
-        raise ApiError(
-            400,
-            f"The messages are {len(prompt)} tokens; {body.model} takes {context}, the reply included. Send less text.",
-            code="context_length_exceeded",
-            param="messages",
-        )
-    return prompt, opens_think(text)
-
-
-def _sampling(body: ChatBody, index: int, context: int) -> Sampling:
+def _sampling(body: ChatBody | TextBody, index: int, context: int) -> Sampling:
     return Sampling(
         max_tokens=body.token_limit or context,
         temperature=1.0 if body.temperature is None else body.temperature,

@@ -11,6 +11,10 @@ REPLACEMENT = "\ufffd"
 """What a decoder writes for bytes that are no character, or not yet."""
 
 
+_LOOKED_BACK = 8
+"""Tokens of a prompt; no character has more."""
+
+
 class Decoder(Protocol):
     def decode(self, ids: list[int], skip_special_tokens: bool = True) -> str: ...
 
@@ -18,15 +22,16 @@ class Decoder(Protocol):
 class TokenText:
     """The text that each token adds. Tokens that end inside a character add nothing until it is whole."""
 
-    def __init__(self, decoder: Decoder, hidden_ids: frozenset[int]) -> None:
+    def __init__(self, decoder: Decoder, hidden_ids: frozenset[int], after: Sequence[int] = ()) -> None:
+        """`after`: the tokens that the text goes on from, where it is not the start of one."""
         self._decoder = decoder
         self._hidden_ids = hidden_ids
-        self._window: list[int] = []
+        self._window = _last_known(decoder, [token for token in after[-_LOOKED_BACK:] if token not in hidden_ids])
         """The tokens that gave text last, and those since. A tokenizer may write a token differently at the start of a
         text (without its space), so that new tokens are always decoded after one that is known."""
-        self._known = 0
+        self._known = len(self._window)
         """How many tokens of the window are known."""
-        self._given = ""
+        self._given = decoder.decode(self._window, skip_special_tokens=False)
         """The text of the window that was given."""
 
     def feed(self, token: int) -> str:
@@ -48,6 +53,14 @@ class TokenText:
     def finish(self) -> str:
         """What was held for the rest of a character that never came."""
         return self._decoder.decode(self._window, skip_special_tokens=False)[len(self._given) :]
+
+
+def _last_known(decoder: Decoder, tokens: list[int]) -> list[int]:
+    """The fewest of the last tokens that are whole characters; none where they end inside one."""
+    for start in range(len(tokens) - 1, -1, -1):
+        if REPLACEMENT not in decoder.decode(tokens[start:], skip_special_tokens=False):
+            return tokens[start:]
+    return []
 
 
 class ThinkStream:
@@ -196,3 +209,42 @@ class ReplyText:
             self.reasoning = (self.reasoning or "") + reasoning
         self.answer += answer
         return reasoning, answer
+
+
+class PlainText:
+    """A text as it goes on from a prompt: whatever stands in it, think blocks too, is the answer."""
+
+    reasoning: str | None = None
+    reasoning_tokens = 0
+
+    def __init__(
+        self, decoder: Decoder, hidden_ids: frozenset[int], stops: Sequence[str], prompt: Sequence[int]
+    ) -> None:
+        self.answer = ""
+        self.tokens = 0
+        self._text = TokenText(decoder, hidden_ids, prompt)
+        self._stop = StopStrings(stops)
+
+    @property
+    def stopped(self) -> bool:
+        """A stop string was found: later tokens are of no interest."""
+        return self._stop.found
+
+    def feed(self, tokens: Sequence[int]) -> tuple[str, str]:
+        """No reasoning, and what is new of the text."""
+        more = ""
+        for token in tokens:
+            if self.stopped:
+                break
+            self.tokens += 1
+            more += self._stop.feed(self._text.feed(token))
+        self.answer += more
+        return "", more
+
+    def finish(self) -> tuple[str, str]:
+        """What was held back, now that nothing follows."""
+        if self.stopped:
+            return "", ""
+        last = self._stop.feed(self._text.finish()) + self._stop.finish()
+        self.answer += last
+        return "", last
