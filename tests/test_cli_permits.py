@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import socket
 import threading
 import time
@@ -29,6 +31,7 @@ from stillroom.serve.permits.admin import permit_router
 from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import read_settings
 
+PAGE = Path(__file__).parents[1] / "docs" / "permits.md"
 SETTINGS = """\
 owner: Abacus Models
 state: state
@@ -261,6 +264,23 @@ def test_signing_keys_are_listed_and_rotated(tmp_path: Path) -> None:
     assert "signs from now on" in said("signing-key", "rotate", *named)
     assert len(said("signing-key", "list", *named).splitlines()) == 3
     assert "cannot be read" in refused("signing-key", "list", "--config", str(tmp_path / "none.yaml"), code=2)
+
+
+@pytest.mark.usefixtures("gateway")
+def test_the_commands_of_the_page_are_what_they_say() -> None:
+    from stillroom.admin_api import AdminApi
+
+    api = AdminApi.from_environment()
+    organisation = api.post("/v1/organisations", {"name": "Somewhere University"})["id"]
+    api.post("/v1/accounts", {"organisation": organisation, "name": "alice"})
+    blocks = re.findall(r"```\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    commands = [shlex.split(line, comments=True) for line in blocks[0].replace("\\\n", " ").splitlines()]
+    assert commands[0][0] == "export"
+    shown = [said(*words[1:]) for words in commands[1:]][-1]
+    # all but the ids and the moments, which are others
+    assert [line for line in shown.splitlines() if "UTC" not in line] == [
+        line for line in blocks[1].splitlines() if "UTC" not in line
+    ]
 
 
 def test_help_gives_examples() -> None:
