@@ -75,10 +75,10 @@ class Client:
 
 
 @contextmanager
-def admin_server(engine: Engine) -> Iterator[int]:
+def admin_server(engine: Engine, secrets: Secrets = SECRETS) -> Iterator[int]:
     """Gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(make_admin_app(engine, SECRETS), log_level="critical", timeout_graceful_shutdown=3)
+    config = uvicorn.Config(make_admin_app(engine, secrets), log_level="critical", timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

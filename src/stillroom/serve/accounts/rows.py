@@ -13,13 +13,21 @@ KeyState = Literal["active", "expired", "revoked"]
 
 _VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f]"
 _ONE_LINE = rf"^{_VISIBLE}([^\x00-\x1f\x7f-\x9f]*{_VISIBLE})?$"
+_USD = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$"
+_ID = r"^[a-z]{2,10}_[0-9a-f]{22}$"
+FORMS = {
+    _ONE_LINE: "should be one line of text, without spaces around it",
+    _USD: "should be an amount in USD, such as 2.50, below 1000000000 and with nine decimals at most",
+    _ID: "should be an id, such as acct_ and 22 digits and letters",
+}
+"""A pattern, in words for whoever wrote something else."""
 Name = Annotated[str, StringConstraints(max_length=100, pattern=_ONE_LINE)]
 """One line of text that neither begins nor ends with a space."""
 Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=_ONE_LINE)]
 ModelName = Annotated[str, StringConstraints(max_length=200, pattern=_ONE_LINE)]
-Usd = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$")]
+Usd = Annotated[str, StringConstraints(pattern=_USD)]
 """Decimal USD as text, below a thousand million and in whole nano-USD."""
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,10}_[0-9a-f]{22}$")]
+Id = Annotated[str, StringConstraints(pattern=_ID)]
 """What `Change.new_id` makes."""
 WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
 """Of a strict integer: JSON has one kind of number, and 60.0 is a whole one. Stands behind the integer's bounds."""

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from stillroom import __version__
 from stillroom.base.validation import problem_in_words
 from stillroom.serve.accounts.problems import Conflict, NotFound
+from stillroom.serve.accounts.rows import FORMS
 from stillroom.serve.admin import accounts, admins, events, keys, organisations
 from stillroom.serve.admin.answers import PROBLEMS, problem
 from stillroom.serve.admin.authority import AdminParts, Parts
@@ -66,7 +67,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
     details = error.errors()[0]
     place = ".".join(str(part) for part in details["loc"])
     # Not `details["input"]`: what was sent may be a key in the wrong place.
-    words = problem_in_words(details)
+    words = FORMS.get(details.get("ctx", {}).get("pattern", "")) or problem_in_words(details)
     return problem(422, "invalid_request", f"{place}: {words}.", param=place)
 
 

@@ -1,0 +1,118 @@
+"""`stillroom key` and `stillroom admin`: the keys that accounts call with, and those that administer a gateway."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import typer
+
+from stillroom.admin_api import AdminApi
+from stillroom.base.errors import UsageError
+from stillroom.base.interrupts import ends_at_once
+from stillroom.cli_arguments import Json
+from stillroom.cli_guard import command as command_of
+from stillroom.cli_rows import group_of_commands, moment, seconds, show_new_key, show_row, show_rows
+
+keys = group_of_commands("The keys that accounts call with. A key is shown once, when it is made.")
+admins = group_of_commands("Who administers a gateway: owners, operators and auditors, each with a key of its own.")
+key_command = functools.partial(command_of, keys)
+admin_command = functools.partial(command_of, admins)
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key's id: key_... (never the key itself).")]
+Expires = Annotated[
+    str | None, typer.Option("--expires", metavar="WHEN", help="When it ends: 90d, 2027-01-31, 2027-01-31T18:00 (UTC).")
+]
+_KEY_COLUMNS = ("id", "prefix", "name", "state", "created_at", "expires_at", "replaced_by")
+_ADMIN_COLUMNS = ("id", "name", "role", "organisation", "prefix", "created_at", "revoked_at")
+
+
+@key_command("create", "stillroom key create acct_0642a1b9d0f2c41ab3cd90 --name laptop --expires 90d")
+def create_key(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id: acct_...")],
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="What it is for.")] = None,
+    expires: Expires = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key of an account, and show it once."""
+    body = {"name": name, "expires_at": moment(expires, "--expires")}
+    show_new_key(AdminApi.from_environment().post(f"/v1/accounts/{_id(account)}/keys", body), as_json)
+
+
+@key_command("list", "stillroom key list acct_0642a1b9d0f2c41ab3cd90")
+def list_keys(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id: acct_...")],
+    as_json: Json = False,
+) -> None:
+    """List an account's keys, by what they begin with."""
+    rows = AdminApi.from_environment().rows(f"/v1/accounts/{_id(account)}/keys")
+    show_rows(rows, _KEY_COLUMNS, as_json, "The account has no keys yet.")
+
+
+@key_command("rotate", "stillroom key rotate key_0642a1b9d0f2c41ab3cd90 --grace 24h")
+def rotate_key(
+    key: Key,
+    grace: Annotated[str, typer.Option("--grace", metavar="TIME", help="For how long the old one works on.")] = "24h",
+    expires: Expires = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new key in place of an old one, and show it once. It lives as long as the old one was to."""
+    body = {"grace_s": seconds(grace, "--grace"), "expires_at": moment(expires, "--expires")}
+    show_new_key(AdminApi.from_environment().post(f"/v1/keys/{_id(key)}/rotate", body), as_json)
+
+
+@key_command("revoke", "stillroom key revoke key_0642a1b9d0f2c41ab3cd90")
+def revoke_key(key: Key, as_json: Json = False) -> None:
+    """Stop a key: within two seconds, for good."""
+    show_row(AdminApi.from_environment().post(f"/v1/keys/{_id(key)}/revoke"), as_json)
+
+
+@admin_command("create", "stillroom admin create Olga --role owner --config gateway.yaml")
+def create_admin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is: every change is recorded with this name.")],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")],
+    role: Annotated[
+        Literal["owner", "operator", "auditor"],
+        typer.Option(help="owner: everything; operator: accounts, keys, permits; auditor: reads."),
+    ] = "owner",
+    organisation: Annotated[
+        str | None, typer.Option("--organisation", metavar="ID", help="The only one it shall see; none: all of them.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an administrator on the gateway's own machine, and show its key once. The gateway need not run."""
+    with ends_at_once():
+        from stillroom.serve.accounts.by_hand import make_admin
+        from stillroom.serve.settings import read_settings
+
+    show_new_key(make_admin(read_settings(config), name, role, organisation), as_json)
+
+
+@admin_command("list", "stillroom admin list")
+def list_admins(as_json: Json = False) -> None:
+    """List the administrators."""
+    show_rows(AdminApi.from_environment().rows("/v1/admins"), _ADMIN_COLUMNS, as_json, "There are none.")
+
+
+@admin_command("revoke", "stillroom admin revoke admin_0642a1b9d0f2c41ab3cd90")
+def revoke_admin(
+    admin: Annotated[str, typer.Argument(metavar="ADMIN", help="Its id: admin_...")], as_json: Json = False
+) -> None:
+    """Take an administrator's key away: at once, for good."""
+    show_row(AdminApi.from_environment().post(f"/v1/admins/{_id(admin)}/revoke"), as_json)
+
+
+@admin_command("whoami", "stillroom admin whoami")
+def whoami(as_json: Json = False) -> None:
+    """Show whose key STILLROOM_ADMIN_KEY holds, and its role."""
+    row: dict[str, Any] = AdminApi.from_environment().get("/v1/me")
+    show_row(row, as_json)
+
+
+def _id(text: str) -> str:
+    """An id as a part of an address. Raises UsageError for a key itself, which belongs into no address."""
+    if text.startswith(("sr-", "sra-")):
+        raise UsageError("This is a key, and not its id.", "stillroom key list ACCOUNT shows the ids of keys.")
+    return quote(text, safe="")

@@ -1,0 +1,122 @@
+"""How the commands that administer a gateway show its rows, and read limits and times."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stillroom.base.errors import UsageError
+from stillroom.cli_output import print_json, print_result, visible
+
+NOTHING = "none"
+"""Takes a limit, or another value, away."""
+_WIDE = 400
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_US = 1_000_000
+
+
+def group_of_commands(words: str) -> typer.Typer:
+    """`stillroom account` and its like: a command whose first argument is another command."""
+    return typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        help=words,
+    )
+
+
+def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool, nothing: str) -> None:
+    """A table, of which each column is a field of the rows; `nothing` is said where there are none."""
+    shown = list(rows)
+    if as_json:
+        print_json(shown)
+    elif not shown:
+        print_result(nothing)
+    else:
+        table = Table(*(column.replace("_", " ") for column in columns), box=None, padding=(0, 2, 0, 0))
+        for row in shown:
+            table.add_row(*(Text(visible(_in_words(column, row[column])), no_wrap=True) for column in columns))
+        # A file or a pipe has no width of its own, and a cut id is none.
+        Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+def show_row(row: Mapping[str, Any], as_json: bool) -> None:
+    """One field on each line, unknown ones left out."""
+    if as_json:
+        print_json(row)
+        return
+    fields = {name: value for name, value in row.items() if name != "limits"} | row.get("limits", {})
+    told = {name: value for name, value in fields.items() if value is not None}
+    widest = max(map(len, told))
+    print_result(*(f"{name.replace('_', ' '):{widest}}  {_in_words(name, value)}" for name, value in told.items()))
+
+
+def show_new_key(made: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+    else:
+        print_result(f"{made['row']['id']}  This is the key. It is shown once: keep it now.", "", made["key"])
+
+
+def count_or_nothing(text: str | None, option: str) -> int | None:
+    """60, 100k, 2m, or `none`."""
+    if text is None or text == NOTHING:
+        return None
+    found = re.fullmatch(r"([0-9]{1,15})([km]?)", text.lower(), re.ASCII)
+    if found is None:
+        raise UsageError(f"{option}: {text!r} is not a whole number.", f"Write 60, 100k, 2m or {NOTHING}.")
+    return int(found[1]) * {"": 1, "k": 1000, "m": 1_000_000}[found[2]]
+
+
+def text_or_nothing(text: str | None) -> str | None:
+    return None if text == NOTHING else text
+
+
+def seconds(text: str, option: str) -> int:
+    """90d, 12h, 30m, 45s."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text.lower(), re.ASCII)
+    if found is None:
+        raise UsageError(f"{option}: {text!r} is not a length of time.", "Write 90d, 12h, 30m or 45s.")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def moment(text: str | None, option: str) -> int | None:
+    """A length of time from now, or a date with or without a time (UTC unless it says otherwise); in microseconds."""
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]+[smhdSMHD]", text, re.ASCII):
+        return int(datetime.now(UTC).timestamp() * _US) + seconds(text, option) * _US
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {text!r} is no time.", "Write 90d, 2027-01-31 or 2027-01-31T18:00.") from error
+    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * _US)
+
+
+def _in_words(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and (column == "at" or column.endswith("_at")):
+        return f"{datetime.fromtimestamp(value / _US, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_change(each)}" for name, each in value.items())
+    return str(value)
+
+
+def _change(value: Any) -> str:
+    """In an event's detail, [old, new] is a change."""
+    if isinstance(value, list) and len(value) == 2 and type(value[0]) is not str:
+        return f"{value[0]} -> {value[1]}"
+    return str(value)

@@ -1,0 +1,33 @@
+"""What is done on the gateway's own machine, with its secret and its database, whether or not it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stillroom.serve.accounts.admins import THE_MACHINE, admin_of, create_admin
+from stillroom.serve.accounts.events import changing
+from stillroom.serve.accounts.keys import KeyHashes
+from stillroom.serve.accounts.rows import AdminRow, Role
+from stillroom.serve.database.address import database_url
+from stillroom.serve.database.engine import open_database
+from stillroom.serve.database.upgrade import upgrade
+from stillroom.serve.secrets import Secrets
+from stillroom.serve.settings import GatewaySettings
+
+
+def make_admin(settings: GatewaySettings, name: str, role: Role, organisation: str | None) -> dict[str, Any]:
+    """The same answer as the admin API's: `key`, and `row` about it. Makes the secret and the database if need be.
+
+    Raises NotFound for the organisation, Conflict for the name, StoreError where the database cannot be opened.
+    """
+    secrets = Secrets.open(settings.state)
+    engine = open_database(database_url(settings))
+    try:
+        upgrade(engine)
+        with changing(engine, THE_MACHINE.name) as change:
+            hashes = KeyHashes(secrets, "sra")
+            admin, key = create_admin(change, hashes, THE_MACHINE, name=name, role=role, organisation=organisation)
+            row = AdminRow.of(admin_of(change.connection, admin))
+    finally:
+        engine.dispose()
+    return {"key": key.text, "row": row.model_dump()}
