@@ -269,6 +269,6 @@ def test_no_order_of_events_loses_count(template: Path) -> None:
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

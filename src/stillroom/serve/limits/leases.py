@@ -290,8 +290,7 @@ class Leases:
             lease.move_to(window_of(bound.name, now_us))
         if lease.most != bound.most:
             # What was given under the old limit may be more than the new one allows.
-            lease.most = bound.most
-            lease.wanted_until = max(lease.wanted_until, now_us + IDLE_US)
+            lease.most, lease.free, lease.size, lease.low = bound.most, min(lease.free, 0), 0, 0
         return lease
 
     def _statement(self, lease: Lease, now_us: int, enlarge_by: int = 0) -> Statement:
