@@ -131,7 +131,7 @@ def test_a_permit_is_issued_to_a_file_that_says_what_it_allows(gateway: Gateway,
     text = said(*issue_words(university, *more, "--from", "2098-01-01T12:00", "--out", "a.permit"))
     assert f"{university} may train tutor on replies of abacus and mini," in text
     assert "It does not hold yet." in text
-    assert "0 of 10 calls and 0 of 5,000 tokens are used." in text
+    assert "Used: 0 of 10 calls and 0 of 5,000 tokens." in text
     assert "Written to a.permit, for teacher.permit of a recipe." in text
     permit = read_permit(Path("a.permit").read_text().strip(), gateway.keys, int(time.time()))
     assert (permit.calls, permit.tokens, permit.conditions, len(permit.accounts)) == (10, 5000, ("Name Abacus.",), 1)
@@ -153,7 +153,7 @@ def test_a_permit_is_listed_shown_and_revoked(university: str) -> None:
     assert row in json.loads(said("permit", "list", "--json"))
     shown = said("permit", "show", row["id"])
     assert "It holds." in shown
-    assert "0 of 3 calls and 0 tokens are used." in shown
+    assert "Used: 0 of 3 calls." in shown
     said("permit", "show", row["id"], "--out", "again.permit")
     assert Path("again.permit").read_text() == row["token"] + "\n"
     assert said("permit", "revoke", row["id"], "--reason", "for sale") == f"{row['id']} is revoked.\n"

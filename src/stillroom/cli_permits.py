@@ -189,7 +189,8 @@ def _row_in_words(row: dict[str, Any]) -> list[str]:
     from stillroom.base.permit import Permit, permit_in_words
 
     says = Permit.model_validate(row["says"])
-    used = f"{_of(row['calls_used'], says.calls)} calls and {_of(row['tokens_used'], says.tokens)} tokens are used."
+    counted = [(row["calls_used"], says.calls, "calls"), (row["tokens_used"], says.tokens, "tokens")]
+    used = " and ".join(f"{_of(used, most)} {what}" for used, most, what in counted if most is not None)
     why = f": {row['revoked_for']}" if row["revoked_for"] else "."
     states = {
         "not_begun": "It does not hold yet.",
@@ -197,11 +198,11 @@ def _row_in_words(row: dict[str, Any]) -> list[str]:
         "expired": "It has expired.",
         "revoked": f"It is revoked{why}",
     }
-    return [*permit_in_words(says), states[row["state"]], used]
+    return [*permit_in_words(says), states[row["state"]], *([f"Used: {used}."] if used else [])]
 
 
-def _of(used: int, most: int | None) -> str:
-    return f"{used:,}" if most is None else f"{used:,} of {most:,}"
+def _of(used: int | None, most: int | None) -> str:
+    return "any" if most is None else f"{used:,} of {most:,}"
 
 
 def _id_of(given: str, kind: str, rows: Iterable[dict[str, Any]]) -> str:

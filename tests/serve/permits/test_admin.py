@@ -98,7 +98,7 @@ def test_a_permit_is_issued_shown_listed_and_revoked(office: Office) -> None:
 
 
 def test_it_says_how_much_is_used(office: Office) -> None:
-    permit_id = office.client.post("/v1/permits", office.new())["id"]
+    permit_id = office.client.post("/v1/permits", office.new(calls=10, tokens=1000))["id"]
     with writing(office.engine) as connection:
         for name, counted in (("permit_calls", 3), ("permit_tokens", 700)):
             row = {"subject": f"permit:{permit_id}", "name": name, "counted": counted}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from stillroom.base.permit import read_permit
 from stillroom.serve.accounts.accounts import close_account
@@ -14,6 +14,8 @@ from stillroom.serve.accounts.admins import THE_MACHINE
 from stillroom.serve.accounts.organisations import close_organisation, create_organisation
 from stillroom.serve.accounts.problems import Conflict, NotFound
 from stillroom.serve.accounts.tables import account_events
+from stillroom.serve.database.engine import writing
+from stillroom.serve.limits.tables import limit_counters, limit_leases
 from stillroom.serve.permits.issuing import permit_of, used_by
 from stillroom.serve.permits.rows import SECOND, NewPermit, PermitRow
 from stillroom.serve.pseudonyms import Pseudonyms
@@ -64,12 +66,28 @@ def test_a_row_says_how_it_stands(owner: Any) -> None:
     assert row_of(owner, permit_id).state == "not_begun"
     owner.clock.seconds += 10
     row = row_of(owner, permit_id)
-    assert (row.state, row.calls_used, row.tokens_used, row.accounts) == ("holds", 0, 0, [owner.alice])
+    assert (row.state, row.calls_used, row.tokens_used, row.accounts) == ("holds", None, None, [owner.alice])
     owner.clock.seconds += 3590
     assert row_of(owner, permit_id).state == "expired"
     owner.revoke(permit_id, "spent otherwise")
     row = row_of(owner, permit_id)
     assert (row.state, row.revoked_for) == ("revoked", "spent otherwise")
+
+
+def test_what_workers_hold_and_have_not_used_is_not_used(owner: Any) -> None:
+    permit_id, other, unlimited = owner.issue(calls=10, tokens=1000), owner.issue(calls=10), owner.issue()
+    subject = f"permit:{permit_id}"
+    with writing(owner.engine) as connection:
+        for name, counted in (("permit_calls", 8), ("permit_tokens", 700)):
+            values = {"subject": subject, "name": name, "counted": counted, "starts_at": 0, "wanted_until": 0}
+            connection.execute(insert(limit_counters).values(values))
+        for worker, used in (("w0", 1), ("w1", 2)):
+            lease = {"instance": worker, "subject": subject, "name": "permit_calls", "held": 3, "used": used}
+            connection.execute(insert(limit_leases).values(starts_at=0, ends_at=2**62, told_at=0, **lease))
+    rows = {each: row_of(owner, each) for each in (permit_id, other, unlimited)}
+    assert (rows[permit_id].calls_used, rows[permit_id].tokens_used) == (5, 700)
+    assert (rows[other].calls_used, rows[other].tokens_used) == (0, None)
+    assert (rows[unlimited].calls_used, rows[unlimited].tokens_used) == (None, None)
 
 
 def test_without_accounts_it_is_for_all_that_are_open(owner: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from stillroom.base.permit import MAX_PERMIT_BYTES, PERMIT_TYP, Permit
 from stillroom.serve.accounts.accounts import open_account
@@ -14,7 +14,7 @@ from stillroom.serve.accounts.problems import Conflict, NotFound
 from stillroom.serve.accounts.rows import AdminRow
 from stillroom.serve.accounts.tables import accounts
 from stillroom.serve.keyring import Keyring
-from stillroom.serve.limits.tables import limit_counters
+from stillroom.serve.limits.tables import limit_counters, limit_leases
 from stillroom.serve.permits.rows import MOST_ACCOUNTS, SECOND, NewPermit
 from stillroom.serve.permits.tables import permits
 from stillroom.serve.pseudonyms import Pseudonyms
@@ -97,12 +97,24 @@ def permit_of(connection: Connection, permit_id: str, admin: AdminRow) -> RowMap
 
 
 def used_by(connection: Connection, permit_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """What is counted under each permit, by the limit's name."""
+    """What was used of each permit, by the limit's name: what is counted, without what workers hold unused."""
     of_subject = {subject_of(permit_id): permit_id for permit_id in permit_ids}
-    query = select(limit_counters.c.subject, limit_counters.c.name, limit_counters.c.counted)
     used: dict[str, dict[str, int]] = {permit_id: {} for permit_id in permit_ids}
-    for row in connection.execute(query.where(limit_counters.c.subject.in_(of_subject))):
-        used[of_subject[row.subject]][row.name] = row.counted
+    leases, counters = limit_leases.c, limit_counters.c
+    held = (
+        select(leases.subject, leases.name, func.sum(leases.held - leases.used).label("unused"))
+        .where(leases.subject.in_(of_subject))
+        .group_by(leases.subject, leases.name)
+        .subquery()
+    )
+    counted = (
+        select(counters.subject, counters.name, counters.counted - func.coalesce(held.c.unused, 0))
+        .select_from(limit_counters)
+        .outerjoin(held, (held.c.subject == counters.subject) & (held.c.name == counters.name))
+        .where(counters.subject.in_(of_subject))
+    )
+    for subject, name, amount in connection.execute(counted):
+        used[of_subject[subject]][name] = int(amount)
     return used
 
 

@@ -47,9 +47,9 @@ class PermitRow(Row):
     expires_at: int
     revoked_at: int | None
     revoked_for: str | None
-    calls_used: int
-    tokens_used: int
-    """As far as workers have counted: what is in flight is in it with the most that it can come to."""
+    calls_used: int | None
+    tokens_used: int | None
+    """As far as workers have told; null: the permit has no limit of it, and nobody counts."""
     says: dict[str, Any]
     """The claims of the permit."""
     token: str
@@ -59,13 +59,13 @@ class PermitRow(Row):
     def of(cls, row: RowMapping, used: Mapping[str, int], now: int) -> Self:
         """`used` by limit name."""
         values = {name: row[name] for name in cls.model_fields if name in row}
-        claims = unverified_claims(row["token"], PERMIT_TYP)
+        says = Permit.model_validate(unverified_claims(row["token"], PERMIT_TYP))
         return cls(
             **values,
             state=_state(row, now),
-            calls_used=used.get("permit_calls", 0),
-            tokens_used=used.get("permit_tokens", 0),
-            says=Permit.model_validate(claims).model_dump(mode="json"),
+            calls_used=None if says.calls is None else used.get("permit_calls", 0),
+            tokens_used=None if says.tokens is None else used.get("permit_tokens", 0),
+            says=says.model_dump(mode="json"),
         )
 
 
