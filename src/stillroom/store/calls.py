@@ -1,6 +1,6 @@
 """The sealed part of a gateway's call log, as tables: what the gateway writes and `watch` reads.
 
-    calls/WORKER/SEGMENT/{calls,sketches,receipts,commitments}.parquet
+    calls/WORKER/SEGMENT/{calls,sketches,earlier_prints,receipts,commitments}.parquet
 
 A segment's folder is put in place whole, and its rows never change after; forgetting an account takes rows out.
 docs/calls.md says what stands in the columns, and what else lies in the folder.
@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 
 from stillroom.base.errors import StoreError
 
-CallTable = Literal["calls", "sketches", "receipts", "commitments"]
+CallTable = Literal["calls", "sketches", "earlier_prints", "receipts", "commitments"]
 SEGMENT_DIGITS = 8
 SCHEMA_VERSION = 1
 SALT_BYTES, SKETCH_BYTES, COMMITMENT_BYTES = 16, 64, 32
@@ -77,11 +77,24 @@ CALLS = _schema(
     ("salt", pa.binary(SALT_BYTES)),
 )
 SKETCHES = _schema("sketch", ("call_id", _text), ("minhash", pa.binary(SKETCH_BYTES)))
+EARLIER_PRINTS = _schema(
+    "earlier_prints",
+    ("call_id", _text),
+    ("print_key_id", _text),
+    ("ip_print", _text),
+    ("tls_print", _text),
+    ("user_print", _text),
+    ("prompt_print", _text),
+    ("system_print", _text),
+    ("skeleton_print", _text),
+    ("minhash", pa.binary(SKETCH_BYTES)),
+)
 RECEIPTS = _schema("receipt", ("receipt_id", _text), ("call_id", _text), ("account", _text), ("receipt", _text))
 COMMITMENTS = _schema("commitment", ("commitment", pa.binary(COMMITMENT_BYTES)))
 SCHEMAS: dict[CallTable, pa.Schema] = {
     "calls": CALLS,
     "sketches": SKETCHES,
+    "earlier_prints": EARLIER_PRINTS,
     "receipts": RECEIPTS,
     "commitments": COMMITMENTS,
 }

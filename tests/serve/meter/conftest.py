@@ -15,6 +15,7 @@ from stillroom.base.signatures import PublicKey, PublicKeys, SigningKey
 from stillroom.serve.meter.call_log import CallLog
 from stillroom.serve.meter.chain import RECORD_TYPE, Sign
 from stillroom.serve.meter.ids import new_id
+from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.sealing import seal
 
 AT = 1_795_699_848_558_268
@@ -48,6 +49,18 @@ BEGUN = Call(
 )
 
 
+EARLIER = EarlierPrints(
+    print_key_id="2026q3-00000000",
+    ip_print="b1" * 16,
+    tls_print="b2" * 16,
+    user_print="b3" * 16,
+    prompt_print="b4" * 16,
+    system_print="b5" * 16,
+    skeleton_print="b6" * 16,
+    minhash=bytes(range(64, 128)),
+)
+
+
 def a_call(**changes: Any) -> Call:
     return replace(BEGUN, **{"call_id": new_id(AT), **changes})
 
@@ -75,7 +88,7 @@ def pass_calls(log: CallLog, count: int, **changes: Any) -> list[Call]:
         call = a_call(**changes)
         log.begin(call)
         calls.append(settle(call))
-        log.settle(calls[-1], bytes(range(64)), f"jws of {call.call_id}")
+        log.settle(calls[-1], bytes(range(64)), f"jws of {call.call_id}", EARLIER)
     return calls
 
 

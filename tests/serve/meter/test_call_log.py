@@ -54,6 +54,9 @@ def test_what_is_settled_stands_in_the_tables(tmp_path: Path, opened: Any, fill:
     assert len({row["salt"] for row in rows}) == 5
     sketches = call_dataset(tmp_path, "sketches").to_table().to_pylist()
     assert sketches == [{"call_id": call.call_id, "minhash": bytes(range(64))} for call in calls]
+    earlier = call_dataset(tmp_path, "earlier_prints").to_table().to_pylist()
+    assert [each["call_id"] for each in earlier] == [call.call_id for call in calls]
+    assert (earlier[0]["skeleton_print"], earlier[0]["minhash"]) == ("b6" * 16, bytes(range(64, 128)))
     receipts = call_dataset(tmp_path, "receipts").to_table().to_pylist()
     assert receipts[0] == {
         "receipt_id": calls[0].receipt_id,

@@ -41,7 +41,7 @@ def test_rows_salts_sketches_and_receipts_go_and_the_log_still_verifies(
     report = verify_log(calls, keys)
     assert (report.problems, report.rows, report.forgotten, report.signed) == ([], 12, 6, 5)
     assert set(call_dataset(calls).to_table()["account"].to_pylist()) == {"acct_1"}
-    others: tuple[CallTable, ...] = ("sketches", "receipts")
+    others: tuple[CallTable, ...] = ("sketches", "earlier_prints", "receipts")
     for name in others:
         assert call_dataset(calls, name).count_rows() == 12
     chains = b"".join(path.read_bytes() for path in calls.rglob("chain.jsonl"))

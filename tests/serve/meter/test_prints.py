@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stillroom.serve.meter.normal import normalised, skeleton
-from stillroom.serve.meter.prints import Prints, epoch_at
+from stillroom.serve.meter.prints import Prints, epoch_at, overlapping_at
 from stillroom.serve.meter.sketch import GRAM, Sketcher, likeness
 from stillroom.serve.secrets import Secrets
 
@@ -51,6 +51,20 @@ def test_each_purpose_and_epoch_has_a_key_of_its_own(prints: Prints) -> None:
 
 def test_an_epoch_is_a_quarter() -> None:
     assert [epoch_at(at) for at in (0, 1_795_699_848_558_268, 1_798_761_600_000_000)] == ["1970q1", "2026q4", "2027q1"]
+
+
+def test_two_epochs_overlap_for_the_first_days_of_the_second(prints: Prints) -> None:
+    turn, day = 1_798_761_600_000_000, 86_400_000_000
+    assert [overlapping_at(turn + days * day) for days in (-1, 0, 6, 7, 60)] == [None, "2026q4", "2026q4", None, None]
+    earlier = prints.earlier("203.0.113.7", "t13d", None, "What is 2+3?", None)
+    texts = prints.texts("What is 2+3?", None)
+    assert (earlier.prompt_print, earlier.skeleton_print, earlier.minhash) == (
+        texts.prompt,
+        texts.skeleton,
+        texts.sketch,
+    )
+    assert (earlier.ip_print, earlier.user_print) == (prints.address("203.0.113.9"), None)
+    assert earlier.print_key_id == prints.print_key_id
 
 
 def test_texts_that_differ_in_what_typing_leaves_to_chance(prints: Prints) -> None:

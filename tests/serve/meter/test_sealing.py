@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from stillroom.base.canonical import canonical_bytes
 from stillroom.base.errors import ServeError, StoreError
 from stillroom.serve.meter import sealer
 from stillroom.serve.meter.chain import append_record, read_chain
+from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.rows import canonical_row
 from stillroom.serve.meter.segment_file import open_segments
 from stillroom.serve.meter.verification import verify_log
-from stillroom.store.calls import CALLS, SCHEMAS, call_dataset, sealed_segments
+from stillroom.store.calls import CALLS, EARLIER_PRINTS, SCHEMAS, call_dataset, sealed_segments
 
 
 class Killed(BaseException):
@@ -134,15 +135,18 @@ def test_the_child_says_why_it_could_not(tmp_path: Path) -> None:
 
 
 def test_what_is_committed_to_is_the_canonical_form(begun: Any, settled: Any) -> None:
+    earlier = EarlierPrints("2026q3-0", "a", None, None, None, None, None, bytes(64))
     for temperature in (0.7, 1.0, 0.0, 1e-7, 1e22, 0.1 + 0.2, None):
         row = asdict(settled(begun(temperature=temperature, agent='é"\n\u2028\x7f')))
         whole = {**row, "sketch": bytes(64).hex(), "receipt": "jws"}
+        whole["earlier"] = {"print_key_id": "2026q3-0", "ip_print": "a", "minhash": bytes(64).hex()}
         present = {name: value for name, value in whole.items() if value is not None}
-        assert canonical_row(row, bytes(64), "jws") == canonical_bytes(present)
+        assert canonical_row(row, bytes(64), asdict(earlier), "jws") == canonical_bytes(present)
 
 
 def test_the_tables_have_a_column_for_each_field_and_say_what_they_are(begun: Any) -> None:
     assert [*asdict(begun()), "row", "salt"] == CALLS.names
+    assert ["call_id", *(field.name for field in fields(EarlierPrints))] == EARLIER_PRINTS.names
     for schema in SCHEMAS.values():
         assert schema.metadata[b"stillroom.schema_version"] == b"1"
     assert CALLS.metadata[b"stillroom.table"] == b"call"

@@ -38,7 +38,8 @@ def log_a_call(log: Any, begun: Any, settled: Any) -> None:
         print_key_id=prints.print_key_id,
     )
     log.begin(call)
-    log.settle(settled(call), texts.sketch, "a receipt")
+    earlier = Prints(Secrets(SECRET), "2026q3").earlier(ADDRESS, TLS, USER, PROMPT, SYSTEM)
+    log.settle(settled(call), texts.sketch, "a receipt", earlier)
 
 
 def test_neither_text_nor_address_nor_key_is_in_any_file(tmp_path: Path, opened: Any, begun: Any, settled: Any) -> None:

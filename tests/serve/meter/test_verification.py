@@ -19,9 +19,10 @@ from stillroom.serve.meter.chain import RECORD_TYPE, append_record
 from stillroom.serve.meter.merkle import merkle_root
 from stillroom.serve.meter.rows import canonical_row, commitment
 from stillroom.serve.meter.verification import LogReport, verify_log
-from stillroom.store.calls import CALLS, RECEIPTS, SCHEMAS, CallTable
+from stillroom.store.calls import CALLS, EARLIER_PRINTS, RECEIPTS, SCHEMAS, CallTable
 
 Rows = list[dict[str, Any]]
+BUT_COMMITMENTS: tuple[CallTable, ...] = ("calls", "sketches", "earlier_prints", "receipts")
 
 
 @pytest.fixture
@@ -91,6 +92,13 @@ def test_every_column_of_a_receipt(calls: Path, column: str) -> None:
     assert "row altered" in kinds(verify_log(calls))
 
 
+@pytest.mark.parametrize("column", EARLIER_PRINTS.names)
+def test_every_column_of_earlier_prints(calls: Path, column: str) -> None:
+    kind = EARLIER_PRINTS.field(column).type
+    rewrite(calls, "earlier_prints", lambda rows: rows[1].update({column: another(rows[1][column], kind)}))
+    assert "row altered" in kinds(verify_log(calls))
+
+
 def test_a_sketch(calls: Path) -> None:
     rewrite(calls, "sketches", lambda rows: rows[5].update(minhash=bytes(64)))
     (problem,) = verify_log(calls).problems
@@ -98,7 +106,7 @@ def test_a_sketch(calls: Path) -> None:
     assert problem.call_id is not None
 
 
-@pytest.mark.parametrize("table", ["sketches", "receipts"])
+@pytest.mark.parametrize("table", ["sketches", "earlier_prints", "receipts"])
 def test_sketches_and_receipts_that_are_dropped_doubled_or_swapped(calls: Path, table: CallTable) -> None:
     rewrite(calls, table, lambda rows: rows[1:])
     assert [problem.row for problem in verify_log(calls).problems] == [0]
@@ -109,7 +117,7 @@ def test_sketches_and_receipts_that_are_dropped_doubled_or_swapped(calls: Path, 
 
 
 def test_rows_that_are_dropped(calls: Path) -> None:
-    for table in ("calls", "sketches", "receipts"):
+    for table in BUT_COMMITMENTS:
         rewrite(calls, table, lambda rows: [*rows[:1], *rows[3:]])
     problems = verify_log(calls).problems
     assert [(problem.kind, problem.worker, problem.segment, problem.row) for problem in problems] == [
@@ -148,7 +156,8 @@ def test_commitments_that_are_made_to_fit(calls: Path, keys: PublicKeys) -> None
 
     rewrite(calls, "calls", alter)
     receipt = f"jws of {forged['call_id']}"
-    fitting = commitment(forged["salt"], canonical_row(forged, bytes(range(64)), receipt))
+    (earlier,) = pq.read_table(calls / "w0" / "00000001" / "earlier_prints.parquet").slice(0, 1).to_pylist()
+    fitting = commitment(forged["salt"], canonical_row(forged, bytes(range(64)), earlier, receipt))
     rewrite(calls, "commitments", lambda rows: rows[0].update(commitment=fitting))
     assert kinds(verify_log(calls)) == {"commitments altered"}
 
@@ -242,7 +251,7 @@ def test_records_that_are_altered_moved_or_doubled(calls: Path, keys: PublicKeys
 
 
 def test_a_forged_forgetting_record_is_no_excuse(calls: Path, keys: PublicKeys, signing_key: SigningKey) -> None:
-    for table in ("calls", "sketches", "receipts"):
+    for table in BUT_COMMITMENTS:
         rewrite(calls, table, lambda rows: rows[1:])
     record = {"v": 1, "kind": "forgetting", "worker": "w0", "at": 1, "rows": 1, "deleted": {"1": [[0, 0]]}}
     append_record(calls / "w0", record, None)

@@ -20,6 +20,7 @@ from stillroom.base.errors import StillroomError, StoreError
 from stillroom.base.records import Call
 from stillroom.serve.meter.chain import Sign
 from stillroom.serve.meter.lookup import find_receipt
+from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.recovery import recover
 from stillroom.serve.meter.sealer import seal_before
 from stillroom.serve.meter.segment_file import LogFull, SegmentFile, begun_line, settled_line
@@ -106,13 +107,19 @@ class CallLog:
             self._open[call.call_id] = line
             self._is_dirty = True
 
-    def settle(self, call: Call, sketch: bytes | None = None, receipt: str | None = None) -> None:
+    def settle(
+        self,
+        call: Call,
+        sketch: bytes | None = None,
+        receipt: str | None = None,
+        earlier: EarlierPrints | None = None,
+    ) -> None:
         """Write down what came of a call that was begun. Once for each: ValueError otherwise.
 
         Does not fail for a full disk: the settlement is kept, `begin` refuses, and it is written once there is room.
-        `receipt`: the JWS, found again by the call's `receipt_id`.
+        `receipt`: the JWS, found again by the call's `receipt_id`. `earlier`: see `prints.overlapping_at`.
         """
-        line = settled_line(call, sketch, receipt)
+        line = settled_line(call, sketch, receipt, earlier)
         with self._lock:
             if self._open.pop(call.call_id, None) is None:
                 raise ValueError(f"{call.call_id} was not begun here, or is settled already")

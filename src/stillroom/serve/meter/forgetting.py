@@ -145,7 +145,7 @@ def _delete(segment: SealedSegment, account: str) -> None:
     calls = _read(segment, "calls")
     is_its = [name == account for name in calls["account"].to_pylist()]
     call_ids = {call_id for call_id, is_one in zip(calls["call_id"].to_pylist(), is_its, strict=True) if is_one}
-    others: tuple[CallTable, ...] = ("sketches", "receipts")
+    others: tuple[CallTable, ...] = ("sketches", "earlier_prints", "receipts")
     for name in others:
         table = _read(segment, name)
         _rewrite(segment, name, table.filter([call_id not in call_ids for call_id in table["call_id"].to_pylist()]))

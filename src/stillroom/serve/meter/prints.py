@@ -2,6 +2,7 @@
 
 A print is the first 16 bytes of an HMAC-SHA256 in hex. There is a key of its own for each purpose and epoch: an address
 and a text that happen to be spelled alike have different prints, and prints of two epochs say nothing about each other.
+While two epochs overlap, a call has both: whoever follows an account over the change can do so, and later nobody.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ Purpose = Literal["ip", "tls", "billing", "user", "prompt", "system", "skeleton"
 PRINT_BYTES = 16
 _PURPOSES: tuple[Purpose, ...] = ("ip", "tls", "billing", "user", "prompt", "system", "skeleton")
 _MONTHS_PER_EPOCH = 3
+_OVERLAP_US = 7 * 86_400 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,20 @@ class TextPrints:
     system: str | None
     skeleton: str | None
     sketch: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierPrints:
+    """What a call has beside its row while two epochs overlap: its prints and sketch by the keys of the one before."""
+
+    print_key_id: str
+    ip_print: str | None
+    tls_print: str | None
+    user_print: str | None
+    prompt_print: str | None
+    system_print: str | None
+    skeleton_print: str | None
+    minhash: bytes | None
 
 
 class Prints:
@@ -69,6 +85,22 @@ class Prints:
             sketch=self._sketcher.sketch(prompt),
         )
 
+    def earlier(
+        self, address: str | None, tls: str | None, user: str | None, user_text: str | None, system_text: str | None
+    ) -> EarlierPrints:
+        """All prints of a call at once, where these are the keys of the epoch before its own."""
+        texts = self.texts(user_text, system_text)
+        return EarlierPrints(
+            print_key_id=self.print_key_id,
+            ip_print=self.address(address) if address else None,
+            tls_print=self.label("tls", tls) if tls else None,
+            user_print=self.label("user", user) if user else None,
+            prompt_print=texts.prompt,
+            system_print=texts.system,
+            skeleton_print=texts.skeleton,
+            minhash=texts.sketch,
+        )
+
     def _print(self, purpose: Purpose, value: bytes) -> str:
         return hmac.digest(self._keys[purpose], value, "sha256")[:PRINT_BYTES].hex()
 
@@ -77,6 +109,12 @@ def epoch_at(at_us: int) -> str:
     """The epoch of a time (UTC, microseconds): a quarter of a year, such as `2026q4`."""
     when = datetime.fromtimestamp(at_us / 1e6, UTC)
     return f"{when.year}q{(when.month - 1) // _MONTHS_PER_EPOCH + 1}"
+
+
+def overlapping_at(at_us: int) -> str | None:
+    """The epoch before, where it overlaps that of the time: for the first days of an epoch. Else None."""
+    before = epoch_at(at_us - _OVERLAP_US)
+    return None if before == epoch_at(at_us) else before
 
 
 def _utf8(text: str) -> bytes:

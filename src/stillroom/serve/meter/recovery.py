@@ -45,7 +45,7 @@ def _settle_as_unknown(path: Path, calls: list[Call]) -> None:
     try:
         for call in calls:
             call.status = "unknown"
-            segment.append(settled_line(call, None, None))
+            segment.append(settled_line(call))
         segment.sync()
     finally:
         segment.close()

@@ -12,8 +12,11 @@ from typing import Any
 import orjson
 
 from stillroom.base.records import Call
+from stillroom.serve.meter.prints import EarlierPrints
 
 CALL_COLUMNS = tuple(field.name for field in fields(Call))
+EARLIER_COLUMNS = tuple(field.name for field in fields(EarlierPrints))
+
 call_values = attrgetter(*CALL_COLUMNS)
 """The values of a call in the order of CALL_COLUMNS."""
 
@@ -29,14 +32,19 @@ def call_of(row: Mapping[str, Any]) -> Call:
     return Call(**{name: row[name] for name in CALL_COLUMNS})
 
 
-def canonical_row(row: Mapping[str, Any], sketch: bytes | None, receipt: str | None) -> bytes:
-    """Canonical JSON (`stillroom.base.canonical`) of the call, its sketch in hex and its receipt, without what is null.
+def canonical_row(
+    row: Mapping[str, Any], sketch: bytes | None, earlier: Mapping[str, Any] | None, receipt: str | None
+) -> bytes:
+    """Canonical JSON (`stillroom.base.canonical`) of the call with `sketch` (hex), `earlier` (an object) and `receipt`.
 
-    So a column that is added later, and is null in older rows, changes nothing about them.
+    Without what is null: a column that is added later, and is null in older rows, changes nothing about them.
     """
     present = {name: row[name] for name in CALL_COLUMNS if row[name] is not None}
     if sketch is not None:
         present["sketch"] = sketch.hex()
+    if earlier is not None:
+        values = {name: earlier[name] for name in EARLIER_COLUMNS if earlier[name] is not None}
+        present["earlier"] = {**values, "minhash": values["minhash"].hex()} if "minhash" in values else values
     if receipt is not None:
         present["receipt"] = receipt
     temperature = row["temperature"]

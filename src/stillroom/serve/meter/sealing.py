@@ -82,7 +82,7 @@ class _Counted:
 
 
 class _Tables:
-    """The four files of a segment, while they are written."""
+    """The files of a segment, while they are written."""
 
     def __init__(self, folder: Path) -> None:
         self._writers: dict[CallTable, pq.ParquetWriter] = {
@@ -101,7 +101,7 @@ class _Tables:
         """Returns the commitment of each row."""
         salts = [os.urandom(SALT_BYTES) for _ in batch]
         commitments = [
-            commitment(salt, canonical_row(line.row, line.sketch, line.receipt))
+            commitment(salt, canonical_row(line.row, line.sketch, line.earlier, line.receipt))
             for salt, line in zip(salts, batch, strict=True)
         ]
         calls = [
@@ -116,8 +116,10 @@ class _Tables:
             for line in batch
             if line.receipt is not None
         ]
+        earlier = [{"call_id": line.row["call_id"], **line.earlier} for line in batch if line.earlier is not None]
         self._write("calls", calls)
         self._write("sketches", sketches)
+        self._write("earlier_prints", earlier)
         self._write("receipts", receipts)
         self._write("commitments", [{"commitment": each} for each in commitments])
         return commitments

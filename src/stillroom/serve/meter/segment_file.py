@@ -3,10 +3,10 @@
     CRC-32 in eight hex digits, a space, JSON, a newline
 
 The JSON is a list: `["header", {...}]` first, then `["begun", [values]]` for an intent and
-`["settled", [values], sketch in base64 or null, receipt or null]`, with the values of a call in the order of the
-header's `columns`. A line is in the system's hands when `append` returns, so that it survives a `kill -9` of the
-process; what a power cut may take is what was written since the last `sync`. A line that was cut short by either is
-known by its checksum.
+`["settled", [values], sketch in base64 or null, receipt or null, earlier prints or null]`, with the values of a call in
+the order of the header's `columns`. A line is in the system's hands when `append` returns, so that it survives a
+`kill -9` of the process; what a power cut may take is what was written since the last `sync`. A line that was cut short
+by either is known by its checksum.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 from zlib import crc32
@@ -23,6 +23,7 @@ import orjson
 
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Call
+from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.rows import CALL_COLUMNS, call_row, call_values
 
 _VERSION = 1
@@ -41,6 +42,7 @@ class Settled:
     row: dict[str, Any]
     sketch: bytes | None
     receipt: str | None
+    earlier: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,15 @@ def begun_line(call: Call) -> bytes:
     return _line(["begun", call_values(call)])
 
 
-def settled_line(call: Call, sketch: bytes | None, receipt: str | None) -> bytes:
-    encoded = None if sketch is None else base64.b64encode(sketch).decode("ascii")
-    return _line(["settled", call_values(call), encoded, receipt])
+def settled_line(
+    call: Call, sketch: bytes | None = None, receipt: str | None = None, earlier: EarlierPrints | None = None
+) -> bytes:
+    reprinted = None if earlier is None else {**asdict(earlier), "minhash": _base64(earlier.minhash)}
+    return _line(["settled", call_values(call), _base64(sketch), receipt, reprinted])
+
+
+def _base64(sketch: bytes | None) -> str | None:
+    return None if sketch is None else base64.b64encode(sketch).decode("ascii")
 
 
 def _header_line(worker: str, number: int, at_us: int) -> bytes:
@@ -175,8 +183,7 @@ def read_segment(path: Path) -> Iterator[Begun | Settled | None]:
         elif value[0] == "begun":
             yield Begun(call_row(columns, value[1]), line)
         elif value[0] == "settled":
-            sketch = None if value[2] is None else base64.b64decode(value[2])
-            yield Settled(call_row(columns, value[1]), sketch, value[3])
+            yield _settled(columns, value)
         else:
             columns = _columns_of(path, value)
 
@@ -192,6 +199,14 @@ def unsettled(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
             elif isinstance(line, Settled):
                 done.add(line.row["call_id"])
     return {call_id: row for call_id, row in found.items() if call_id not in done}
+
+
+def _settled(columns: Sequence[str], value: list[Any]) -> Settled:
+    _, values, sketch, receipt, earlier = value
+    if earlier is not None and earlier["minhash"] is not None:
+        earlier["minhash"] = base64.b64decode(earlier["minhash"])
+    decoded = None if sketch is None else base64.b64decode(sketch)
+    return Settled(call_row(columns, values), decoded, receipt, earlier)
 
 
 def _columns_of(path: Path, value: list[Any]) -> Sequence[str]:

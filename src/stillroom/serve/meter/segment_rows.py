@@ -55,10 +55,12 @@ def _check_rows(
     segment: SealedSegment, name: str, commitments: list[bytes], covered: set[int], findings: SegmentFindings
 ) -> None:
     sketches, receipts = _sketches(segment, name, findings), _receipts(segment, name, findings)
+    earlier_prints = _earlier_prints(segment, name, findings)
     seen: Counter[int] = Counter()
     for row in _rows(segment, "calls"):
         place, call_id = row.get("row"), row.get("call_id")
         sketch, receipt = sketches.pop(call_id, None), receipts.pop(call_id, None)
+        earlier = earlier_prints.pop(call_id, None)
         if not isinstance(place, int) or not 0 <= place < len(commitments):
             what = f"A row of {name} stands at no place of it (call {call_id})."
             findings.wrong.append(Wrong("row foreign", what, None, call_id))
@@ -67,7 +69,7 @@ def _check_rows(
         if seen[place] > 1:
             what = f"Row {place} of {name} is there twice (call {call_id})."
             findings.wrong.append(Wrong("row foreign", what, place, call_id))
-        elif not _is_committed(row, sketch, receipt, commitments[place]):
+        elif not _is_committed(row, sketch, earlier, receipt, commitments[place]):
             what = f"Row {place} of {name} is not what was sealed (call {call_id})."
             findings.wrong.append(Wrong("row altered", what, place, call_id))
         elif place in covered:
@@ -79,16 +81,16 @@ def _check_rows(
     findings.forgotten = len(missing & covered)
     for place in sorted(missing - covered):
         findings.wrong.append(Wrong("row missing", f"Row {place} of {name} is missing.", place))
-    for table, left in (("sketch", sketches), ("receipt", receipts)):
+    for table, left in (("sketch", sketches), ("receipt", receipts), ("second print", earlier_prints)):
         for call_id in left:
             what = f"A {table} of {name} is of a call that is not there ({call_id})."
             findings.wrong.append(Wrong("row foreign", what, None, call_id))
 
 
-def _is_committed(row: dict[str, Any], sketch: Any, receipt: Any, committed: bytes) -> bool:
+def _is_committed(row: dict[str, Any], sketch: Any, earlier: Any, receipt: Any, committed: bytes) -> bool:
     call = {column: row.get(column) for column in CALL_COLUMNS}
     try:
-        canonical = canonical_row(call, sketch, receipt[1] if receipt else None)
+        canonical = canonical_row(call, sketch, earlier, receipt[1] if receipt else None)
         whole = receipt is None or receipt[0] == (call["receipt_id"], call["account"])
     except (TypeError, AttributeError, ValueError, orjson.JSONEncodeError):  # of another type than it was sealed with
         return False
@@ -97,6 +99,11 @@ def _is_committed(row: dict[str, Any], sketch: Any, receipt: Any, committed: byt
 
 def _sketches(segment: SealedSegment, name: str, findings: SegmentFindings) -> dict[Any, Any]:
     return _by_call(name, "sketch", ((row["call_id"], row["minhash"]) for row in _rows(segment, "sketches")), findings)
+
+
+def _earlier_prints(segment: SealedSegment, name: str, findings: SegmentFindings) -> dict[Any, Any]:
+    pairs = ((row["call_id"], row) for row in _rows(segment, "earlier_prints"))
+    return _by_call(name, "second print", pairs, findings)
 
 
 def _receipts(segment: SealedSegment, name: str, findings: SegmentFindings) -> dict[Any, Any]:
