@@ -72,6 +72,8 @@ FACTS = Facts(
         {"reason": "unsure", "rows": 30, "why": REASONS["unsure"]},
     ],
     licence=licence_of({"MIT", None}, "own"),
+    permits=[],
+    with_receipt=0,
     asked=ASKED,
     checked=None,
     first_day="2026-11-25",
