@@ -12,8 +12,9 @@ from stillroom.base.records import Route
 from stillroom.serve.routes.errors import ApiError
 
 MOST_CHOICES = 128
-_MOST_TOKENS = 2**31 - 1
-_LONGEST_NAME = 256
+MOST_TOKENS = 2**31 - 1
+"""Also the highest number that a token may have."""
+LONGEST_NAME = 256
 _IMAGE_TOKENS = 1000
 """What a picture, a sound or a file among the messages is taken for."""
 _MESSAGE_TOKENS = 4
@@ -108,12 +109,18 @@ def read_prompts(value: object, param: str) -> Prompts:
     if isinstance(value, list) and value:
         if all(isinstance(each, str) for each in value):
             return Prompts(len(value), value, sum(map(about_tokens, value)))
-        if all(type(each) is int for each in value):
+        if all(map(_is_token, value)):
             return Prompts(1, [], len(value))
-        if all(isinstance(each, list) and all(type(token) is int for token in each) for each in value):
+        if all(isinstance(each, list) and all(map(_is_token, each)) for each in value):
             return Prompts(len(value), [], sum(map(len, value)))
     message = f"{param} must be a text, a list of texts, a list of tokens, or a list of such lists, and not empty."
     raise ApiError(400, message, code="invalid_type", param=param)
+
+
+def _is_token(value: object) -> bool:
+    if isinstance(value, float):
+        return value.is_integer() and 0 <= value <= MOST_TOKENS
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
 
 
 def read_content(content: object, param: str) -> tuple[str, int]:
@@ -182,8 +189,8 @@ def text_field(body: Mapping[str, Any], name: str, within: str = "") -> str | No
 
 def model_field(body: Mapping[str, Any]) -> str:
     model = body.get("model")
-    if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_NAME:
-        raise _wrong("model", f"the name of a model, of 1 to {_LONGEST_NAME} characters")
+    if not isinstance(model, str) or not 0 < len(model) <= LONGEST_NAME:
+        raise _wrong("model", f"the name of a model, of 1 to {LONGEST_NAME} characters")
     return model
 
 
@@ -194,7 +201,7 @@ def flag_field(body: Mapping[str, Any], name: str) -> bool:
     raise _wrong(name, "true or false")
 
 
-def count_field(body: Mapping[str, Any], name: str, least: int = 1, most: int = _MOST_TOKENS) -> int | None:
+def count_field(body: Mapping[str, Any], name: str, least: int = 1, most: int = MOST_TOKENS) -> int | None:
     value = body.get(name)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -15,6 +15,7 @@ from stillroom.serve.routes.asked import (
     message_object,
     model_field,
     number_field,
+    read_content,
     text_field,
 )
 from stillroom.serve.routes.chat import tool_tokens
@@ -76,7 +77,7 @@ def _refuse_what_is_kept(body: Mapping[str, Any]) -> None:
             raise ApiError(
                 400, f"{name}: {why}. Send the earlier items in input.", code="unsupported_parameter", param=name
             )
-    if body.get("background"):
+    if body.get("background") is not None and body["background"] is not False:
         why = "a reply that is fetched later can't be metered"
         raise ApiError(400, f"background: {why}. Leave it out.", code="unsupported_parameter", param="background")
 
@@ -85,10 +86,12 @@ def _add_items(conversation: Conversation, items: list[Any]) -> None:
     """Messages, and among them what tools were asked and answered, and what the model reasoned."""
     for position, each in enumerate(items):
         item = message_object(each, "input", position)
-        role = item.get("role")
+        role, content = item.get("role"), item.get("content")
+        param = f"input[{position}].content"
         if isinstance(role, str):
-            conversation.add(role, item.get("content"), f"input[{position}].content")
+            conversation.add(role, content, param)
             continue
+        read_content(content, param)
         conversation.tokens += json_tokens(item)
         if item.get("type") in ("function_call", "custom_tool_call", "reasoning"):
             conversation.new.clear()  # this is the model's turn
