@@ -9,12 +9,8 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import orjson
-from pyreqwest.client import SyncClientBuilder
-from pyreqwest.exceptions import PyreqwestError
-from pyreqwest.http import Url
 
 from stillroom.base.errors import ServeError, StillroomError, UsageError
-from stillroom.client.transport import is_loopback
 
 URL_ENV, KEY_ENV = "STILLROOM_ADMIN_URL", "STILLROOM_ADMIN_KEY"
 DEFAULT_URL = "http://127.0.0.1:8001"
@@ -24,6 +20,11 @@ _MOST_BYTES = 64 << 20
 
 class AdminApi:
     def __init__(self, url: str, key: str) -> None:
+        # Here and not above: the commands name this class before they know whether they need it.
+        from pyreqwest.client import SyncClientBuilder
+
+        from stillroom.client.transport import is_loopback
+
         self._url = url.rstrip("/")
         builder = SyncClientBuilder().timeout(timedelta(seconds=_TIMEOUT_S)).user_agent("stillroom")
         builder = builder.follow_redirects(False)  # a redirect would send the credential elsewhere
@@ -65,6 +66,9 @@ class AdminApi:
         return self._ask("PATCH", path, body)
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        from pyreqwest.exceptions import PyreqwestError
+        from pyreqwest.http import Url
+
         try:
             request = self._client.request(method, Url(self._url + path)).bearer_auth(self._key)
             if body is not None:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from stillroom.admin_api import AdminApi
 from stillroom.base.errors import DataError, UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
-from stillroom.cli_output import print_json, print_result, visible
+from stillroom.cli_output import print_json, print_result
+from stillroom.cli_rows import group_of_commands, moment, show_rows
 
-if TYPE_CHECKING:
-    from stillroom.admin_api import AdminApi
-
-permits = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="Who may train which model on replies of this gateway's, how many and until when.",
-)
+permits = group_of_commands("Who may train which model on replies of this gateway's, how many and until when.")
 command = functools.partial(command_of, permits)
+
+_COLUMNS = ("id", "state", "organisation", "student", "calls", "tokens", "expires_at")
+_DAY = 86_400 * 1_000_000
 
 PermitId = Annotated[str, typer.Argument(metavar="PERMIT", help="A permit's id, as stillroom permit list names it.")]
 Out = Annotated[
@@ -46,7 +41,7 @@ def issue(
     model: Annotated[list[str], typer.Option(metavar="NAME", help="A model that may be distilled. May be repeated.")],
     student: Annotated[str, typer.Option(metavar="NAME", help="What the model that is trained will be called.")],
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="What it is trained for.")],
-    until: Annotated[str, typer.Option(metavar="DATE", help="The last day, in UTC; or the moment: 2027-06-30T12:00.")],
+    until: Annotated[str, typer.Option(metavar="DATE", help="The last day, in UTC; or 2027-06-30T12:00, or 90d.")],
     account: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME|ID", help="Who may use it; without it, all the accounts that there are now."),
@@ -72,10 +67,10 @@ def issue(
         "calls": calls,
         "tokens": tokens,
         "conditions": condition or [],
-        "begins_at": None if since is None else _moment(since, "--from"),
-        "expires_at": _moment(until, "--until", ends=True),
+        "begins_at": moment(since, "--from"),
+        "expires_at": _last_moment(until),
     }
-    api = _admin_api()
+    api = AdminApi.from_environment()
     body["organisation"] = _id_of(organisation, "organisation", api.rows("/v1/organisations"))
     if account is not None:
         accounts = list(api.rows("/v1/accounts", organisation=body["organisation"]))
@@ -86,17 +81,8 @@ def issue(
 @command("list", "stillroom permit list")
 def list_permits(as_json: Json = False) -> None:
     """List the permits, and how much of each is used."""
-    rows = list(_admin_api().rows("/v1/permits"))
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("permit", "", "organisation", "student", "calls", "tokens", "until", box=None, padding=(0, 2))
-    for row in rows:
-        says = row["says"]
-        used = (_of(row["calls_used"], says["calls"]), _of(row["tokens_used"], says["tokens"]))
-        names = (visible(says["organisation"]), visible(says["student"]))
-        table.add_row(row["id"], row["state"].replace("_", " "), *names, *used, _day(row["expires_at"]))
-    Console(highlight=False, markup=False).print(table)
+    rows = list(AdminApi.from_environment().rows("/v1/permits"))
+    show_rows(rows if as_json else map(_short_row, rows), _COLUMNS, as_json, "There are none.")
 
 
 @command("show", "stillroom permit show somewhere.permit --keys https://gateway.example/.well-known/jwks.json")
@@ -119,7 +105,7 @@ def show(
     if keys is not None or not permit.startswith("permit_"):
         raise UsageError(f"There is no file {permit}.", "Name a file with a permit, or a permit's id: permit_...")
     _refuse_existing(out)
-    row = _admin_api().get(f"/v1/permits/{_in_path(permit)}")
+    row = AdminApi.from_environment().get(f"/v1/permits/{_in_path(permit)}")
     if out is not None:
         _give_out(row, out, as_json)
     elif as_json:
@@ -135,18 +121,11 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """End a permit for good. Within two seconds no worker takes it any more."""
-    row = _admin_api().post(f"/v1/permits/{_in_path(permit)}/revoke", {"reason": reason})
+    row = AdminApi.from_environment().post(f"/v1/permits/{_in_path(permit)}/revoke", {"reason": reason})
     if as_json:
         print_json(row)
     else:
         print_result(f"{row['id']} is revoked.")
-
-
-def _admin_api() -> AdminApi:
-    with ends_at_once():
-        from stillroom.admin_api import AdminApi
-
-    return AdminApi.from_environment()
 
 
 def _give_out(row: dict[str, Any], out: Path | None, as_json: bool) -> None:
@@ -183,6 +162,19 @@ def _show_file(path: Path, keys: str | None, as_json: bool) -> None:
         return
     expired = "It has expired." if now >= said.exp else "It does not hold yet."
     print_result(*permit_in_words(said), checked, *([] if said.holds_at(now) else [expired]))
+
+
+def _short_row(row: dict[str, Any]) -> dict[str, Any]:
+    says = row["says"]
+    return {
+        "id": row["id"],
+        "state": row["state"].replace("_", " "),
+        "organisation": says["organisation"],
+        "student": says["student"],
+        "calls": _of(row["calls_used"], says["calls"]),
+        "tokens": _of(row["tokens_used"], says["tokens"]),
+        "expires_at": row["expires_at"],
+    }
 
 
 def _row_in_words(row: dict[str, Any]) -> list[str]:
@@ -227,19 +219,8 @@ def _refuse_existing(out: Path | None) -> None:
         raise UsageError(f"{out} exists already.", "Name another file.")
 
 
-def _moment(text: str, option: str, *, ends: bool = False) -> int:
-    """UTC microseconds of `2027-06-30`, its beginning or (`ends`) its end, or of `2027-06-30T12:00`."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {text!r} is no date.", "Write 2027-06-30, or 2027-06-30T12:00.") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    is_day = len(text) == len("2027-06-30")
-    try:
-        return int((moment + timedelta(days=1 if ends and is_day else 0)).timestamp()) * 1_000_000
-    except OverflowError as error:
-        raise UsageError(f"{option}: {text} is too late.", "Name an earlier day.") from error
-
-
-def _day(microseconds: int) -> str:
-    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M}"
+def _last_moment(text: str) -> int:
+    """As `moment` reads it, but a day is meant to its end."""
+    ends_at = moment(text, "--until")
+    assert ends_at is not None
+    return ends_at + (_DAY if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else 0)

@@ -14,15 +14,13 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_rows import group_of_commands
 
 if TYPE_CHECKING:
     from stillroom.serve.keyring import Keyring
 
-signing_keys = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="The keys that a gateway signs receipts and permits with. They lie in its state folder.",
+signing_keys = group_of_commands(
+    "The keys that a gateway signs receipts and permits with. They lie in its state folder."
 )
 command = functools.partial(command_of, signing_keys)
 
