@@ -16,7 +16,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(32), nullable=False),
         sa.Column("starts_at", sa.BigInteger(), nullable=False),
         sa.Column("counted", sa.BigInteger(), nullable=False),
-        sa.Column("wanted_since", sa.BigInteger(), nullable=False),
         sa.Column("wanted_until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("subject", "name", name="pk_limit_counters"),
     )
@@ -37,6 +36,8 @@ def upgrade() -> None:
         sa.Column("starts_at", sa.BigInteger(), nullable=False),
         sa.Column("ends_at", sa.BigInteger(), nullable=False),
         sa.Column("held", sa.BigInteger(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("instance", "subject", "name", name="pk_limit_leases"),
     )
     op.create_index("ix_limit_leases_subject_name", "limit_leases", ["subject", "name"])
