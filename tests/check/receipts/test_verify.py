@@ -225,6 +225,12 @@ def test_a_permit_from_a_file(maker: Maker, data_set: Callable[..., Path]) -> No
     assert verify_receipts(folder, keys_of(folder), [permit_in_file(path)])["bad"] == 0
     path.write_text(json.dumps({"jws": maker.permit, "claims": {}, "revoked_at": None}))
     assert verify_receipts(folder, keys_of(folder), [permit_in_file(path)])["bad"] == 0
+    path.write_text(json.dumps({"token": maker.permit, "state": "holds", "revoked_at": None}))
+    assert verify_receipts(folder, keys_of(folder), [permit_in_file(path)])["bad"] == 0
+    path.write_text(json.dumps({"token": maker.permit, "state": "revoked", "revoked_at": 1_900_000_000_000_000}))
+    facts = verify_receipts(folder, keys_of(folder), [permit_in_file(path)])
+    assert facts["reasons"] == {"permit_revoked": 1}
+    assert "was revoked on 2030-03-17 at 17:46:40 UTC" in facts["first"][0]["detail"]
     path.write_text(json.dumps({"jws": maker.permit, "revoked_at": 5}))
     assert verify_receipts(folder, keys_of(folder), [permit_in_file(path)])["reasons"] == {"permit_revoked": 1}
 

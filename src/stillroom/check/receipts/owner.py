@@ -39,7 +39,8 @@ class HeldPermit:
     token: str
     name: str
     """Where it is from, for errors."""
-    revoked: Revocation | None = None
+    revoked_at: int | None = None
+    """Seconds since 1970; None: it is not known to be revoked."""
 
 
 def read_owner(
@@ -61,17 +62,17 @@ def read_owner(
             refused.append((each, error.what))
             continue
         permits[permit.jti] = permit
-        if each.revoked is not None:
-            revoked.setdefault(permit.jti, each.revoked)
+        if each.revoked_at is not None:
+            revoked.setdefault(permit.jti, Revocation(each.revoked_at))
     return Owner(keys, permits, revoked, now), refused
 
 
 def permit_in_file(path: Path) -> HeldPermit:
-    """The permit as the owner wrote it (`JWS`), or as JSON with `jws` and, where it is revoked, `revoked_at`.
+    """The permit as it was issued; or JSON with `jws` and `revoked_at`, or as `stillroom permit show ID --json` prints it.
 
     Raises DataError for a file that cannot be read or holds no permit.
     """
-    remedy = "Name the file that stillroom permit issue wrote, or permit.json of a run."
+    remedy = "Name the file that stillroom permit issue wrote, or what stillroom permit show ID --json printed."
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST_FILE)
@@ -82,8 +83,8 @@ def permit_in_file(path: Path) -> HeldPermit:
     if text.startswith("{"):
         try:
             held = _from_json(orjson.loads(data), str(path))
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} holds no permit: it is JSON without a `jws`.", remedy) from error
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise DataError(f"{path} holds no permit: it is JSON without a `jws` or `token`.", remedy) from error
     try:
         read_unverified_permit(held.token)
     except SignatureRefused as error:
@@ -96,16 +97,13 @@ def permits_in_manifest(manifest: Mapping[str, Any], name: str) -> list[HeldPerm
     listed = manifest.get("permits", [])
     try:
         return [_from_json(each, f"permit {number} of {name}") for number, each in enumerate(listed, 1)]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{name}: `permits` is not a list of objects with a `jws`.") from error
 
 
 def as_json(held: Sequence[HeldPermit]) -> list[dict[str, Any]]:
     """What `from_json` reads."""
-    return [
-        {"jws": each.token, "name": each.name} | ({} if each.revoked is None else {"revoked_at": each.revoked.at})
-        for each in held
-    ]
+    return [{"jws": each.token, "name": each.name, "revoked_at": each.revoked_at} for each in held]
 
 
 def from_json(listed: Iterable[Mapping[str, Any]]) -> list[HeldPermit]:
@@ -113,11 +111,14 @@ def from_json(listed: Iterable[Mapping[str, Any]]) -> list[HeldPermit]:
 
 
 def _from_json(value: Mapping[str, Any], name: str) -> HeldPermit:
-    token, revoked_at = value["jws"], value.get("revoked_at")
-    if not isinstance(token, str) or not isinstance(revoked_at, int | None):
+    revoked_at = _seconds(value.get("revoked_at"))
+    token = value.get("jws")
+    if token is None:
+        token = value["token"]  # as the gateway's administration prints it, whose times are microseconds
+        revoked_at = None if revoked_at is None else revoked_at // 1_000_000
+    if not isinstance(token, str):
         raise TypeError
-    is_revoked = revoked_at is not None or value.get("status") == "revoked"
-    return HeldPermit(token, name, Revocation(revoked_at) if is_revoked else None)
+    return HeldPermit(token, name, revoked_at)
 
 
 def _revoked_permits(document: bytes, name: str) -> dict[str, Revocation]:
