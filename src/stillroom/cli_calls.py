@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -66,7 +67,7 @@ def verify(
     place = folder if folder is not None else _state(config) / _FOLDER
     report = verify_log(place, _keys(config, keys), _roots(roots))
     if as_json:
-        print_json(_as_json(report))
+        print_json(asdict(report))
     else:
         print_result(*verified_in_words(report))
     if report.problems:
@@ -128,23 +129,20 @@ def verified_in_words(report: LogReport) -> list[str]:
     if len(report.problems) > _SHOWN:
         shown.append(f"And {len(report.problems) - _SHOWN:,} more; --json names all.")
     lines = [f"{counted(len(report.problems), 'problem')}:", *shown] if shown else []
-    rows = f"{counted(report.rows, 'row')} in {counted(report.segments, 'segment')} of {report.workers} workers"
+    rows = (
+        f"{counted(report.rows, 'row')} in {counted(report.segments, 'segment')} of {counted(report.workers, 'worker')}"
+    )
     lines.append(f"{rows} {'is' if report.rows == 1 else 'are'} as sealed.")
     if report.forgotten:
         lines.append(f"{counted(report.forgotten, 'row')} deleted on request.")
-    signed = f"{report.signed} of {counted(report.records, 'record')} have a right signature"
+    verb = "has" if report.records == 1 else "have"
+    signed = f"{report.signed} of {counted(report.records, 'record')} {verb} a right signature"
     lines.append(f"{signed}; {counted(report.stamped, 'time stamp')} that fit.")
     if report.open_segments:
         lines.append(f"{counted(report.open_segments, 'segment')} not sealed yet, and so not verified.")
     if report.damaged_lines:
         lines.append(f"{counted(report.damaged_lines, 'line')} could not be read when sealed; docs/calls.md says why.")
     return lines
-
-
-def _as_json(report: LogReport) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(report)
 
 
 def _state(config: Path | None) -> Path:

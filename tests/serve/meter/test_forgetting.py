@@ -116,6 +116,17 @@ def test_a_worker_that_runs_is_asked_to_seal_first(
     assert (report.problems, report.rows, report.forgotten) == ([], 5, 3)
 
 
+def test_calls_without_sketches_and_receipts_are_forgotten_too(tmp_path: Path, opened: Any, begun: Any) -> None:
+    with opened(tmp_path / "w0") as log:
+        for account in ("acct_1", "acct_2"):
+            call = begun(account=account)
+            log.begin(call)
+            log.settle(call)
+    assert forget(tmp_path, "acct_2", None).rows == 1
+    report = verify_log(tmp_path)
+    assert (report.problems, report.rows, report.forgotten) == ([], 1, 1)
+
+
 def test_what_a_dead_worker_left_open_is_sealed_and_forgotten_too(
     tmp_path: Path, opened: Any, fill: Any, sign: Sign, keys: PublicKeys
 ) -> None:

@@ -148,8 +148,9 @@ def _delete(segment: SealedSegment, account: str) -> None:
     others: tuple[CallTable, ...] = ("sketches", "earlier_prints", "receipts")
     for name in others:
         table = _read(segment, name)
-        _rewrite(segment, name, table.filter([call_id not in call_ids for call_id in table["call_id"].to_pylist()]))
-    _rewrite(segment, "calls", calls.filter([not is_one for is_one in is_its]))
+        is_kept = [call_id not in call_ids for call_id in table["call_id"].to_pylist()]
+        _rewrite(segment, name, table.filter(pa.array(is_kept, pa.bool_())))
+    _rewrite(segment, "calls", calls.filter(pa.array([not is_one for is_one in is_its], pa.bool_())))
 
 
 def _read(segment: SealedSegment, name: CallTable) -> pa.Table:
