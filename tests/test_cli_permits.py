@@ -225,6 +225,13 @@ def test_a_file_that_exists_stays_and_nothing_is_signed(university: str) -> None
     assert json.loads(said("permit", "list", "--json")) == before
 
 
+def test_a_permit_that_could_not_be_written_is_named(university: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    error = refused(*issue_words(university, "--out", "file/a.permit"), code=1)
+    (permit_id,) = re.findall(r"stillroom permit show (permit_\w+) --out FILE", error)
+    assert said("permit", "show", permit_id, "--out", "a.permit")
+
+
 @pytest.mark.usefixtures("gateway")
 def test_what_is_neither_a_file_nor_a_permit_is_told() -> None:
     assert "There is no file nowhere." in refused("permit", "show", "nowhere", code=2)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from stillroom.admin_api import AdminApi
-from stillroom.base.errors import DataError, UsageError
+from stillroom.base.errors import DataError, StoreError, UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
@@ -132,7 +132,10 @@ def _give_out(row: dict[str, Any], out: Path | None, as_json: bool) -> None:
     if out is not None:
         from stillroom.store.files import write_atomically
 
-        write_atomically(out, row["token"] + "\n")
+        try:
+            write_atomically(out, row["token"] + "\n")
+        except StoreError as error:  # it is issued all the same
+            raise StoreError(error.what, f"Then: stillroom permit show {row['id']} --out FILE.") from error
     if as_json:
         print_json(row)
     elif out is None:
