@@ -49,10 +49,13 @@ def list_terms(
     if as_json:
         print_json([_as_json(entry, permitted.get(entry.id)) for entry in read_ledger().values()])
         return
-    table = Table("entry", "outputs may train", "document", "name", box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 1))
+    for heading in ("entry", "outputs may train"):
+        table.add_column(heading, no_wrap=heading == "entry")
+    table.add_column("name", overflow="fold")
     for entry in read_ledger().values():
-        verdict = f"{entry.outputs_may_train}; you have a permission" if entry.id in permitted else ""
-        table.add_row(entry.id, verdict or entry.outputs_may_train, entry.document_date or "", Text(entry.name))
+        yours = "; you have a permission" if entry.id in permitted else ""
+        table.add_row(entry.id, f"{entry.outputs_may_train}{yours}", Text(entry.name))
     Console(highlight=False).print(table)
     for other in sorted(permitted.keys() - read_ledger().keys()):
         print_result(f"{other} is not in the ledger; you have a permission.")

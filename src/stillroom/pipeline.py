@@ -466,7 +466,7 @@ def export(
             raise UsageError(f"The recipe {recipe.name} has no train section.", "So there is no student to export.")
         method = recipe.train.method
         about = replace(about, binding=binding_of_student(run_folder, recipe))
-        refuse_name(name or recipe.name, about.binding, recipe.name, to)
+        refuse_name(recipe.name if name is None else name, about.binding, recipe.name, to)
         card = None
         if name is not None:
             from stillroom.report.model_card import model_card_as

@@ -27,7 +27,7 @@ def require_grant(recipe: Recipe) -> Grant:
     """What lets the replies of the recipe's teacher train a student, looked at before it is asked anything.
 
     Raises RecipeError where the recipe names nothing, or nothing that is known; TermsError where what it names grants
-    nothing; StoreError for a damaged file of permissions.
+    nothing; DataError for a damaged file of permissions.
     """
     teacher = recipe.teacher
     assert teacher is not None
@@ -71,13 +71,20 @@ def refuse_name(name: str, binding: Binding, run: str, to: str) -> None:
         )
     for terms, asked in binding.conditions:
         for unmet in asked.unmet_by(name):
-            better = name
-            for _, each in binding.conditions:
-                better = each.suggested_name(better)
+            better = _better_name(name, binding)
             raise TermsError(
                 f"The name {name} {unmet}: that is what {terms} asks of a student that learned from such replies.",
-                f"Run: stillroom export {run} --to {to} --name {shlex.quote(better)}",
+                f"Run: stillroom export {run} --to {to} --name {shlex.quote(better)}"
+                if better is not None
+                else "No name does what all of the terms ask: train on rows of fewer teachers.",
             )
+
+
+def _better_name(name: str, binding: Binding) -> str | None:
+    for _, each in binding.conditions:
+        name = each.suggested_name(name)
+    is_unmet = any(any(each.unmet_by(name)) for _, each in binding.conditions)
+    return None if is_unmet or not _NAME.fullmatch(name) else name
 
 
 def _binding(named: list[str | None], grant: Grant | None) -> Binding:

@@ -18,6 +18,7 @@ from stillroom.base.errors import DataError, StoreError
 from stillroom.report.stage_file import StageFile
 from stillroom.report.training_file import Trained
 from stillroom.store.files import read_json
+from stillroom.terms.grants import Grant, read_grant
 
 DIGEST_MARK = "# digest:"
 
@@ -259,6 +260,8 @@ class RunFiles:
     trained: dict[str, Trained]
     """By method; methods in alphabetical order, `sft` before the others."""
     examined: Examined | None
+    granted: Grant | None = None
+    """Why the teacher's replies may train a model; None: nothing was asked, or before grants were kept."""
 
     def has(self, stage: str) -> bool:
         """Whether the run's recipe has this stage; any stage may be, where there is no recipe."""
@@ -284,6 +287,7 @@ def read_run(folder: Path) -> RunFiles:
         checked=read_stage_file(folder / "check.json", Checked),
         trained=trained,
         examined=read_stage_file(folder / "exam.json", Examined),
+        granted=read_grant(folder),
     )
 
 

@@ -71,6 +71,7 @@ def summary_of(run: RunFiles) -> dict[str, Any]:
         "rejected": dict(checked.rejected) if checked else None,
         "cost_usd": asked.cost_usd if asked else None,
         "price_id": asked.price_id if asked else None,
+        "terms": run.granted.terms_id if run.granted else None,
         "seconds": {stage: value for stage, value in seconds.items() if value is not None},
         "sets": _sets(examined.sets) if examined else None,
         "comparisons": [comparison.model_dump() for comparison in examined.comparisons] if examined else None,
