@@ -31,14 +31,14 @@ def stillroom(*words: str) -> Result:
     return CliRunner().invoke(app, ["calls", *words], env={"COLUMNS": "200", "NO_COLOR": "1"})
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """A gateway's settings, with a log of three calls of one account and two of another."""
-    path = tmp_path / "gateway.yaml"
-    path.write_text(SETTINGS, encoding="utf-8")
-    keyring = Keyring.open(tmp_path / "state")
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a gateway, with a log of three calls of one account and two of another."""
+    folder = tmp_path_factory.mktemp("gateway")
+    (folder / "gateway.yaml").write_text(SETTINGS, encoding="utf-8")
+    keyring = Keyring.open(folder / "state")
     log = CallLog(
-        tmp_path / "state" / "calls" / "w0",
+        folder / "state" / "calls" / "w0",
         reserve_bytes=0,
         sign=lambda record: keyring.active.sign(RECORD_TYPE, record),
     )
@@ -49,7 +49,14 @@ def config(tmp_path: Path) -> Path:
         log.begin(call)
         log.settle(call)
     log.close()
-    return path
+    return folder
+
+
+@pytest.fixture
+def config(gateway: Path, tmp_path: Path) -> Path:
+    """The settings of such a gateway, for one test alone."""
+    shutil.copytree(gateway, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "gateway.yaml"
 
 
 def calls_of(config: Path) -> Path:

@@ -3,8 +3,8 @@
     CRC-32 in eight hex digits, a space, JSON, a newline
 
 The JSON is a list: `["header", {...}]` first, then `["begun", [values]]` for an intent and
-`["settled", [values], sketch in base64 or null, receipt or null, earlier prints or null]`, with the values of a call in
-the order of the header's `columns`. A line is in the system's hands when `append` returns, so that it survives a
+`["settled", [values], sketch in base64 or null, receipt or null, earlier prints or null, when]`, with the values of a
+call in the order of the header's `columns`. A line is in the system's hands when `append` returns, so that it survives a
 `kill -9` of the process; what a power cut may take is what was written since the last `sync`. A line that was cut short
 by either is known by its checksum.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ class Settled:
     sketch: bytes | None
     receipt: str | None
     earlier: dict[str, Any] | None
+    at: int
+    """When this was written, UTC in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def settled_line(
     call: Call, sketch: bytes | None = None, receipt: str | None = None, earlier: EarlierPrints | None = None
 ) -> bytes:
     reprinted = None if earlier is None else {**asdict(earlier), "minhash": _base64(earlier.minhash)}
-    return _line(["settled", call_values(call), _base64(sketch), receipt, reprinted])
+    return _line(["settled", call_values(call), _base64(sketch), receipt, reprinted, time.time_ns() // 1000])
 
 
 def _base64(sketch: bytes | None) -> str | None:
@@ -202,11 +205,11 @@ def unsettled(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 
 def _settled(columns: Sequence[str], value: list[Any]) -> Settled:
-    _, values, sketch, receipt, earlier = value
+    _, values, sketch, receipt, earlier, at = value
     if earlier is not None and earlier["minhash"] is not None:
         earlier["minhash"] = base64.b64decode(earlier["minhash"])
     decoded = None if sketch is None else base64.b64decode(sketch)
-    return Settled(call_row(columns, values), decoded, receipt, earlier)
+    return Settled(call_row(columns, values), decoded, receipt, earlier, at)
 
 
 def _columns_of(path: Path, value: list[Any]) -> Sequence[str]:
