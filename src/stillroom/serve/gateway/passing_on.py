@@ -118,10 +118,14 @@ class _Passing:
                         passed.append(event)
                 if passed:
                     await self._exchange.write(b"".join(passed))
+            left = splitter.rest()
+            reader.feed_event(left)
+            if reader.finished:  # some servers leave out the last event, or its blank line
+                return self._ended(b"" if self._adds_usage and is_usage_event(left) else left)
         except PyreqwestError:
-            pass  # it broke off: the client is told below
+            left = splitter.rest()  # it broke off: the client is told below
         self._open.settle("failed", 200, bill="what was counted")
-        return splitter.rest() + b"\n\n" + error_event(self._route, 502, _BROKEN, "upstream_failed")
+        return left + b"\n\n" + error_event(self._route, 502, _BROKEN, "upstream_failed")
 
     def _ended(self, last: bytes) -> bytes:
         reader = self._open.reader

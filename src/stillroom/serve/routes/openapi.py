@@ -185,7 +185,7 @@ def _call(route: Route, summary: str) -> dict[str, Any]:
     error = _ANTHROPIC if route == "messages" else _OPENAI
     answered: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
     if route != "embeddings":
-        answered["text/event-stream"] = {"schema": {"type": "string"}}
+        answered["text/event-stream"] = {"schema": {}}
     refusals = {status: _json(words, {} if status == "4XX" else error) for status, words in _REFUSALS.items()}
     refusals["429"]["headers"] = {"retry-after": _header("Seconds", {"type": "integer", "minimum": 0})}
     return {
