@@ -64,6 +64,15 @@ def test_a_rotation_is_seen_by_a_worker_that_runs(tmp_path: Path, clock: ClockBy
     ]
 
 
+def test_the_newest_key_signs_however_fast_they_follow(tmp_path: Path, clock: ClockByHand) -> None:
+    keyring = Keyring.open(tmp_path, clock)
+    made = [keyring.active.kid, *(keyring.rotate().kid for _ in range(10))]
+    assert [each.key.kid for each in keyring.keys] == made[::-1]
+    assert [each.key.kid for each in Keyring.open(tmp_path, clock).keys] == made[::-1]
+    clock.seconds -= 1000  # put back
+    assert keyring.rotate().kid == keyring.active.kid
+
+
 def test_what_was_signed_with_a_retired_key_stays_good(tmp_path: Path, clock: ClockByHand) -> None:
     keyring = Keyring.open(tmp_path, clock)
     token = keyring.active.sign(TYP, {"text": "before"})

@@ -64,7 +64,7 @@ class Keyring:
             raise StoreError(f"{folder} cannot be made: {error.strerror}.", "Mend the folder's rights.") from error
         with _alone_in(folder):
             if not _read_keys(folder):
-                _write_key(folder, SigningKey.generate(), clock)
+                _write_key(folder, SigningKey.generate(), _seconds(clock))
         return cls(folder, clock)
 
     @property
@@ -85,7 +85,9 @@ class Keyring:
         """Add a key that signs from now on. Raises StoreError."""
         with _alone_in(self._folder):
             key = SigningKey.generate()
-            _write_key(self._folder, key, self._clock)
+            # After every other one, also within a second, and where the clock was put back.
+            followed = max((each.not_before + 1 for each in _read_keys(self._folder)), default=0)
+            _write_key(self._folder, key, max(_seconds(self._clock), followed))
             self._seen = _stamp(self._folder)
             self._keys = _read_keys(self._folder)
         return key
@@ -110,6 +112,10 @@ class Keyring:
             return
         if keys:
             self._keys, self._seen = keys, stamp
+
+
+def _seconds(clock: Clock) -> int:
+    return clock.now_us() // 1_000_000
 
 
 def _stamp(folder: Path) -> int:
@@ -154,8 +160,8 @@ def _entry(key: SigningKey, not_before: int) -> dict[str, Any]:
     return {"kid": key.kid, "nbf": not_before, **key.jwk.as_dict(private=True)}
 
 
-def _write_key(folder: Path, key: SigningKey, clock: Clock) -> None:
-    entry = _entry(key, clock.now_us() // 1_000_000)
+def _write_key(folder: Path, key: SigningKey, not_before: int) -> None:
+    entry = _entry(key, not_before)
     aside, path = folder / f".{key.kid}.part", folder / f"{key.kid}.json"
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
