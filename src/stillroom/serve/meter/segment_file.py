@@ -4,9 +4,9 @@
 
 The JSON is a list: `["header", {...}]` first, then `["begun", [values]]` for an intent and
 `["settled", [values], sketch in base64 or null, receipt or null, earlier prints or null, when]`, with the values of a
-call in the order of the header's `columns`. A line is in the system's hands when `append` returns, so that it survives a
-`kill -9` of the process; what a power cut may take is what was written since the last `sync`. A line that was cut short
-by either is known by its checksum.
+call in the order of the header's `columns`. A line is in the system's hands when `append` returns, so that it survives
+a `kill -9` of the process; what a power cut may take is what was written since the last `sync`. A line that was cut
+short by either is known by its checksum.
 """
 
 from __future__ import annotations

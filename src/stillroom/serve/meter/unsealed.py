@@ -1,4 +1,4 @@
-"""What the log of a worker that was killed says of its last moments: what its calls used, which nobody else was told."""
+"""What the log of a killed worker says of its last moments: what its calls used, which nobody else was told."""
 
 from __future__ import annotations
 
