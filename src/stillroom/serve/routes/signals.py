@@ -9,22 +9,20 @@ from typing import Any
 _LOOKED_AT = 2000
 """Characters at either end of a text in which words are looked for: instructions stand at one of them."""
 _OFF = {"none", "off", "disabled", "minimal"}
-_JUDGING_WORDS = ("rubric", "grade", "score", "rate ", "rating", "judge", "evaluat", "better", "[[a]]")
-_THING = r"(answer|response|reply|output|completion|solution|essay|submission|assistant)s?"
-_JUDGING = re.compile(
-    "|".join(
-        (
-            rf"\b(grade|score|rate|evaluate|judge|assess)\b.{{0,80}}\b{_THING}\b.{{0,200}}"
-            rf"(\bscale\b|\brubric|\b(from|between) \d|\bout of \d|\b\d{{1,2}} ?(-|–|to|/) ?\d{{1,3}}\b)",
-            r"\b(on|using) a scale (of|from) \d",
-            r"\b(following|grading|scoring|evaluation) rubric\b",
-            rf"\bwhich (of the (two|following) )?(assistant|model|{_THING})\b.{{0,60}}\bbetter\b",
-            r"\[\[a\]\].{0,120}\[\[b\]\]",
-            r"\byou are (a|an)( \w+){0,2} (judge|grader|evaluator)\b",
-        )
-    ),
-    re.DOTALL,
-)
+_OCCURRENCES = 3
+"""Of a word that are looked at, so that no text takes long."""
+_THING = r"\b(answer|response|reply|output|completion|solution|essay|submission|assistant)s?\b"
+_SCALE = r"(\bscale\b|\brubric|\b(from|between) \d|\bout of \d|\b\d{1,2} ?(-|–|to|/) ?\d{1,3}\b)"
+_ORDER = re.compile(rf"\w+\b.{{0,80}}?{_THING}.{{0,200}}?{_SCALE}", re.DOTALL)
+_COMPARISON = re.compile(rf"which (of the (two|following) )?(model\b|{_THING}).{{0,60}}\bbetter\b", re.DOTALL)
+_BEGUN_BY = {
+    **dict.fromkeys(("grade ", "score ", "rate ", "evaluate ", "judge ", "assess "), _ORDER),
+    "which ": _COMPARISON,
+    "a scale ": re.compile(r"a scale (of|from) \d"),
+    "you are a": re.compile(r"you are an?( \w+){0,2} (judge|grader|evaluator)\b"),
+    **{f"{kind} rubric": re.compile(r"\w+ rubric\b") for kind in ("following", "grading", "scoring", "evaluation")},
+}
+"""What each phrase begins with, which is quickly looked for, and the phrase."""
 
 
 def asks_grading(*texts: str) -> bool:
@@ -39,7 +37,20 @@ def asks_grading(*texts: str) -> bool:
 def _reads_like_judging(text: str) -> bool:
     ends = text if len(text) <= 2 * _LOOKED_AT else f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
     lowered = ends.lower()
-    return any(word in lowered for word in _JUDGING_WORDS) and _JUDGING.search(lowered) is not None
+    if "[[a]]" in lowered and "[[b]]" in lowered:  # how a well-known benchmark's judges answer
+        return True
+    return any(_holds(lowered, begins, phrase) for begins, phrase in _BEGUN_BY.items())
+
+
+def _holds(text: str, begins: str, phrase: re.Pattern[str]) -> bool:
+    at = -1
+    for _ in range(_OCCURRENCES):
+        at = text.find(begins, at + 1)
+        if at < 0:
+            return False
+        if not text[at - 1 : at].isalnum() and phrase.match(text, at, at + 320):
+            return True
+    return False
 
 
 def asks_reasoning(body: Mapping[str, Any]) -> bool:
