@@ -23,12 +23,18 @@ from rich.console import Console
 from stillroom import __version__
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
+from stillroom.cli_accounts import accounts, organisations
 from stillroom.cli_arguments import FLAG, Json, Recipe, Set
+from stillroom.cli_calls import calls
+from stillroom.cli_escrow import escrow
 from stillroom.cli_export import export
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_guard import say_stopped
+from stillroom.cli_keys import admins, keys
 from stillroom.cli_look import look
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_permits import permits
+from stillroom.cli_signing_keys import signing_keys
 from stillroom.cli_terms import terms
 from stillroom.cli_verify import verify
 from stillroom.display import live_progress
@@ -267,6 +273,14 @@ command("verify", "stillroom verify runs/demo/dataset --keys https://gateway.exa
 command("export", "stillroom export demo --to trl")(export)
 
 app.add_typer(terms, name="terms")
+app.add_typer(organisations, name="organisation")
+app.add_typer(accounts, name="account")
+app.add_typer(keys, name="key")
+app.add_typer(admins, name="admin")
+app.add_typer(permits, name="permit")
+app.add_typer(signing_keys, name="signing-key")
+app.add_typer(calls, name="calls")
+app.add_typer(escrow, name="escrow")
 
 
 @command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")
