@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from stillroom.base.canonical import canonical_bytes
 from stillroom.base.receipt import differing_texts, from_the_wire, read_receipt, request_settings
 from stillroom.base.records import Call
 from stillroom.base.signatures import SignatureRefused
+from stillroom.client.reply import parse_reply
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.pseudonyms import Pseudonyms
 from stillroom.serve.receipts import MOST_BYTES_IN_HEADER, Receipts
@@ -152,6 +154,18 @@ def test_what_no_receipt_can_be_over_is_told_before_the_model_is_asked(gateway: 
     for body in ({"metadata": deep}, {"metadata": "\ud800"}):
         with pytest.raises(ValueError):
             gateway.receipts.begin([], None, body)
+
+
+def test_halves_of_characters_from_a_model_are_signed_for(gateway: Gateway) -> None:
+    cut = {"id": "1\ud83e", "function": {"name": "add\ud83e", "arguments": "\ud83e"}}
+    message = {"role": "assistant", "content": "a\ud83e", "reasoning_content": "\udd5a", "tool_calls": [cut]}
+    body = json.dumps({"model": "abacus\ud83e", "choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+    read = parse_reply(body)
+    said = Said(read.reasoning, read.answer, read.tool_calls)
+    begun = gateway.receipts.begin([], None, {})
+    _, wire = gateway.receipts.sign(begun, call(), served_model=read.served_model, said=[said])
+    receipt, salt = read_receipt(wire, gateway.keyring.public_keys(), NOW)
+    assert differing_texts(receipt, salt, 0, said) == []
 
 
 def test_one_choice_fits_a_header_whatever_was_said(gateway: Gateway) -> None:

@@ -16,6 +16,7 @@ from stillroom.client.stream import MergedStream, index_of, is_event_stream, mer
 from stillroom.client.tool_calls import read_tool_calls
 from stillroom.client.usage import Usage, read_usage
 from stillroom.text.think import CLOSE, OPEN, Block, split_think
+from stillroom.text.well_formed import well_formed
 
 PARSER_VERSION = 2
 """Raised whenever the same body would be read differently: replies that an older one read may be read again."""
@@ -319,11 +320,4 @@ def _told(value: object) -> str | None:
 
 
 def _clean(value: object) -> str | None:
-    """Text that can be written as UTF-8. A stream cut in the middle of an emoji leaves half of a surrogate pair."""
-    if not isinstance(value, str):
-        return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="replace")
-    return value
+    return well_formed(value) if isinstance(value, str) else None

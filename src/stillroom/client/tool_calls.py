@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stillroom.text.well_formed import well_formed
+
 
 @dataclass(slots=True)
 class _Call:
@@ -39,7 +41,11 @@ def read_tool_calls(value: object) -> tuple[dict[str, Any], ...]:
         call.name = _text(said.get("name")) or call.name
         call.arguments.append(arguments_text(said.get("arguments", said.get("input"))))
     return tuple(
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": "".join(call.arguments)}}
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": well_formed("".join(call.arguments))},
+        }
         for call in calls
     )
 
@@ -63,4 +69,4 @@ def _begins_another(call: _Call, fragment: Mapping[str, Any], said: Mapping[str,
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return well_formed(value) if isinstance(value, str) and value else None
