@@ -13,6 +13,7 @@ from stillroom.store.tables import query
 from stillroom.terms.grants import read_grant
 from stillroom.terms.ledger import read_ledger
 from stillroom.testing import Answer, MisbehavingTeacher
+from stillroom.testing.owner import Owner
 
 
 @pytest.fixture(autouse=True)
@@ -178,3 +179,31 @@ def test_a_damaged_file_of_permissions_is_said_and_nobody_is_asked(permissions: 
         assert teacher.requests == 0
     assert done.exit_code == 1
     assert "permissions.toml holds what is no permission" in " ".join(done.stderr.split())
+
+
+def test_a_permit_grants_what_no_terms_say_and_an_earlier_one_stays_known() -> None:
+    owner = Owner()
+    with MisbehavingTeacher(lambda _: Answer("2"), owner=owner) as teacher:
+        path = recipe(teacher.base_url, None)
+        for number, condition in enumerate(("not for spells", "not for sale")):
+            Path("the.permit").write_text(owner.permit(jti=f"permit-{number}", conditions=[condition]))
+            done = stillroom("run", path, "--set", "teacher.permit=the.permit")
+            assert done.exit_code == 0, done.stderr
+    grant = read_grant(Path("runs/sums"))
+    assert grant is not None
+    assert (grant.terms, grant.by) == (None, ("permit",))
+    assert [each.id for each in grant.permits] == ["permit-0", "permit-1"]
+    traces = Path("runs/sums/traces.parquet")
+    assert query("select distinct terms_id as terms from traces", traces=traces).to_pylist() == [{"terms": "permit"}]
+    card = Path("runs/sums/dataset/README.md").read_text(encoding="utf-8")
+    for said in ("under `permit permit-0`:", "- its name is student", "- not for spells", "- not for sale"):
+        assert said in card
+
+
+def test_a_permit_that_is_none() -> None:
+    Path("the.permit").write_text("yes, you may")
+    with MisbehavingTeacher(lambda _: Answer("2")) as teacher:
+        done = stillroom("run", recipe(teacher.base_url, None), "--set", "teacher.permit=the.permit")
+        assert teacher.requests == 0
+    assert done.exit_code == 2
+    assert "the.permit is not a permit" in " ".join(done.stderr.split())

@@ -123,12 +123,12 @@ def test_a_permission_for_other_terms_does_not_help() -> None:
 
 def test_a_permit_grants_where_no_terms_are_named() -> None:
     grant = granted(None, permit=PERMIT)
-    assert (grant.terms, grant.terms_id, grant.by) == (None, "permit:permit-1", ("permit",))
+    assert (grant.terms, grant.terms_id, grant.by) == (None, "permit", ("permit",))
     ((whose, asked),) = grant.conditions()
-    assert (whose, list(asked.in_words())) == ("permit", ["its name is oracle-mini", "not for spells"])
+    assert (whose, list(asked.in_words())) == ("permit permit-1", ["its name is oracle-mini", "not for spells"])
     both = granted("llama-3.1", permit=PERMIT)
-    assert both.terms_id == "llama-3.1 + permit:permit-1"
-    assert [each for each, _ in both.conditions()] == ["llama-3.1", "permit"]
+    assert both.terms_id == "llama-3.1 + permit"
+    assert [each for each, _ in both.conditions()] == ["llama-3.1", "permit permit-1"]
     assert granted("together", permit=PERMIT).by == ("ledger", "permit")
 
 

@@ -57,7 +57,7 @@ def grant_of(
         terms=join_terms(ids) or None,
         by=tuple(dict.fromkeys(kinds)),
         entries=entries,
-        permit=_as_granted(permit) if permit is not None else None,
+        permits=(_as_granted(permit),) if permit is not None else (),
     )
 
 

@@ -18,6 +18,8 @@ from stillroom.terms.permissions import Permission
 GRANT = "grant.json"
 """In a run's folder, and in its data set: what the run was granted."""
 VERSION = 1
+PERMIT = "permit"
+"""Among the terms of rows, by the side of ids: that a permit granted them."""
 GrantedBy = Literal["own", "ledger", "permission", "permit"]
 
 
@@ -64,22 +66,23 @@ class Grant(_Kept):
     by: tuple[GrantedBy, ...]
     """Every kind that it rests on."""
     entries: tuple[GrantedTerms, ...] = ()
-    permit: GrantedPermit | None = None
+    permits: tuple[GrantedPermit, ...] = ()
+    """All that the run has asked under."""
 
     @property
     def terms_id(self) -> str:
         """What each row under this grant is marked with."""
-        return join_terms([*filter(None, [self.terms]), *([f"permit:{self.permit.id}"] if self.permit else [])])
+        return join_terms([*filter(None, [self.terms]), *([PERMIT] if self.permits else [])])
 
     def conditions(self) -> Iterator[tuple[str, Conditions]]:
-        """With whose they are: an entry's id, or `permit`. Those that ask nothing are left out."""
+        """With whose they are: an entry's id, or a permit's. Those that ask nothing are left out."""
         for each in self.entries:
             if each.permission is not None:
                 yield each.id, Conditions(others=(f"whatever the written permission of {each.permission.by} asks",))
             elif not each.conditions.is_empty:
                 yield each.id, each.conditions
-        if self.permit is not None:
-            yield "permit", Conditions(name_must_be=self.permit.student, others=self.permit.conditions)
+        for permit in self.permits:
+            yield f"{PERMIT} {permit.id}", Conditions(name_must_be=permit.student, others=permit.conditions)
 
     def in_words(self) -> Iterator[str]:
         """A sentence for each thing that it rests on. Names in it are other people's text."""
@@ -95,13 +98,16 @@ class Grant(_Kept):
                 )
             else:
                 yield f"{each.name}{dated} (entry {each.id} of the ledger, read on {each.read_on}): {each.source}"
-        if self.permit is not None:
-            permit = self.permit
+        for permit in self.permits:
             yield f"Permit {permit.id} of {permit.owner}, for {permit.purpose}, for a student called {permit.student}."
 
 
 def keep_grant(folder: Path, grant: Grant) -> None:
-    """Write grant.json into a run's folder, unless it says the same."""
+    """Write grant.json into a run's folder, unless it says the same. Permits that the run asked under before stay."""
+    before = read_grant(folder)
+    permits = (*before.permits, *grant.permits) if before is not None else grant.permits
+    by = (*grant.by, PERMIT) if permits else grant.by
+    grant = grant.model_copy(update={"permits": tuple(dict.fromkeys(permits)), "by": tuple(dict.fromkeys(by))})
     path, value = folder / GRANT, grant.model_dump(mode="json")
     if not path.is_file() or read_json(path) != value:
         write_json(path, value)

@@ -11,11 +11,7 @@ _HEAD = "| entry | what | outputs may train | on what conditions | document | re
 
 def markdown_table(entries: Iterable[Entry]) -> str:
     """A row for each entry, in the order of the ledger."""
-    head = [
-        "| entry | what | outputs may train | on what conditions | document | read on |",
-        "|---|---|---|---|---|---|",
-    ]
-    return "\n".join([*head, *map(_row, entries)]) + "\n"
+    return "\n".join([_HEAD, "|---|---|---|---|---|---|", *map(_row, entries)]) + "\n"
 
 
 def _row(entry: Entry) -> str:
