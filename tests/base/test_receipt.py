@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.receipt import (
+    MOST_TURNS,
     RECEIPT_TYP,
     Receipt,
     differing_texts,
@@ -25,6 +26,7 @@ from stillroom.base.receipt import (
     salted_digest,
     text_digest,
     tool_calls_bytes,
+    turn_digests,
 )
 from stillroom.base.signatures import MAX_TOKEN_BYTES, PublicKey, PublicKeys, SignatureRefused, SigningKey
 
@@ -169,6 +171,28 @@ def test_a_digest_is_what_the_docs_say() -> None:
         text_digest(b"short", "answer", "5")
 
 
+MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant"]), "content": TEXT}
+)
+
+
+@given(st.lists(MESSAGE, max_size=MOST_TURNS + 4))
+def test_turns_are_the_last_messages_that_are_no_system_prompt(messages: list[dict[str, str]]) -> None:
+    turns = [each for each in messages if each["role"] in ("user", "assistant")]
+    digests = turn_digests(SALT, messages)
+    if len(turns) < 2:
+        assert digests == []
+    else:
+        assert digests == [salted_digest(SALT, "turn", canonical_bytes(turn)) for turn in turns[-MOST_TURNS:]]
+    receipt, _ = read_receipt(receipt_of([FIVE], turns=digests), KEYS, NOW)
+    assert list(receipt.turns) == digests
+
+
+def test_what_is_no_conversation_has_no_turns() -> None:
+    for prompt in ("text", ["one", "two"], [1, None], {}, None):
+        assert turn_digests(SALT, prompt) == []
+
+
 def test_settings_are_the_body_without_what_is_asked_and_how_it_is_streamed() -> None:
     body = {"model": "m", "messages": [1], "temperature": 1.0, "stream": True, "stream_options": {}, "a": {"b": 0.5}}
     assert request_settings(body) == b'{"a":{"b":0.5},"model":"m","temperature":1}'
@@ -223,6 +247,8 @@ def test_a_receipt_from_the_future_is_refused() -> None:
         ({"counted_by": "me"}, "counted_by: "),
         ({"answer": "5"}, "answer: is no key here"),
         ({"prompt": "sha256:ab"}, "prompt: "),
+        ({"turns": ["x"]}, "turns.0: "),
+        ({"turns": ["A" * 43] * 17}, "turns: "),
         ({"replies": {}}, "replies: "),
         ({"replies": [{"answer": "x"}]}, "replies.0.reasoning: is missing"),
         ({"replies": [None]}, "replies.0: "),

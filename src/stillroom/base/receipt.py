@@ -35,8 +35,7 @@ Label = Literal["prompt", "user", "turn", "settings", "reasoning", "answer", "to
 Digest = str
 """base64url of SHA-256 over salt, label, a zero byte and the text in UTF-8: 43 characters."""
 
-_DIGEST = r"^[A-Za-z0-9_-]{43}$"
-_EachDigest = Annotated[Digest, Field(pattern=_DIGEST)]
+_Digest = Annotated[Digest, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 MOST_TURNS = 16
 _NOT_TURNS = ("system", "developer")
 _NOT_SETTINGS = {"messages", "prompt", "input", "stream", "stream_options"}
@@ -58,9 +57,9 @@ class ReplyDigests(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    reasoning: Digest | None = Field(pattern=_DIGEST)
-    answer: Digest = Field(pattern=_DIGEST)
-    tool_calls: Digest | None = Field(pattern=_DIGEST)
+    reasoning: _Digest | None
+    answer: _Digest
+    tool_calls: _Digest | None
 
 
 class Receipt(BaseModel):
@@ -92,15 +91,13 @@ class Receipt(BaseModel):
     completion_tokens: int | None = Field(ge=0)
     """Of all choices together, reasoning included."""
     counted_by: Literal["provider", "estimate"] | None
-    prompt: Digest = Field(pattern=_DIGEST)
+    prompt: _Digest
     """Of the canonical JSON of what was asked: `messages`, `prompt` or `input`, as the route calls it."""
-    user: Digest | None = Field(pattern=_DIGEST)
+    user: _Digest | None
     """Of the last user message's text."""
-    turns: tuple[Annotated[Digest, Field(pattern=_DIGEST)], ...] = Field(
-        default=(), strict=False, max_length=MOST_TURNS
-    )
+    turns: tuple[_Digest, ...] = Field(default=(), strict=False, max_length=MOST_TURNS)
     """Of the last messages of a conversation, one each, see `turn_digests`."""
-    settings: Digest = Field(pattern=_DIGEST)
+    settings: _Digest
     """Of the canonical JSON of the rest of the body, see `request_settings`."""
     replies: tuple[ReplyDigests, ...] = Field(strict=False)
     """One per choice, in the order of their index."""
