@@ -37,11 +37,14 @@ def test_several_upgrades_at_once_are_one(empty_database_url: str) -> None:
         engine.dispose()
 
 
-def test_a_newer_database_is_refused(engine: Engine) -> None:
+def test_a_newer_database_is_refused(empty_database_url: str) -> None:
+    engine = open_database(empty_database_url)
+    upgrade(engine)
     with writing(engine) as connection:
         connection.execute(text("update alembic_version set version_num = '9999'"))
     with pytest.raises(StoreError, match="schema revision 9999"):
         upgrade(engine)
+    engine.dispose()
 
 
 def test_an_upgrade_that_fails_leaves_nothing(empty_database_url: str) -> None:
