@@ -189,8 +189,8 @@ def test_turns_are_the_last_messages_that_are_no_system_prompt(messages: list[di
 
 
 def test_what_is_no_conversation_has_no_turns() -> None:
-    for prompt in ("text", ["one", "two"], [1, None], {}, None):
-        assert turn_digests(SALT, prompt) == []
+    prompts: tuple[object, ...] = ("text", ["one", "two"], [1, None], {}, None)
+    assert [turn_digests(SALT, prompt) for prompt in prompts] == [[]] * 5
 
 
 def test_settings_are_the_body_without_what_is_asked_and_how_it_is_streamed() -> None:
