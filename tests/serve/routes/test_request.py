@@ -149,6 +149,9 @@ def test_a_message() -> None:
     )
     assert (asked.turns, asked.max_tokens, asked.user, asked.n, asked.replies) == (2, 10, "u", None, 1)
     assert (asked.new_user_text, asked.system_text) == ("Go on.", "Be brief.")
+    messages[-1] = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "42"}]}
+    asked = _asked("messages", messages=messages)
+    assert (asked.turns, asked.last_user_text, asked.new_user_text) == (1, USER["content"], "")
 
 
 def test_the_estimate_grows_with_all_that_is_sent() -> None:

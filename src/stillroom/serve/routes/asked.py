@@ -9,6 +9,7 @@ from typing import Any, Literal
 import orjson
 
 from stillroom.base.records import Route
+from stillroom.serve.meter.estimate import estimated_tokens
 from stillroom.serve.routes.errors import ApiError
 
 MOST_CHOICES = 128
@@ -17,8 +18,8 @@ MOST_TOKENS = 2**31 - 1
 LONGEST_NAME = 256
 _IMAGE_TOKENS = 1000
 """What a picture, a sound or a file among the messages is taken for."""
-_MESSAGE_TOKENS = 4
-"""What a chat template writes around a message."""
+_MESSAGE_TOKENS = 2
+"""What a chat template writes around a message, beyond what every text is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Conversation:
             self.new.clear()
         elif role in ("system", "developer"):
             self.system.append(text)
-        elif role == "user" and (text or content):
+        elif role == "user" and content and not _is_tool_result(content):
             self.last = text
             self.new.append(text)
             self.turns += 1
@@ -105,10 +106,10 @@ class Prompts:
 def read_prompts(value: object, param: str) -> Prompts:
     """A text, texts, tokens, or lists of tokens. Raises ApiError 400 for anything else, and for none."""
     if isinstance(value, str):
-        return Prompts(1, [value], about_tokens(value))
+        return Prompts(1, [value], estimated_tokens(value))
     if isinstance(value, list) and value:
         if all(isinstance(each, str) for each in value):
-            return Prompts(len(value), value, sum(map(about_tokens, value)))
+            return Prompts(len(value), value, sum(map(estimated_tokens, value)))
         if all(map(_is_token, value)):
             return Prompts(1, [], len(value))
         if all(isinstance(each, list) and all(map(_is_token, each)) for each in value):
@@ -126,7 +127,7 @@ def _is_token(value: object) -> bool:
 def read_content(content: object, param: str) -> tuple[str, int]:
     """The text of a message, its parts joined, and about how many tokens all of it is."""
     if isinstance(content, str):
-        return content, about_tokens(content)
+        return content, estimated_tokens(content)
     if content is None:
         return "", 0
     if not isinstance(content, list):
@@ -137,26 +138,28 @@ def read_content(content: object, param: str) -> tuple[str, int]:
         text = part if isinstance(part, str) else part.get("text") if isinstance(part, dict) else None
         if isinstance(text, str):
             texts.append(text)
-            tokens += about_tokens(text)
+            tokens += estimated_tokens(text)
         else:
             tokens += _other_part(part)
     return "".join(texts), tokens
+
+
+def _is_tool_result(content: object) -> bool:
+    """Anthropic sends what tools said as a message of the user, who said nothing."""
+    return isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") == "tool_result" for part in content
+    )
 
 
 def _other_part(part: object) -> int:
     """What a tool's result holds is text too; whatever else there is, is a picture, a sound or a file."""
     content = part.get("content") if isinstance(part, dict) else None
     if isinstance(content, str):
-        return about_tokens(content)
+        return estimated_tokens(content)
     if isinstance(content, list):
         texts = [inner.get("text") for inner in content if isinstance(inner, dict)]
-        return sum(about_tokens(text) if isinstance(text, str) else _IMAGE_TOKENS for text in texts)
+        return sum(estimated_tokens(text) if isinstance(text, str) else _IMAGE_TOKENS for text in texts)
     return _IMAGE_TOKENS
-
-
-def about_tokens(text: str) -> int:
-    """A quarter of its bytes in UTF-8, rounded up: what English and most code come to with today's tokenizers."""
-    return (len(text) if text.isascii() else len(text.encode("utf-8", errors="replace"))) // 4 + 1
 
 
 def written(value: object) -> bytes:
@@ -173,7 +176,7 @@ def too_deep() -> ApiError:
 
 def json_tokens(value: object) -> int:
     """About how many tokens something takes that is sent as it is."""
-    return len(written(value)) // 4 + 1
+    return estimated_tokens(written(value).decode())
 
 
 # --- fields ----------------------------------------------------------------------------------------------------------

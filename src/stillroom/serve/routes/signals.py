@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_LOOKED_AT = 2000
+_LOOKED_AT = 1000
 """Characters at either end of a text in which words are looked for: instructions stand at one of them."""
 _OFF = {"none", "off", "disabled", "minimal"}
 _OCCURRENCES = 3
