@@ -27,6 +27,7 @@ from stillroom.serve.accounts.organisations import create_organisation
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
 from stillroom.serve.secrets import Secrets
+from stillroom.store.calls import call_dataset
 
 PRICE = {"input_per_million": 1, "output_per_million": 10, "cached_per_million": 0.5}
 ROUTES = ["chat", "completions", "responses", "embeddings", "messages"]
@@ -128,9 +129,7 @@ class RunningGateway:
 
     def calls(self) -> list[dict[str, Any]]:
         """All sealed rows, by time. After `stop`."""
-        from stillroom.serve.meter.dataset import open_calls
-
-        rows = open_calls(self.state / "calls").to_table().to_pylist()
+        rows = call_dataset(self.state / "calls").to_table().to_pylist()
         return sorted(rows, key=lambda row: row["at"])
 
 

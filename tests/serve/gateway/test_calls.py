@@ -50,8 +50,8 @@ def test_a_whole_reply_is_passed_on_byte_for_byte_and_metered(
     )
     with urllib.request.urlopen(direct, timeout=30) as response:
         assert response.read() == reply
-    jwks = json.loads(gateway.get("/.well-known/jwks.json")[1])
-    receipt, salt = read_receipt(headers["x-stillroom-receipt"], PublicKeys.from_jwks(jwks), 2**33)
+    jwks = gateway.get("/.well-known/jwks.json")[1]
+    receipt, salt = read_receipt(headers["x-stillroom-receipt"], PublicKeys.from_jwks(jwks, "test"), 2**33)
     assert receipt.model == "m"
     assert receipt.route == route
     if route != "embeddings":
@@ -80,9 +80,9 @@ def test_a_stream_is_passed_on_with_a_receipt_before_its_last_event(route: str, 
     assert len(comments) == 1
     assert events.index(comments[0]) == len(events) - 3
     assert b'"usage": {"prompt_tokens"' not in stream or route not in ("chat", "completions")
-    jwks = json.loads(gateway.get("/.well-known/jwks.json")[1])
+    jwks = gateway.get("/.well-known/jwks.json")[1]
     wire = comments[0].removeprefix(b": stillroom-receipt ").decode()
-    receipt, salt = read_receipt(wire, PublicKeys.from_jwks(jwks), 2**33)
+    receipt, salt = read_receipt(wire, PublicKeys.from_jwks(jwks, "test"), 2**33)
     assert receipt.replies[0].answer == text_digest(salt, "answer", "one two three")
     gateway.stop()
     (row,) = gateway.calls()

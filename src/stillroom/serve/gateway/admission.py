@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from stillroom.base.permit import PERMIT_HEADER, Permit
 from stillroom.base.records import Route
 from stillroom.client.usage import Usage
 from stillroom.serve.accounts.caller import Caller
+from stillroom.serve.accounts.directory import POLL_S
 from stillroom.serve.gateway.credentials import presented_key
 from stillroom.serve.gateway.exchange import BodyTooLargeError, BodyTooSlowError, Exchange
 from stillroom.serve.gateway.parts import Parts
@@ -49,12 +51,16 @@ class Admitted:
     reservation: Reservation
 
 
-def find_caller(parts: Parts, exchange: Exchange) -> Caller:
+async def find_caller(parts: Parts, exchange: Exchange) -> Caller:
     """Raises Refused."""
     key = presented_key(exchange)
     if not parts.directory.fresh:
         raise Refused("accounts_unavailable", 503, "The accounts can't be read just now. Try again.", retry_after_s=1)
     caller = parts.directory.find(key)
+    if caller is None and parts.directory.refusal(key).code == "invalid_api_key":
+        # It may have been made this moment; and who guesses at keys is slowed down.
+        await asyncio.sleep(1.5 * POLL_S)
+        caller = parts.directory.find(key)
     if caller is None:
         refusal = parts.directory.refusal(key)
         raise Refused(refusal.code, refusal.status, refusal.message)
@@ -63,7 +69,7 @@ def find_caller(parts: Parts, exchange: Exchange) -> Caller:
 
 async def admit(parts: Parts, exchange: Exchange, route: Route, now_us: int) -> Admitted:
     """Raises Refused or another ApiError; HungUp where the client went away meanwhile."""
-    caller = find_caller(parts, exchange)
+    caller = await find_caller(parts, exchange)
     _check_terms(parts, caller)
     raw = await _read_body(exchange)
     body = read_body(raw)

@@ -97,7 +97,7 @@ class Gateway:
             await exchange.respond(error.status, error.body(shape), headers)
 
     async def _models(self, exchange: Exchange) -> None:
-        caller = find_caller(self._parts, exchange)
+        caller = await find_caller(self._parts, exchange)
         names = [name for name in self._parts.models if caller.models is None or name in caller.models]
         if _shape(exchange) == "messages":
             rows = [_anthropic_model(name) for name in names]
@@ -107,7 +107,7 @@ class Gateway:
             await exchange.respond_json(200, {"object": "list", "data": [self._openai_model(name) for name in names]})
 
     async def _model(self, exchange: Exchange) -> None:
-        caller = find_caller(self._parts, exchange)
+        caller = await find_caller(self._parts, exchange)
         name = exchange.path.removeprefix("/v1/models/")
         if name not in self._parts.models or (caller.models is not None and name not in caller.models):
             raise Refused("model_not_found", 404, "There is no such model for this key.", param="model")
@@ -119,7 +119,7 @@ class Gateway:
 
     async def _receipt(self, exchange: Exchange) -> None:
         """A receipt again, to the account that made the call. To anybody else it is not there."""
-        caller = find_caller(self._parts, exchange)
+        caller = await find_caller(self._parts, exchange)
         receipt_id = exchange.path.rpartition("/")[2]
         found = await asyncio.to_thread(self._parts.log.receipt, receipt_id)
         if found is None or found[0] != caller.account:

@@ -16,6 +16,7 @@ from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
 from stillroom.serve.meter.estimate import estimated_tokens
 from stillroom.serve.meter.ids import new_id
+from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.segment_file import LogFull
 from stillroom.serve.receipts import BegunReceipt
 from stillroom.serve.routes.reply import ReplyReader, Said
@@ -27,12 +28,19 @@ class OpenCall:
     """A call whose intent is in the log. Use `begin`, then `settle` exactly once."""
 
     def __init__(
-        self, parts: Parts, admitted: Admitted, call: Call, sketch: bytes | None, receipt: BegunReceipt
+        self,
+        parts: Parts,
+        admitted: Admitted,
+        call: Call,
+        sketch: bytes | None,
+        earlier: EarlierPrints | None,
+        receipt: BegunReceipt,
     ) -> None:
         self.admitted = admitted
         self.call = call
         self._parts = parts
         self._sketch = sketch
+        self._earlier = earlier
         self._receipt = receipt
         self._began = time.perf_counter_ns()
         self._is_settled = False
@@ -43,7 +51,7 @@ class OpenCall:
         """Write the intent. Raises Refused, and gives back what was kept free, where it can't be written."""
         try:
             receipt = _begin_receipt(parts, admitted)
-            call, sketch = _intent(parts, exchange, admitted, at_us)
+            call, sketch, earlier = _intent(parts, exchange, admitted, at_us)
             parts.log.begin(call)
         except BaseException as error:
             parts.limits.settle(admitted.reservation, {})
@@ -52,7 +60,7 @@ class OpenCall:
                 raise Refused("log_full", 503, what, retry_after_s=10) from error
             raise
         parts.metrics.begun()
-        return cls(parts, admitted, call, sketch, receipt)
+        return cls(parts, admitted, call, sketch, earlier, receipt)
 
     def receipt(self) -> str:
         """A receipt over what was asked and said, for the client. Counts the tokens, which it states."""
@@ -80,7 +88,7 @@ class OpenCall:
             usd = self.admitted.upstreams.pricing.cost(usage, call.at)
             call.cost_usd = None if usd is None else format(usd, "f")
             used = amounts(usage.prompt_tokens or 0, usage.completion_tokens or 0, usd)
-        parts.log.settle(call, self._sketch, None if receipt is None else receipt.partition("~")[0])
+        parts.log.settle(call, self._sketch, None if receipt is None else receipt.partition("~")[0], self._earlier)
         parts.limits.settle(self.admitted.reservation, {**used, "concurrent": 0})
         parts.metrics.settled(call)
 
@@ -111,7 +119,9 @@ def _estimate(said: Said) -> int:
     return estimated_tokens((said.reasoning or "") + said.answer + calls)
 
 
-def _intent(parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int) -> tuple[Call, bytes | None]:
+def _intent(
+    parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int
+) -> tuple[Call, bytes | None, EarlierPrints | None]:
     caller, asked = admitted.caller, admitted.asked
     proxies = parts.settings.trusted_proxies
     prints = parts.prints.at(at_us)
@@ -144,4 +154,6 @@ def _intent(parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int) ->
         print_key_id=prints.print_key_id,
         permit_id=admitted.permit.jti if admitted.permit else None,
     )
-    return call, texts.sketch
+    before = parts.prints.before(at_us)
+    earlier = before and before.earlier(address, tls, asked.user, asked.new_user_text, asked.system_text)
+    return call, texts.sketch, earlier

@@ -11,7 +11,7 @@ from stillroom.serve.gateway.upstream import Upstreams
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.limits.limits import Limits
 from stillroom.serve.meter.call_log import CallLog
-from stillroom.serve.meter.prints import Prints, epoch_at
+from stillroom.serve.meter.prints import Prints, epoch_at, overlapping_at
 from stillroom.serve.permits.desk import PermitDesk
 from stillroom.serve.receipts import Receipts
 from stillroom.serve.secrets import Secrets
@@ -26,7 +26,14 @@ class PrintsByTime:
         self._by_epoch: dict[str, Prints] = {}
 
     def at(self, at_us: int) -> Prints:
-        epoch = epoch_at(at_us)
+        return self._of(epoch_at(at_us))
+
+    def before(self, at_us: int) -> Prints | None:
+        """Of the epoch before, while it overlaps the one of that time."""
+        epoch = overlapping_at(at_us)
+        return None if epoch is None else self._of(epoch)
+
+    def _of(self, epoch: str) -> Prints:
         prints = self._by_epoch.get(epoch)
         if prints is None:
             prints = self._by_epoch[epoch] = Prints(self._secrets, epoch)

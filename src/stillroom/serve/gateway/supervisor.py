@@ -18,7 +18,7 @@ from stillroom.base.errors import ServeError, UsageError
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
-from stillroom.serve.run import listen
+from stillroom.serve.listening import listen
 from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
 from stillroom.serve.spawn import serving

@@ -1,0 +1,119 @@
+"""Promises over several workers: limits are never passed, a revoked key stops, and a kill loses no call."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+from tests.serve.gateway.asking import chat
+
+if TYPE_CHECKING:
+    from tests.serve.gateway.conftest import ModelServer, Start
+
+
+def test_of_200_simultaneous_first_requests_on_a_budget_for_10_exactly_10_pass(
+    start_gateway: Start, model: ModelServer, database_url: str
+) -> None:
+    gateway = start_gateway(model.url, workers=2, database=database_url)
+    # The most that one call can cost: its prompt, and 90 tokens at 10 USD a million. What it then costs is all of it.
+    body = chat({"say": ["x"], "prompt_tokens": 100, "completion_tokens": 90}, max_tokens=90)
+    key = gateway.key(usd_per_day="0.010000000")
+    barrier = threading.Barrier(200)
+
+    def ask(_: int) -> int:
+        barrier.wait()
+        return gateway.post("/v1/chat/completions", body, key.key)[0]
+
+    with ThreadPoolExecutor(200) as pool:
+        statuses = list(pool.map(ask, range(200)))
+    assert sorted(set(statuses)) == [200, 429]
+    assert statuses.count(200) == 10
+    gateway.stop()
+    assert len(gateway.calls()) == 10
+
+
+def test_a_revoked_key_is_refused_by_both_workers_within_two_seconds(
+    start_gateway: Start, model: ModelServer, database_url: str
+) -> None:
+    gateway = start_gateway(model.url, workers=2, database=database_url)
+    key = gateway.key()
+    other = gateway.key("other")
+    body = chat({"say": ["x"]})
+    # A new connection each time: the kernel gives it to either worker.
+    assert {gateway.post("/v1/chat/completions", body, key.key)[0] for _ in range(20)} == {200}
+    gateway.revoke(key)
+    revoked_at = time.monotonic()
+    answered_at = []
+    while time.monotonic() - revoked_at < 4:
+        asked_at = time.monotonic()
+        if gateway.post("/v1/chat/completions", body, key.key)[0] == 200:
+            answered_at.append(asked_at - revoked_at)
+    assert all(seconds < 2 for seconds in answered_at), answered_at
+    assert {gateway.post("/v1/chat/completions", body, other.key)[0] for _ in range(20)} == {200}
+
+
+def test_a_killed_worker_loses_no_call_that_got_a_reply(start_gateway: Start, model: ModelServer) -> None:
+    gateway = start_gateway(model.url, workers=2)
+    key = gateway.key()
+    stop = threading.Event()
+    answered: list[str] = []
+    lost = [0]
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                status, _, headers = gateway.post("/v1/chat/completions", chat({"say": ["a", "b"]}), key.key)
+            except (OSError, HTTPException):
+                lost[0] += 1  # the connection ended with its worker
+                continue
+            assert status == 200
+            answered.append(headers["x-stillroom-call"])
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        time.sleep(1.5)
+        before = gateway.workers()
+        os.kill(before[0], signal.SIGKILL)
+        _until_restarted(gateway, before[0])
+    time.sleep(1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    gateway.stop()
+    rows = {row["call_id"]: row for row in gateway.calls()}
+    assert len(answered) > 100
+    assert not set(answered) - set(rows)
+    assert all(rows[call]["status"] in ("ok", "unknown") for call in answered)
+    # Every reply that was whole had been settled before it ended.
+    assert all(rows[call]["status"] == "ok" for call in answered)
+    assert sum(row["status"] == "unknown" for row in rows.values()) <= lost[0] + 8
+
+
+def _until_restarted(gateway: object, killed: int) -> None:
+    from tests.serve.gateway.conftest import RunningGateway, wait_until
+
+    assert isinstance(gateway, RunningGateway)
+    wait_until(lambda: len(gateway.workers()) == 2 and killed not in gateway.workers())
+
+
+def test_the_log_verifies_after_kills(start_gateway: Start, model: ModelServer) -> None:
+    gateway = start_gateway(model.url)
+    key = gateway.key()
+    for _ in range(3):
+        assert gateway.post("/v1/chat/completions", chat({"say": ["a"]}), key.key)[0] == 200
+    (worker,) = gateway.workers()
+    os.kill(worker, signal.SIGKILL)
+    from tests.serve.gateway.conftest import wait_until
+
+    wait_until(lambda: gateway.workers() not in ([], [worker]))
+    assert json.loads(gateway.get("/health")[1]) == {"status": "ok"}
+    gateway.stop()
+    assert len(gateway.calls()) == 3
