@@ -556,3 +556,35 @@ def test_nothing_that_a_server_sends_is_an_error_of_ours(route: Route, events: l
 @pytest.mark.parametrize("route", ["chat", "completions", "responses", "messages", "embeddings"])
 def test_bytes_that_are_no_reply(route: Route, body: bytes) -> None:
     assert _whole(route, body).said == _read(route, body).said == ()
+
+
+_SOUP = st.lists(
+    st.sampled_from(
+        [
+            *(b"data: " + json.dumps(_chunk(content=text)).encode() for text in ("One ", "two ", "three")),
+            *(b"data: " + json.dumps(_chunk(content=text, index=1)).encode() for text in ("4 ", "5")),
+            b"data: " + json.dumps(_chunk("stop")).encode(),
+            b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}',
+            b'data: {"choices": [{"delta":\ndata: {"content": "in two lines"}}]}',
+            *(b"data: [DONE]", b": alive", b"event: x", b'{"choices": [{"delta": {"content": "bare"}}]}', b"words"),
+            *(b'data: {"choices": [{"del', b'data: {"error": {"message": "It broke."}}', b"data:", b"\xff", b"id: 1"),
+        ]
+    ),
+    max_size=14,
+)
+_LINE_ENDS = st.lists(
+    st.sampled_from([b"\n\n", b"\n\n", b"\n", b"\r\n\r\n", b"\r\n", b"\r\r", b"\n\r\n"]), min_size=14, max_size=14
+)
+
+
+@given(_SOUP, _LINE_ENDS, st.lists(st.integers(0, 1500), max_size=40))
+@settings(max_examples=200)
+def test_a_stream_is_read_as_its_whole_bytes_are(lines: list[bytes], ends: list[bytes], cuts: list[int]) -> None:
+    body = b"data: {}\n\n" + b"".join(line + end for line, end in zip(lines, ends, strict=False))
+    streamed, whole = _read("chat", body, cuts), _whole("chat", body)
+    assert _facts(streamed) == _facts(whole)
+    expected = parse_replies(body)
+    assert streamed.usage == expected[0].usage
+    assert streamed.error_kind == next((reply.error_kind for reply in expected if reply.error_kind), None)
+    if streamed.said:
+        assert [said.answer for said in streamed.said] == [reply.answer for reply in expected]
