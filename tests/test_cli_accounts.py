@@ -171,16 +171,19 @@ def test_all_pages_are_listed(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["account", "set", "acct_1"], "Nothing to change"),
-        (["account", "set", "acct_1", "--model", "a", "--all-models"], "contradict"),
-        (["account", "set", "acct_1", "--concurrent", "four"], "--concurrent"),
-        (["account", "set", "acct_1", "--concurrent", "-4"], "--concurrent"),
+        (["account", "set", ID], "Nothing to change"),
+        (["account", "set", ID, "--model", "a", "--all-models"], "contradict"),
+        (["account", "set", ID, "--concurrent", "four"], "--concurrent"),
+        (["account", "set", ID, "--concurrent", "-4"], "--concurrent"),
         (["account", "create", "x", "--organisation", ID, "--usd-per-day", "2,50"], "usd_per_day: should be an amount"),
         (["account", "create", " x", "--organisation", ID], "name: should be one line of text"),
-        (["account", "show", "acct_1"], "account: should be an id"),
-        (["key", "create", "acct_1", "--expires", "soon"], "--expires"),
-        (["key", "create", "acct_1", "--expires", "90"], "--expires"),
-        (["key", "rotate", "key_1", "--grace", "1w"], "--grace"),
+        (["account", "show", "acct_1"], "There is no account called 'acct_1'"),
+        (["key", "create", "nobody"], "There is no account called 'nobody'"),
+        (["key", "revoke", "key_1"], "There is no key called 'key_1'"),
+        (["account", "list", "--organisation", "Nowhere"], "There is no organisation called 'Nowhere'"),
+        (["key", "create", ID, "--expires", "soon"], "--expires"),
+        (["key", "create", ID, "--expires", "90"], "--expires"),
+        (["key", "rotate", ID, "--grace", "1w"], "--grace"),
         (["admin", "create", "X", "--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
@@ -190,16 +193,27 @@ def test_wrong_usage(engine: Engine, arguments: list[str], words: str) -> None: 
     assert words in result.stderr
 
 
-def test_an_id_leads_to_no_other_route(engine: Engine) -> None:  # noqa: ARG001
-    result = stillroom("account", "show", "../me")
-    assert (result.exit_code, "Olga" in result.output) == (1, False)
+def test_names_in_place_of_ids(engine: Engine, config: Path) -> None:
+    told("organisation", "create", "Acme")
+    told("organisation", "create", "Other")
+    first = told("account", "create", "shared", "--organisation", "Acme")["id"]
+    made = told("key", "create", "shared")
+    assert _directory(engine, config).find(made["key"]) is not None
+    assert [row["id"] for row in told("account", "list", "--organisation", "Acme")] == [first]
+    second = told("account", "create", "shared", "--organisation", "Other")["id"]
+    result = stillroom("account", "show", "shared")
+    assert (result.exit_code, f"{first}, {second}" in result.stderr) == (2, True)
+    told("account", "close", second, "--replaced-by", told("account", "create", "new", "--organisation", "Other")["id"])
+    assert told("account", "show", "shared")["id"] == first  # the other one is closed
+    assert told("organisation", "close", "Other")["closed_at"] is not None
 
 
-def test_a_key_in_place_of_its_id_goes_nowhere() -> None:
+def test_a_key_in_place_of_its_id_goes_nowhere(engine: Engine) -> None:  # noqa: ARG001
     key = "sr-abcdefgh-" + "k" * 43
-    result = stillroom("key", "revoke", key)
-    assert result.exit_code == 2
-    assert "kkk" not in result.output
+    for command in (["key", "revoke"], ["key", "create"], ["account", "show"]):
+        result = stillroom(*command, key)
+        assert result.exit_code == 2
+        assert "kkk" not in result.output
 
 
 def test_without_a_credential_or_a_gateway(monkeypatch: pytest.MonkeyPatch) -> None:

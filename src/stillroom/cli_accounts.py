@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -12,15 +11,23 @@ from stillroom.admin_api import AdminApi
 from stillroom.base.errors import UsageError
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
-from stillroom.cli_rows import count_or_nothing, group_of_commands, show_row, show_rows, text_or_nothing
+from stillroom.cli_rows import (
+    account_id,
+    count_or_nothing,
+    group_of_commands,
+    organisation_id,
+    show_row,
+    show_rows,
+    text_or_nothing,
+)
 
 organisations = group_of_commands("The organisations whose accounts call a gateway's models.")
 accounts = group_of_commands("The accounts that call a gateway's models, and what each of them may do.")
 organisation_command = functools.partial(command_of, organisations)
 account_command = functools.partial(command_of, accounts)
 
-Organisation = Annotated[str, typer.Argument(metavar="ORGANISATION", help="Its id: org_...")]
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id: acct_...")]
+Organisation = Annotated[str, typer.Argument(metavar="ORGANISATION", help="Its name or its id.")]
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name, if no other one has it, or its id.")]
 
 RequestsPerMinute = Annotated[str | None, typer.Option(metavar="NUMBER", help="Calls begun in a minute.")]
 TokensPerMinute = Annotated[str | None, typer.Option(metavar="NUMBER", help="Tokens in a minute, such as 100k.")]
@@ -55,18 +62,17 @@ def list_organisations(as_json: Json = False) -> None:
     show_rows(rows, ("id", "name", "created_at", "closed_at"), as_json, "There are no organisations yet.")
 
 
-@organisation_command("close", "stillroom organisation close org_0642a1b9d0f2c41ab3cd90")
+@organisation_command("close", "stillroom organisation close Acme")
 def close_organisation(organisation: Organisation, as_json: Json = False) -> None:
     """Close an organisation: the keys of all its accounts stop, for good."""
-    show_row(AdminApi.from_environment().post(f"/v1/organisations/{_id(organisation)}/close"), as_json)
+    api = AdminApi.from_environment()
+    show_row(api.post(f"/v1/organisations/{organisation_id(api, organisation)}/close"), as_json)
 
 
-@account_command(
-    "create", "stillroom account create research --organisation org_0642a1b9d0f2c41ab3cd90 --usd-per-day 5"
-)
+@account_command("create", "stillroom account create research --organisation Acme --usd-per-day 5")
 def create_account(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that no other one of its organisation has.")],
-    organisation: Annotated[str, typer.Option("--organisation", metavar="ID", help="Where it belongs.")],
+    organisation: Annotated[str, typer.Option("--organisation", metavar="NAME|ID", help="Where it belongs.")],
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
     concurrent: Concurrent = None,
@@ -82,8 +88,9 @@ def create_account(
 ) -> None:
     """Make an account. What is not given is not limited; texts are not kept."""
     limits = _limits(requests_per_minute, tokens_per_minute, concurrent, usd_per_day, usd_per_month)
+    api = AdminApi.from_environment()
     body = {
-        "organisation": organisation,
+        "organisation": organisation_id(api, organisation),
         "name": name,
         "limits": limits,
         "models": model or None,
@@ -91,29 +98,32 @@ def create_account(
         "terms_version": terms,
         "billing_reference": billing,
     }
-    show_row(AdminApi.from_environment().post("/v1/accounts", body), as_json)
+    show_row(api.post("/v1/accounts", body), as_json)
 
 
 @account_command("list", "stillroom account list --json")
 def list_accounts(
     organisation: Annotated[
-        str | None, typer.Option("--organisation", metavar="ID", help="Only those of one organisation.")
+        str | None, typer.Option("--organisation", metavar="NAME|ID", help="Only those of one organisation.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """List the accounts."""
-    rows = AdminApi.from_environment().rows("/v1/accounts", organisation=organisation)
+    api = AdminApi.from_environment()
+    within = None if organisation is None else organisation_id(api, organisation)
+    rows = api.rows("/v1/accounts", organisation=within)
     columns = ("id", "organisation", "name", "state", "terms_version", "retention", "created_at")
     show_rows(rows, columns, as_json, "There are no accounts yet.")
 
 
-@account_command("show", "stillroom account show acct_0642a1b9d0f2c41ab3cd90")
+@account_command("show", "stillroom account show research")
 def show_account(account: Account, as_json: Json = False) -> None:
     """Show an account, its limits included."""
-    show_row(AdminApi.from_environment().get(f"/v1/accounts/{_id(account)}"), as_json)
+    api = AdminApi.from_environment()
+    show_row(api.get(f"/v1/accounts/{account_id(api, account)}"), as_json)
 
 
-@account_command("set", "stillroom account set acct_0642a1b9d0f2c41ab3cd90 --usd-per-day 20 --concurrent none")
+@account_command("set", "stillroom account set research --usd-per-day 20 --concurrent none")
 def set_account(
     account: Account,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
@@ -144,36 +154,40 @@ def set_account(
         body["billing_reference"] = text_or_nothing(billing)
     if not body:
         raise UsageError("Nothing to change was given.", "stillroom account set --help shows what there is.")
-    show_row(AdminApi.from_environment().patch(f"/v1/accounts/{_id(account)}", body), as_json)
+    api = AdminApi.from_environment()
+    show_row(api.patch(f"/v1/accounts/{account_id(api, account)}", body), as_json)
 
 
-@account_command("accept-terms", "stillroom account accept-terms acct_0642a1b9d0f2c41ab3cd90 2026-11")
+@account_command("accept-terms", "stillroom account accept-terms research 2026-11")
 def accept_terms(
     account: Account,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version of the terms.")],
     as_json: Json = False,
 ) -> None:
     """Record that an account has accepted a version of the terms."""
-    show_row(AdminApi.from_environment().post(f"/v1/accounts/{_id(account)}/terms", {"version": version}), as_json)
+    api = AdminApi.from_environment()
+    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/terms", {"version": version}), as_json)
 
 
-@account_command("restrict", "stillroom account restrict acct_0642a1b9d0f2c41ab3cd90 --reason 'Please call us.'")
+@account_command("restrict", "stillroom account restrict research --reason 'Please call us.'")
 def restrict_account(
     account: Account,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Told to whoever calls with its keys.")],
     as_json: Json = False,
 ) -> None:
     """Serve no call of an account until `stillroom account lift`."""
-    show_row(AdminApi.from_environment().post(f"/v1/accounts/{_id(account)}/restrict", {"reason": reason}), as_json)
+    api = AdminApi.from_environment()
+    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/restrict", {"reason": reason}), as_json)
 
 
-@account_command("lift", "stillroom account lift acct_0642a1b9d0f2c41ab3cd90")
+@account_command("lift", "stillroom account lift research")
 def lift_restriction(account: Account, as_json: Json = False) -> None:
     """Lift the restriction of an account."""
-    show_row(AdminApi.from_environment().post(f"/v1/accounts/{_id(account)}/lift"), as_json)
+    api = AdminApi.from_environment()
+    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/lift"), as_json)
 
 
-@account_command("close", "stillroom account close acct_0642a1b9d0f2c41ab3cd90")
+@account_command("close", "stillroom account close research")
 def close_account(
     account: Account,
     replaced_by: Annotated[
@@ -182,11 +196,12 @@ def close_account(
     as_json: Json = False,
 ) -> None:
     """Close an account: its keys stop, for good."""
-    body = {"replaced_by": replaced_by}
-    show_row(AdminApi.from_environment().post(f"/v1/accounts/{_id(account)}/close", body), as_json)
+    api = AdminApi.from_environment()
+    body = {"replaced_by": None if replaced_by is None else account_id(api, replaced_by)}
+    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/close", body), as_json)
 
 
-@account_command("events", "stillroom account events acct_0642a1b9d0f2c41ab3cd90")
+@account_command("events", "stillroom account events research")
 def events(
     account: Annotated[
         str | None, typer.Argument(metavar="ACCOUNT", help="Only of this account; none: of all of them.")
@@ -194,7 +209,8 @@ def events(
     as_json: Json = False,
 ) -> None:
     """List what was changed, when, and by whom."""
-    rows = AdminApi.from_environment().rows("/v1/events", account=account)
+    api = AdminApi.from_environment()
+    rows = api.rows("/v1/events", account=None if account is None else account_id(api, account))
     show_rows(rows, ("at", "actor", "event", "account", "detail"), as_json, "Nothing has happened yet.")
 
 
@@ -216,8 +232,3 @@ def _limits(
     }
     money = {"usd_per_day": usd_per_day, "usd_per_month": usd_per_month}
     return limits | {name: text_or_nothing(text) for name, text in money.items() if text is not None}
-
-
-def _id(text: str) -> str:
-    """An id as a part of an address, whatever was written."""
-    return quote(text, safe="")

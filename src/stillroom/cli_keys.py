@@ -5,16 +5,14 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 import typer
 
 from stillroom.admin_api import AdminApi
-from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
-from stillroom.cli_rows import group_of_commands, moment, seconds, show_new_key, show_row, show_rows
+from stillroom.cli_rows import account_id, group_of_commands, id_of, moment, seconds, show_new_key, show_row, show_rows
 
 keys = group_of_commands("The keys that accounts call with. A key is shown once, when it is made.")
 admins = group_of_commands("Who administers a gateway: owners, operators and auditors, each with a key of its own.")
@@ -29,25 +27,31 @@ _KEY_COLUMNS = ("id", "prefix", "name", "state", "created_at", "expires_at", "re
 _ADMIN_COLUMNS = ("id", "name", "role", "organisation", "prefix", "created_at", "revoked_at")
 
 
-@key_command("create", "stillroom key create acct_0642a1b9d0f2c41ab3cd90 --name laptop --expires 90d")
+@key_command("create", "stillroom key create research --name laptop --expires 90d")
 def create_key(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id: acct_...")],
+    account: Annotated[
+        str, typer.Argument(metavar="ACCOUNT", help="The account: its name, if no other one has it, or its id.")
+    ],
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="What it is for.")] = None,
     expires: Expires = None,
     as_json: Json = False,
 ) -> None:
     """Make a key of an account, and show it once."""
     body = {"name": name, "expires_at": moment(expires, "--expires")}
-    show_new_key(AdminApi.from_environment().post(f"/v1/accounts/{_id(account)}/keys", body), as_json)
+    api = AdminApi.from_environment()
+    show_new_key(api.post(f"/v1/accounts/{account_id(api, account)}/keys", body), as_json)
 
 
-@key_command("list", "stillroom key list acct_0642a1b9d0f2c41ab3cd90")
+@key_command("list", "stillroom key list research")
 def list_keys(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id: acct_...")],
+    account: Annotated[
+        str, typer.Argument(metavar="ACCOUNT", help="The account: its name, if no other one has it, or its id.")
+    ],
     as_json: Json = False,
 ) -> None:
     """List an account's keys, by what they begin with."""
-    rows = AdminApi.from_environment().rows(f"/v1/accounts/{_id(account)}/keys")
+    api = AdminApi.from_environment()
+    rows = api.rows(f"/v1/accounts/{account_id(api, account)}/keys")
     show_rows(rows, _KEY_COLUMNS, as_json, "The account has no keys yet.")
 
 
@@ -60,13 +64,13 @@ def rotate_key(
 ) -> None:
     """Make a new key in place of an old one, and show it once. It lives as long as the old one was to."""
     body = {"grace_s": seconds(grace, "--grace"), "expires_at": moment(expires, "--expires")}
-    show_new_key(AdminApi.from_environment().post(f"/v1/keys/{_id(key)}/rotate", body), as_json)
+    show_new_key(AdminApi.from_environment().post(f"{_path('key', key)}/rotate", body), as_json)
 
 
 @key_command("revoke", "stillroom key revoke key_0642a1b9d0f2c41ab3cd90")
 def revoke_key(key: Key, as_json: Json = False) -> None:
     """Stop a key: within two seconds, for good."""
-    show_row(AdminApi.from_environment().post(f"/v1/keys/{_id(key)}/revoke"), as_json)
+    show_row(AdminApi.from_environment().post(f"{_path('key', key)}/revoke"), as_json)
 
 
 @admin_command("create", "stillroom admin create Olga --role owner --config gateway.yaml")
@@ -101,7 +105,7 @@ def revoke_admin(
     admin: Annotated[str, typer.Argument(metavar="ADMIN", help="Its id: admin_...")], as_json: Json = False
 ) -> None:
     """Take an administrator's key away: at once, for good."""
-    show_row(AdminApi.from_environment().post(f"/v1/admins/{_id(admin)}/revoke"), as_json)
+    show_row(AdminApi.from_environment().post(f"{_path('admin', admin)}/revoke"), as_json)
 
 
 @admin_command("whoami", "stillroom admin whoami")
@@ -111,8 +115,6 @@ def whoami(as_json: Json = False) -> None:
     show_row(row, as_json)
 
 
-def _id(text: str) -> str:
-    """An id as a part of an address. Raises UsageError for a key itself, which belongs into no address."""
-    if text.startswith(("sr-", "sra-")):
-        raise UsageError("This is a key, and not its id.", "stillroom key list ACCOUNT shows the ids of keys.")
-    return quote(text, safe="")
+def _path(kind: str, given: str) -> str:
+    """Where the key or administrator with this id is. Raises UsageError for anything but an id."""
+    return f"/v1/{kind}s/{id_of(given, kind, ())}"

@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stillroom.admin_api import AdminApi
 from stillroom.base.errors import UsageError
 from stillroom.cli_output import print_json, print_result, visible
 
+_ID = re.compile(r"[a-z]+_[0-9a-f]{22}", re.ASCII)
 NOTHING = "none"
 """Takes a limit, or another value, away."""
 _WIDE = 400
@@ -64,6 +66,31 @@ def show_new_key(made: Mapping[str, Any], as_json: bool) -> None:
         print_json(made)
     else:
         print_result(f"{made['row']['id']}  This is the key. It is shown once: keep it now.", "", made["key"])
+
+
+def id_of(given: str, kind: str, rows: Iterable[Mapping[str, Any]]) -> str:
+    """An id as it is, and for a name the id of the row that has it and is not closed. Asks for rows only then.
+
+    Raises UsageError where no row has that name, or several have, and for a key in place of an id.
+    """
+    if given.startswith(("sr-", "sra-")):
+        raise UsageError("This is a key itself, and not its id.", "stillroom key list ACCOUNT shows the ids of keys.")
+    if _ID.fullmatch(given):
+        return given
+    found = [row["id"] for row in rows if row["name"] == given and row["closed_at"] is None]
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise UsageError(f"There is more than one {kind} called {given!r}: {', '.join(found)}.", "Give its id.")
+    raise UsageError(f"There is no {kind} called {given!r}.", f"stillroom {kind} list shows those that there are.")
+
+
+def account_id(api: AdminApi, given: str) -> str:
+    return id_of(given, "account", api.rows("/v1/accounts"))
+
+
+def organisation_id(api: AdminApi, given: str) -> str:
+    return id_of(given, "organisation", api.rows("/v1/organisations"))
 
 
 def count_or_nothing(text: str | None, option: str) -> int | None:
