@@ -4,51 +4,53 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from stillroom.store.tables import open_parquet
 
-_BATCH = 512
-
-
-def differing_lines(
-    folder: Path, split: str, files: Sequence[str]
-) -> Iterator[tuple[int, int, Mapping[str, Any], str]]:
-    """Rows whose line in `SPLIT.jsonl` says something else, or is not there: file, row, what it holds, and why.
-
-    `files`: all tables of the data set. Lines beyond the last row are told as one more row of the last file.
-    """
-    own = [number for number, file in enumerate(files) if split_of(Path(file)) == split]
-    lines_file = folder / f"{split}.jsonl"
-    with lines_file.open("rb") as lines:
-        for place, line in zip_longest(_rows(files, own), lines):
-            if place is None:
-                yield own[-1] if own else 0, -1, {}, f"{lines_file.name} has more lines than there are rows"
-                return
-            file, number, row = place
-            if line is None:
-                yield file, number, row, f"{lines_file.name} has no line for it"
-            elif not _agrees(line, row):
-                yield file, number, row, f"its line in {lines_file.name} says something else"
-
-
-def split_of(path: Path) -> str:
+def split_of(table: Path) -> str:
     """`train` of `data/train-00000-of-00001.parquet`."""
-    return path.name.partition("-")[0]
+    return table.name.partition("-")[0]
 
 
-def _rows(files: Sequence[str], own: Sequence[int]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    for file in own:
-        with open_parquet(Path(files[file])) as table:
-            wanted = {"messages", "question_id", "reply_key", "tools"}
-            columns = [name for name in table.schema_arrow.names if name in wanted]
-            batches = table.iter_batches(_BATCH, columns=columns, use_threads=False)
-            for number, row in enumerate(row for batch in batches for row in batch.to_pylist()):
-                yield file, number, row
+def lines_of(folder: Path, table: Path) -> Path:
+    return folder / f"{split_of(table)}.jsonl"
+
+
+def offsets_of_lines(path: Path, rows: Sequence[int]) -> tuple[list[int], bool]:
+    """Where the lines of these rows begin, and whether there are lines beyond the last of `rows`.
+
+    `rows` in ascending order, counted from 0 over all tables of the split; the last one is how many there are. A row
+    that has no line begins at the file's end.
+    """
+    offsets: list[int] = []
+    at = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            while len(offsets) < len(rows) and rows[len(offsets)] == number:
+                offsets.append(at)
+            at += len(line)
+            if len(offsets) == len(rows):
+                return offsets, True
+    return offsets + [at] * (len(rows) - len(offsets)), False
+
+
+def lines_from(path: Path, offset: int) -> Iterator[bytes]:
+    """The lines from there on, and then empty ones for ever."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        yield from file
+    while True:
+        yield b""
+
+
+def difference(line: bytes, row: Mapping[str, Any], name: str) -> str | None:
+    """What a row's line in the file `name` says otherwise than the row of the table; None where nothing differs."""
+    if not line:
+        return f"{name} has no line for it"
+    return None if _agrees(line, row) else f"its line in {name} says something else"
 
 
 def _agrees(line: bytes, row: Mapping[str, Any]) -> bool:
@@ -56,7 +58,7 @@ def _agrees(line: bytes, row: Mapping[str, Any]) -> bool:
         said = orjson.loads(line)
         tools = None if row.get("tools") is None else json.loads(row["tools"])
         messages = [_message(message) for message in row["messages"] or ()]
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(said, dict) and said == {"messages": messages} | ({} if tools is None else {"tools": tools})
 

@@ -68,7 +68,7 @@ def read_owner(
 
 
 def permit_in_file(path: Path) -> HeldPermit:
-    """The permit as it was issued; or JSON with `jws` and `revoked_at`, or as `stillroom permit show ID --json` prints it.
+    """The permit as it was issued; or JSON: with `jws` and `revoked_at`, or what `stillroom permit show --json` prints.
 
     Raises DataError for a file that cannot be read or holds no permit.
     """

@@ -7,15 +7,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stillroom.check.receipts.lines import differing_lines
+from stillroom.check.receipts.lines import difference, lines_from
 from stillroom.check.receipts.owner import from_json, read_owner
-from stillroom.check.receipts.row import Judge, Problem
+from stillroom.check.receipts.row import Judge, Problem, Vouched
 from stillroom.store.tables import open_parquet
 
 _text, _integer, _hash = pa.string(), pa.int64(), pa.large_binary()
@@ -43,6 +44,7 @@ VOUCHED = pa.schema(
 )
 """A row that is what its receipt says, with what sums over all rows need."""
 COLUMNS = ("messages", "question_id", "reply_key", "teacher", "receipt")
+_TOOLS = "tools"
 
 _BATCH = 512
 _ROWS_PER_GROUP = 8192
@@ -50,11 +52,13 @@ _ROWS_PER_GROUP = 8192
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Each `of`-th batch of a row group, from the one numbered `first` on; or, of lines, all of a split."""
+    """Each `of`-th batch of a row group, from the one numbered `first` on."""
 
     file: int
     group: int
     first_row: int
+    lines_at: int | None
+    """Where the group's lines begin in the split's file of lines; None where there is no such file."""
     first: int = 0
     of: int = 1
 
@@ -65,11 +69,9 @@ class Order:
 
     files: Sequence[str]
     """All tables of the data set, in order."""
+    lines: Sequence[str]
+    """The file of lines of each."""
     parts: Sequence[Part]
-    splits: Sequence[str]
-    """Those whose file of lines is compared with their tables."""
-    folder: str
-    """The data set's."""
     keys: str
     """The file of the owner's keys."""
     keys_name: str
@@ -99,51 +101,43 @@ def work(order: Order) -> Iterator[int]:
         found = stack.enter_context(_Rows(Path(order.found), FOUND))
         vouched = stack.enter_context(_Rows(Path(order.vouched), VOUCHED))
         for part in order.parts:
-            for first, rows in _batches(Path(order.files[part.file]), part):
-                for number, row in enumerate(rows, first):
-                    _enter(judge, row, part.file, number, found, vouched)
+            lines = Path(order.lines[part.file])
+            for first, rows, of_rows in _batches(Path(order.files[part.file]), lines, part):
+                for number, (row, line) in enumerate(zip(rows, of_rows, strict=True), first):
+                    judged = _judged(judge, row, line, lines.name)
+                    if isinstance(judged, Problem):
+                        found.add(_about(row, part.file, number) | judged._asdict())
+                    else:
+                        vouched.add(_about(row, part.file, number) | judged._asdict() | _short(judged))
                 yield len(rows)
-        for split in order.splits:
-            for file, number, line_of, detail in differing_lines(Path(order.folder), split, order.files):
-                found.add(_found(line_of, file, number, Problem("altered_lines", detail)))
 
 
-def _batches(path: Path, part: Part) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def _batches(path: Path, lines: Path, part: Part) -> Iterator[tuple[int, list[dict[str, Any]], Sequence[bytes | None]]]:
+    """The number of the first row, the rows, and their lines, of each batch that belongs to a part."""
+    of_rows: Iterator[bytes | None] = repeat(None) if part.lines_at is None else lines_from(lines, part.lines_at)
     with open_parquet(path) as file:
-        batches = file.iter_batches(_BATCH, row_groups=[part.group], columns=list(COLUMNS), use_threads=False)
+        columns = [*COLUMNS, *({_TOOLS} & set(file.schema_arrow.names))]
+        batches = file.iter_batches(_BATCH, row_groups=[part.group], columns=columns, use_threads=False)
         first = part.first_row
         for number, batch in enumerate(batches):
+            of_batch = list(islice(of_rows, batch.num_rows))
             if number % part.of == part.first:
-                yield first, batch.to_pylist()
+                yield first, batch.to_pylist(), of_batch
             first += batch.num_rows
 
 
-def _enter(judge: Judge, row: Mapping[str, Any], file: int, number: int, found: _Rows, vouched: _Rows) -> None:
+def _judged(judge: Judge, row: Mapping[str, Any], line: bytes | None, lines: str) -> Problem | Vouched:
     judged = judge.judge(row)
-    if isinstance(judged, Problem):
-        found.add(_found(row, file, number, judged))
-        return
-    vouched.add(
-        judged._asdict()
-        | {
-            "file": file,
-            "row": number,
-            "question_id": row["question_id"],
-            "reply_key": row["reply_key"],
-            "receipt": hashlib.blake2b(judged.receipt.encode("utf-8"), digest_size=16).digest(),
-        }
-    )
+    differs = None if line is None or isinstance(judged, Problem) else difference(line, row, lines)
+    return judged if differs is None else Problem("altered_lines", differs)
 
 
-def _found(row: Mapping[str, Any], file: int, number: int, problem: Problem) -> dict[str, Any]:
-    return {
-        "file": file,
-        "row": number,
-        "question_id": row.get("question_id"),
-        "reply_key": row.get("reply_key"),
-        "reason": problem.reason,
-        "detail": problem.detail,
-    }
+def _about(row: Mapping[str, Any], file: int, number: int) -> dict[str, Any]:
+    return {"file": file, "row": number, "question_id": row["question_id"], "reply_key": row["reply_key"]}
+
+
+def _short(judged: Vouched) -> dict[str, Any]:
+    return {"receipt": hashlib.blake2b(judged.receipt.encode("utf-8"), digest_size=16).digest()}
 
 
 class _Rows:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+import orjson
+
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.receipt import (
     MOST_TURNS,
@@ -114,7 +116,7 @@ class Judge:
             receipt.jti,
             found,
             receipt.replies.count(receipt.replies[found]),
-            hashlib.blake2b(canonical_bytes(messages), digest_size=16).digest(),
+            hashlib.blake2b(orjson.dumps(messages, option=orjson.OPT_SORT_KEYS), digest_size=16).digest(),
             receipt.permit,
             receipt.at_us,
             (receipt.prompt_tokens or 0) + (receipt.completion_tokens or 0),

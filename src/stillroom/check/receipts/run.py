@@ -13,8 +13,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +28,7 @@ from stillroom.base.errors import DataError, StillroomError
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.signatures import MAX_KEYS_BYTES
 from stillroom.check.manifest import MANIFEST
-from stillroom.check.receipts.lines import split_of
+from stillroom.check.receipts.lines import lines_of, offsets_of_lines, split_of
 from stillroom.check.receipts.owner import HeldPermit, Owner, as_json, permits_in_manifest, read_owner
 from stillroom.check.receipts.part import COLUMNS, Order, Part, work
 from stillroom.check.receipts.sums import Sums, sums
@@ -68,14 +70,18 @@ def verify_receipts(
     with tempfile.TemporaryDirectory(prefix="stillroom-verify-") as name:
         temporary = Path(name)
         (temporary / "keys.json").write_bytes(document)
-        orders = list(_orders(folder, files, temporary, keys, as_json(held), processes or _cores()))
+        common = {"keys": str(temporary / "keys.json"), "keys_name": keys, "permits": as_json(held)}
+        processes = processes or _cores()
+        parts, surplus = _planned(folder, files, processes)
+        orders = list(_orders(folder, files, parts, temporary, common, processes))
         done = 0
         for rows in _carried_out(orders, temporary):
             done += rows
             progress.update("verify", done, sum(counts.values()))
         found, vouched = ([Path(getattr(order, table)) for order in orders] for table in ("found", "vouched"))
         with sums(found, vouched, owner.permits, temporary) as summed:
-            report = _report(summed, folder, files, out) | {"permits": _permits(owner, summed)}
+            bad = chain(_named(summed, folder, files), surplus)
+            report = _report(bad, out) | {"permits": _permits(owner, summed)}
             by_prompt = summed.by_prompt()
     return {
         "rows": sum(counts.values()),
@@ -122,37 +128,71 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _orders(
-    folder: Path, files: Sequence[Path], temporary: Path, keys: str, permits: list[dict[str, Any]], processes: int
+    folder: Path, files: Sequence[Path], parts: Sequence[Part], temporary: Path, common: dict[str, Any], processes: int
 ) -> Iterator[Order]:
     """One for each process, at most `processes`."""
-    parts = list(_parts(files, processes))
     count = min(processes, len(parts))
-    splits = [split for split in dict.fromkeys(map(split_of, files)) if (folder / f"{split}.jsonl").is_file()]
     for number in range(count):
         yield Order(
             files=[str(file) for file in files],
+            lines=[str(lines_of(folder, file)) for file in files],
             parts=parts[number::count],
-            splits=splits if number == count - 1 else [],
-            folder=str(folder),
-            keys=str(temporary / "keys.json"),
-            keys_name=keys,
-            permits=permits,
+            **common,
             found=str(temporary / f"found-{number}.parquet"),
             vouched=str(temporary / f"vouched-{number}.parquet"),
         )
 
 
-def _parts(files: Sequence[Path], processes: int) -> Iterator[Part]:
-    for number, file in enumerate(files):
+def _planned(folder: Path, files: Sequence[Path], processes: int) -> tuple[list[Part], list[dict[str, Any]]]:
+    """What there is to do; and the lines that stand behind the last row's, the first of each file as a bad row."""
+    parts: list[Part] = []
+    surplus: list[dict[str, Any]] = []
+    for split in dict.fromkeys(map(split_of, files)):
+        own = [(number, file) for number, file in enumerate(files) if split_of(file) == split]
+        groups = list(_groups(own))
+        lines = lines_of(folder, own[0][1])
+        offsets: Sequence[int | None] = [None] * len(groups)
+        if lines.is_file():
+            rows = sum(group.rows for group in groups)
+            (*offsets, _), has_more = offsets_of_lines(lines, [*(group.first_line for group in groups), rows])
+            if has_more:
+                unknown = {"question_id": None, "reply_key": None}
+                detail = "it has more lines than there are rows"
+                surplus.append(
+                    {"file": lines.name, "row": rows, **unknown, "reason": "altered_lines", "detail": detail}
+                )
+        for group, at in zip(groups, offsets, strict=True):
+            slices = min(processes, -(-group.rows // _SLICE_ROWS))
+            for each in range(slices):
+                parts.append(Part(group.file, group.number, group.first_row, at, each, slices))
+    return parts, surplus
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A row group of a table."""
+
+    file: int
+    number: int
+    rows: int
+    first_row: int
+    """In its file."""
+    first_line: int
+    """In its split's file of lines."""
+
+
+def _groups(files: Sequence[tuple[int, Path]]) -> Iterator[_Group]:
+    """Of the tables of one split, in order."""
+    first_line = 0
+    for number, file in files:
         with open_parquet(file) as table:
             footer = table.metadata
         first_row = 0
         for group in range(footer.num_row_groups):
             rows = footer.row_group(group).num_rows
-            slices = min(processes, -(-rows // _SLICE_ROWS))
-            for each in range(slices):
-                yield Part(number, group, first_row, each, slices)
+            yield _Group(number, group, rows, first_row, first_line)
             first_row += rows
+            first_line += rows
 
 
 def _cores() -> int:
@@ -189,18 +229,22 @@ def _listen(child: Child, said: queue.SimpleQueue[dict[str, Any]]) -> None:
         said.put({"what": "A process of the verification ended before its work was done.", "remedy": "Run it again."})
 
 
-def _report(summed: Sums, folder: Path, files: Sequence[Path], out: Path | None) -> dict[str, Any]:
+def _named(summed: Sums, folder: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for row in summed.bad_rows():
+        yield row | {"file": files[row["file"]].relative_to(folder).as_posix()}
+
+
+def _report(bad: Iterable[dict[str, Any]], out: Path | None) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
     with ExitStack() as stack:
         file = None if out is None else stack.enter_context(stack.enter_context(replacing(out)).open("wb"))
-        for row in summed.bad_rows():
-            named = row | {"file": files[row["file"]].relative_to(folder).as_posix()}
+        for row in bad:
             reasons[row["reason"]] += 1
             if len(first) < ROWS_SHOWN:
-                first.append(named)
+                first.append(row)
             if file is not None:
-                file.write(orjson.dumps(named) + b"\n")
+                file.write(orjson.dumps(row) + b"\n")
     return {"bad": reasons.total(), "reasons": dict(reasons.most_common()), "first": first}
 
 
