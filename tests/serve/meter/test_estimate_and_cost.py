@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -52,17 +53,33 @@ def visible_text(message: dict[str, Any]) -> str:
     return "".join(part for part in parts if isinstance(part, str))
 
 
-def test_against_replies_whose_provider_counted() -> None:
-    """Recorded replies of 80 tokens and more, all of whose text can be seen: a little too many rather than too few."""
-    ratios = []
+def counted_replies() -> Iterator[tuple[dict[str, Any], Usage]]:
+    """Recorded replies all of whose text can be seen."""
     for line in REPLIES.read_text(encoding="utf-8").splitlines():
         body = json.loads(line)["body"]
-        if not isinstance(body, dict) or not body.get("choices"):
-            continue
-        message, usage = body["choices"][0]["message"], read_usage(body)
-        text = visible_text(message)
-        is_hidden = bool(usage.reasoning_tokens) and text == (message.get("content") or "")
-        if (usage.completion_tokens or 0) >= 80 and text and not is_hidden and not message.get("tool_calls"):
-            ratios.append(estimated_tokens(text) / (usage.completion_tokens or 1))
+        if isinstance(body, dict) and body.get("choices"):
+            message, usage = body["choices"][0]["message"], read_usage(body)
+            is_hidden = usage.reasoning_tokens and visible_text(message) == (message.get("content") or "")
+            if usage.completion_tokens and not is_hidden:
+                yield message, usage
+
+
+def test_of_prose_it_is_a_little_too_many_rather_than_too_few() -> None:
+    ratios = [
+        estimated_tokens(visible_text(message)) / (usage.completion_tokens or 1)
+        for message, usage in counted_replies()
+        if (usage.completion_tokens or 0) >= 80 and not message.get("tool_calls")
+    ]
     assert len(ratios) >= 5
-    assert 0.9 < statistics.median(ratios) < 1.3
+    assert 1.0 < statistics.median(ratios) < 1.2
+
+
+def test_of_replies_that_are_mostly_json_it_is_too_few() -> None:
+    ratios = [
+        estimated_tokens("".join(call["function"]["name"] + call["function"]["arguments"] for call in calls))
+        / (usage.completion_tokens or 1)
+        for message, usage in counted_replies()
+        if (calls := message.get("tool_calls")) and not visible_text(message)
+    ]
+    assert len(ratios) >= 5
+    assert 0.4 < statistics.median(ratios) < 1.0
