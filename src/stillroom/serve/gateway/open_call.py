@@ -14,6 +14,7 @@ from stillroom.serve.gateway.credentials import agent_name, client_address, tls_
 from stillroom.serve.gateway.exchange import Exchange
 from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
+from stillroom.serve.gateway.second_reply import SecondReply
 from stillroom.serve.meter.estimate import estimated_tokens
 from stillroom.serve.meter.ids import new_id
 from stillroom.serve.meter.prints import EarlierPrints
@@ -45,6 +46,8 @@ class OpenCall:
         self._began = time.perf_counter_ns()
         self._is_settled = False
         self.reader = ReplyReader(admitted.route)
+        self._second: SecondReply | None = None
+        self._served: list[bytes] = []
 
     @classmethod
     def begin(cls, parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int) -> OpenCall:
@@ -54,13 +57,25 @@ class OpenCall:
             call, sketch, earlier = _intent(parts, exchange, admitted, at_us)
             parts.log.begin(call)
         except BaseException as error:
-            parts.limits.settle(admitted.reservation, {})
+            parts.limits.release(admitted.reservation)
             if isinstance(error, LogFull):
                 what = "Calls can't be written down just now, and none is served that is not."
                 raise Refused("log_full", 503, what, retry_after_s=10) from error
             raise
         parts.metrics.begun()
         return cls(parts, admitted, call, sketch, earlier, receipt)
+
+    async def draw_second_reply(self, bodies: dict[str | None, bytes], headers: dict[str, str]) -> None:
+        """Where this call is one for the escrow. Just before its own reply is asked for."""
+        escrow, admitted = self._parts.escrow, self.admitted
+        if escrow is not None and escrow.wants(self.call, admitted.asked, admitted.caller):
+            bounds = self._parts.settings.bounds
+            self._second = await SecondReply.ask(escrow, self.call, admitted, bodies, headers, bounds)
+
+    def keep(self, piece: bytes) -> None:
+        """A piece of the reply, as it came: for the escrow, where this call is one for it."""
+        if self._second is not None:
+            self._served.append(piece)
 
     def receipt(self) -> str:
         """A receipt over what was asked and said, for the client. Counts the tokens, which it states."""
@@ -91,6 +106,14 @@ class OpenCall:
         parts.log.settle(call, self._sketch, None if receipt is None else receipt.partition("~")[0], self._earlier)
         parts.limits.settle(self.admitted.reservation, {**used, "concurrent": 0})
         parts.metrics.settled(call)
+
+    async def _settle_with(self, second: SecondReply, token: str | None) -> None:
+        """The row says what was sealed, so that it waits for the second reply; the client does not."""
+        try:
+            served = b"".join(self._served) if self.call.status == "ok" else None
+            self.call.escrow_digest = await second.seal(served)
+        finally:
+            self._parts.log.settle(self.call, self._sketch, token)
 
     def _count(self) -> None:
         """Tokens as the provider counted them; what it did not count, as an estimate that is called one."""
@@ -155,5 +178,6 @@ def _intent(
         permit_id=admitted.permit.jti if admitted.permit else None,
     )
     before = parts.prints.before(at_us)
-    earlier = before and before.earlier(address, tls, asked.user, asked.new_user_text, asked.system_text)
-    return call, texts.sketch, earlier
+    if before is None:
+        return call, texts.sketch, None
+    return call, texts.sketch, before.earlier(address, tls, asked.user, asked.new_user_text, asked.system_text)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
 from stillroom.serve.accounts.directory import Directory
+from stillroom.serve.escrow.escrow import Escrow
 from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.upstream import Upstreams
 from stillroom.serve.keyring import Keyring
@@ -40,6 +42,26 @@ class PrintsByTime:
         return prints
 
 
+class Later:
+    """What goes on after a client has its answer."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def create(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for all of it; what takes longer is given up."""
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     settings: GatewaySettings
@@ -52,3 +74,5 @@ class Parts:
     receipts: Receipts
     keyring: Keyring
     metrics: Metrics
+    escrow: Escrow | None
+    later: Later
