@@ -56,6 +56,11 @@ class LimitsUnavailable(ServeError):  # noqa: N818
     """The counters cannot be reached: nobody knows whether the call may pass, so it does not."""
 
 
+def permit_subject(permit_id: str) -> str:
+    """What a permit's calls are counted under: no account has such a name."""
+    return f"permit:{permit_id}"
+
+
 def window_of(name: LimitName, now_us: int) -> Window:
     """The window that `now_us` (UTC microseconds) lies in: a minute, day or month of UTC; or all of time."""
     if name in ("requests_per_minute", "tokens_per_minute"):

@@ -86,7 +86,8 @@ class Ledger:
         with writing(self._engine) as connection:
             standings = self._standings(connection, statements)
             refused = decide(asks, standings)
-            elsewhere = self._open_elsewhere(connection, {need.counter for need in refused if need}, standings)
+            lacking = {need.counter for need in refused if need}
+            elsewhere = self._open_elsewhere(connection, lacking, standings, now_us)
             for counter, amount in elsewhere.items():
                 if amount > 0:
                     standings[counter].wanted_until = now_us + _WANTED_US
@@ -127,6 +128,8 @@ class Ledger:
                 counter = (lease.subject, lease.name)
                 changes[counter] = changes.get(counter, 0) - lease.held
             _add(connection, rows, changes)
+            of_the_dead = leases.c.instance.in_(select(workers.c.instance).where(is_dead))
+            connection.execute(delete(leases).where(of_the_dead, leases.c.ends_at <= now_us))
             connection.execute(delete(workers).where(is_dead, is_empty))
 
     def left_by(self, worker: str) -> LeftBehind | None:
@@ -142,22 +145,23 @@ class Ledger:
             found = connection.execute(told.where(*others).group_by(leases.c.subject, leases.c.name)).all()
         return LeftBehind(seen_at, {(subject, name): told_at for subject, name, told_at in found})
 
-    def recover(self, worker: str, actual: Mapping[Counter, int] | None) -> None:
+    def recover(self, worker: str, actual: Mapping[Counter, int | None] | None) -> None:
         """Ends the leases of earlier processes in this worker's place. What they had told stays counted, and `actual`
-        with it; where that is not known (None), all that they held. Their calls are no longer open.
+        with it; where that is None, all that they held. Their calls are no longer open.
         """
         others = (workers.c.worker == worker, workers.c.instance != self._instance)
         theirs = leases.c.instance.in_(select(workers.c.instance).where(*others))
         with self._engine.connect() as connection:
-            found = connection.execute(select(leases.c.subject, leases.c.name).where(theirs)).all()
-        changes = dict(actual or {})
-        concerned: set[Counter] = {*changes, *((subject, name) for subject, name in found)}
-        self._make(concerned)
+            held = connection.execute(select(leases.c.subject, leases.c.name).where(theirs)).all()
+            there = _existing(connection, actual or {})
+        used = {counter: amount for counter, amount in (actual or {}).items() if counter in there}
+        concerned: set[Counter] = {*there, *((subject, name) for subject, name in held)}
         with writing(self._engine) as connection:
             rows = self._lock(connection, concerned)
+            changes = {counter: amount for counter, amount in used.items() if amount is not None}
             for lease in connection.execute(delete(leases).where(theirs).returning(*leases.c)).all():
                 counter = (lease.subject, lease.name)
-                is_known = actual is not None or lease.name == "concurrent"
+                is_known = lease.name == "concurrent" or (actual is not None and used.get(counter, 0) is not None)
                 if is_known and lease.starts_at == rows[counter].starts_at:
                     changes[counter] = changes.get(counter, 0) - (lease.held - lease.used)
             _add(connection, rows, changes)
@@ -221,14 +225,14 @@ class Ledger:
         return standings
 
     def _open_elsewhere(
-        self, connection: Connection, wanted: Collection[Counter], standings: Mapping[Counter, Standing]
+        self, connection: Connection, lacking: Collection[Counter], standings: Mapping[Counter, Standing], now_us: int
     ) -> dict[Counter, int]:
-        """What other workers hold and have not told that they used."""
+        """What other workers that live hold and have not told that they used."""
+        is_alive = workers.c.seen_at >= now_us - DEAD_US
         totals: dict[Counter, int] = {}
-        for some in _batches(wanted):
-            query = select(leases).where(
-                leases.c.instance != self._instance, tuple_(leases.c.subject, leases.c.name).in_(some)
-            )
+        for some in _batches(lacking):
+            query = select(leases).join(workers, leases.c.instance == workers.c.instance).where(is_alive)
+            query = query.where(leases.c.instance != self._instance, tuple_(leases.c.subject, leases.c.name).in_(some))
             for lease in connection.execute(query):
                 counter = (lease.subject, lease.name)
                 if lease.starts_at == standings[counter].starts_at:
@@ -298,6 +302,18 @@ def _refusal(standing: Standing, need: Need, elsewhere: Mapping[Counter, int], n
     return Refusal(
         need.counter[1], retry_after_s(standing, need, open_elsewhere, now_us), others_hold=open_elsewhere > 0
     )
+
+
+def _existing(connection: Connection, wanted: Collection[Counter]) -> set[Counter]:
+    """Those that were ever counted: an account without a limit has no counter."""
+    found: set[Counter] = set()
+    for some in _batches(wanted):
+        query = select(counters.c.subject, counters.c.name)
+        found.update(
+            (subject, name)
+            for subject, name in connection.execute(query.where(tuple_(counters.c.subject, counters.c.name).in_(some)))
+        )
+    return found
 
 
 def _dialect(connection: Connection) -> Any:

@@ -127,9 +127,9 @@ class Limits:
         """
         return await self._ask_ledger(lambda: self._ledger.left_by(worker))
 
-    async def recover(self, worker: str, actual: Mapping[Counter, int] | None) -> None:
-        """Count what those calls really used: `actual` holds, for each counter, the sum since `LeftBehind.since`, with
-        calls whose outcome is unknown at their worst; None: the log does not say, and all that was held is counted.
+    async def recover(self, worker: str, actual: Mapping[Counter, int | None] | None) -> None:
+        """Count what the calls of earlier processes in this worker's place used: `actual` holds, for each counter, the
+        sum since `LeftBehind.since`. Where that is not known (None, of one counter or altogether), all that they held.
 
         Raises LimitsUnavailable.
         """
