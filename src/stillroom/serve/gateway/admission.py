@@ -19,7 +19,7 @@ from stillroom.serve.gateway.exchange import BodyTooLargeError, BodyTooSlowError
 from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
 from stillroom.serve.gateway.upstream import Upstreams
-from stillroom.serve.limits.bound import Bound, LimitName, LimitReached, LimitsUnavailable
+from stillroom.serve.limits.bound import Bound, LimitName, LimitReached, LimitsUnavailable, permit_subject
 from stillroom.serve.limits.leases import Reservation
 from stillroom.serve.meter.cost import nano_usd
 from stillroom.serve.routes.request import AskedFor, read_body, read_request
@@ -111,7 +111,7 @@ def account_bounds(caller: Caller) -> list[Bound]:
 def permit_bounds(permit: Permit | None) -> list[Bound]:
     if permit is None:
         return []
-    subject = f"permit:{permit.jti}"
+    subject = permit_subject(permit.jti)
     most: dict[LimitName, int | None] = {"permit_calls": permit.calls, "permit_tokens": permit.tokens}
     return [Bound(subject, name, value) for name, value in most.items() if value is not None]
 
