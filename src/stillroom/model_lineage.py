@@ -47,7 +47,7 @@ def lineage_of(recipe: Recipe, folder: Path, settings: TrainSettings, base: Base
         run=recipe.name,
         recipe=recipe.digest,
         base=base,
-        teachers=teachers_of(traces, recipe),
+        teachers=teachers_of(folder, recipe),
         host=host,
         grant=read_grant(folder),
         traces=digest,
@@ -60,9 +60,12 @@ def lineage_of(recipe: Recipe, folder: Path, settings: TrainSettings, base: Base
     )
 
 
-def teachers_of(traces: Path, recipe: Recipe) -> tuple[Teacher, ...]:
-    """Whose replies the rows of a table of traces are, the most rows first."""
-    return tuple(_teacher(row, recipe) for row in teachers_in(traces))
+def teachers_of(folder: Path, recipe: Recipe) -> tuple[Teacher, ...]:
+    """Whose replies the traces of the run in `folder` are, the most rows first."""
+    rows = teachers_in(folder / "traces.parquet")
+    if read_grant(folder) is not None:
+        return tuple(Teacher(**row) for row in rows)
+    return tuple(_teacher(row, recipe) for row in rows)  # of a time when no row said its terms
 
 
 def base_of(student: str, folder: Path) -> Base:

@@ -69,7 +69,7 @@ from stillroom.run_folder import (
 from stillroom.store.files import read_object
 from stillroom.store.permits import PERMITS
 from stillroom.store.stages import file_digest, forget_stage, model_digest, run_stage
-from stillroom.teacher_terms import binding_of_dataset, binding_of_student, refuse_name, require_grant
+from stillroom.teacher_terms import binding_of_dataset, binding_of_student, refuse_mixed, refuse_name, require_grant
 from stillroom.terms.grants import GRANT, Grant, keep_grant, read_grant
 from stillroom.train.settings import Method, TrainSettings
 from stillroom.verify import verify
@@ -177,6 +177,7 @@ def check(recipe: Recipe | str | Path, *, runs: Path = RUNS, progress: Progress 
     """Judge the replies, and keep those that passed as traces. Returns what `check.json` holds."""
     recipe = _recipe(recipe)
     _asked(recipe)
+    refuse_mixed(recipe)
     folder = folder_of(recipe, runs)
     need(folder, "replies.parquet", "ask")
     examinations = exam_questions(recipe, folder, progress) if recipe.exam else []

@@ -31,6 +31,7 @@ def require_grant(recipe: Recipe) -> Grant:
     """
     teacher = recipe.teacher
     assert teacher is not None
+    refuse_mixed(recipe)
     is_embedded = teacher.base_url == CLASSROOM
     addresses = teacher.addresses if teacher.base_url and not is_embedded else ()
     return grant_of(
@@ -42,12 +43,19 @@ def require_grant(recipe: Recipe) -> Grant:
     )
 
 
+def refuse_mixed(recipe: Recipe) -> None:
+    """Raises TermsError where a file that is mixed in is under terms that let no model be trained on it."""
+    for file in recipe.check.mix:
+        if file.terms is not None:
+            _granted_now(file.terms, f"The rows of {Path(file.path).name}")
+
+
 def binding_of_dataset(run_folder: Path, recipe: Recipe) -> Binding:
     """What the terms of all rows of the run's data set ask.
 
     Raises TermsError where terms of some rows let no model be trained, StoreError for a damaged file.
     """
-    named = [teacher.terms for teacher in teachers_of(run_folder / "traces.parquet", recipe)]
+    named = [teacher.terms for teacher in teachers_of(run_folder, recipe)]
     return _binding(named, read_grant(run_folder))
 
 
@@ -92,14 +100,14 @@ def _binding(named: list[str | None], grant: Grant | None) -> Binding:
     for terms in dict.fromkeys(each for each in named if each is not None):
         found = conditions_of(terms, grant)
         if found is None:
-            found = list(_granted_now(terms).conditions())
+            found = list(_granted_now(terms, "Some of the rows").conditions())
         conditions += [each for each in found if each not in conditions]
     return Binding(grant=grant, conditions=tuple(conditions), has_unstated=None in named)
 
 
-def _granted_now(terms: str) -> Grant:
-    """By a permission that the user has. Rows may be under terms that no recipe had to name when they were made."""
+def _granted_now(terms: str, what: str) -> Grant:
+    """By the ledger, or a permission that the user has: `what` came without anybody asking."""
     try:
         return grant_of(terms, model="", hosts=(), permissions=read_permissions(permissions_file()), permit=None)
     except StillroomError as error:
-        raise TermsError(f"Some of the rows are under {terms}. {error.what}", error.remedy) from error
+        raise TermsError(f"{what} are under {terms}. {error.what}", error.remedy) from error

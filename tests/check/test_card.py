@@ -64,7 +64,7 @@ FACTS = Facts(
         {"kind": "number", "judged_by": "verifier", "right": 900, "wrong": 120, "unsure": 30, "unverifiable": 0},
         {"kind": "none", "judged_by": None, "right": 0, "wrong": 0, "unsure": 0, "unverifiable": 50},
     ],
-    teachers=[{"teacher": "oracle-1", "rows": 950}],
+    teachers=[{"teacher": "oracle-1", "terms": "own", "rows": 950}],
     others=0,
     reasons=[
         {"reason": "wrong", "rows": 120, "why": REASONS["wrong"]},
@@ -316,10 +316,13 @@ def test_a_licence_is_named_only_where_all_agree(
 
 def test_rows_from_elsewhere_have_terms_that_nobody_knows() -> None:
     assert licence_of({"MIT"}, "own", has_others=True).identifier == "unknown"
-    teachers: list[dict[str, Any]] = [{"teacher": "oracle-1", "rows": 900}, {"teacher": None, "rows": 50}]
+    teachers: list[dict[str, Any]] = [
+        {"teacher": "oracle-1", "terms": "own", "rows": 900},
+        {"teacher": None, "terms": None, "rows": 50},
+    ]
     card = render_card(replace(FACTS, teachers=teachers, others=1))
-    assert ["not recorded", "50"] in taken_apart(card)[1].rows
-    assert "Under which terms the other rows came is not recorded." in card
+    assert ["not recorded", "not stated", "50"] in taken_apart(card)[1].rows
+    assert "Under which terms the other rows came stands in the table above" in card
 
 
 HOSTILE = [
@@ -353,7 +356,7 @@ def test_names_from_files_and_models_are_only_names(hostile: str) -> None:
         ),
         sources=[{"source": hostile, "licence": hostile, "kept": 1, "rejected": 2}],
         kinds=[{"kind": hostile, "judged_by": None, "right": 1, "wrong": 1, "unsure": 1, "unverifiable": 1}],
-        teachers=[{"teacher": hostile, "rows": 1}, {"teacher": None, "rows": 2}],
+        teachers=[{"teacher": hostile, "terms": hostile, "rows": 1}, {"teacher": None, "terms": None, "rows": 2}],
         others=2,
         reasons=[{"reason": hostile, "rows": 5, "why": ""}],
         splits=[row | {"split": hostile}],

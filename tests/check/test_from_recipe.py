@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stillroom import pipeline
-from stillroom.base.errors import DataError, StoreError, UsageError
+from stillroom.base.errors import DataError, StoreError, TermsError, UsageError
 from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Question
 from stillroom.check.student_tokens import token_count
@@ -18,6 +18,8 @@ from stillroom.classroom.models import base_folder
 from stillroom.recipe import load_recipe
 from stillroom.store.files import write_json
 from stillroom.store.tables import REPLIES, read_rows, write_questions, write_table
+from stillroom.teacher_terms import require_grant
+from stillroom.terms.grants import keep_grant
 
 PEARS = "Ann has 12 pears in a wooden box and finds 17 more of them in the garden. How many pears does she have now?"
 
@@ -92,6 +94,28 @@ def test_a_mixed_in_file_is_read_and_looked_at_again_when_it_changes(recipe: Pat
         file.write(json.dumps(row) + "\n")
     assert check(recipe, progress=progress)["kept"] == 6
     assert progress.skipped.count("check") == 1
+
+
+def test_rows_of_a_mixed_in_file_are_under_the_terms_that_the_recipe_names(recipe: Path) -> None:
+    runs = recipe.parent / "runs"
+    check(recipe)
+    assert {row["terms_id"] for row in read_rows(runs / "small" / "traces.parquet")} == {None}
+    keep_grant(runs / "small", require_grant(load_recipe(recipe)))
+    text = recipe.read_text()
+    recipe.write_text(text.replace("path: others.jsonl", "path: others.jsonl, terms: gemma"))
+    check(recipe)
+    rows = list(read_rows(runs / "small" / "traces.parquet"))
+    assert sorted(row["terms_id"] for row in rows) == ["gemma", "own", "own", "own", "own"]
+    card = (runs / "small" / "dataset" / "README.md").read_text(encoding="utf-8")
+    assert "| not recorded | `gemma` | 1 |" in card
+    facts = pipeline.export(runs / "small", "trl")
+    assert [each["terms"] for each in facts["conditions"]] == ["gemma"]
+
+    recipe.write_text(text.replace("path: others.jsonl", "path: others.jsonl, terms: openai-api"))
+    for stage in (pipeline.run, pipeline.ask, pipeline.check):
+        with pytest.raises(TermsError, match=r"The rows of others\.jsonl are under openai-api\.") as caught:
+            stage(load_recipe(recipe), runs=runs)
+        assert "stillroom terms allow openai-api" in caught.value.remedy
 
 
 def test_a_file_that_is_not_there_is_an_error_before_anything_is_asked(recipe: Path) -> None:

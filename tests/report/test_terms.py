@@ -20,5 +20,6 @@ def test_the_report_says_what_lets_the_teacher_be_learned_from(run_folder: Path)
     page = (run_folder / "report.html").read_text(encoding="utf-8")
     assert "<dt>under the terms</dt><dd><bdi>oracle-api</bdi>" in page
     assert "its name begins with Oracle" in page
+    assert "the name of the student has to begin with Oracle" in page
     assert "<b>The oracle" not in page
     assert "&lt;b&gt;The oracle" in page

@@ -55,7 +55,7 @@ class Facts:
     kinds: list[Row]
     """`kind, judged_by, right, wrong, unsure, unverifiable`: verdicts by kind of question and by who came to them."""
     teachers: list[Row]
-    """`teacher, rows`, of the kept ones."""
+    """`teacher, terms, rows`, of the kept ones."""
     others: int
     """Of these, teachers that the run has not asked: their rows were read from elsewhere."""
     reasons: list[Row]
@@ -140,7 +140,9 @@ where verdict is not null
 group by kind, judged_by order by count(*) desc, kind, judged_by
 """
 _RECEIPTS = "select count(receipt) as rows from ({kept})"
-_TEACHERS = "select teacher, count(*) as rows from ({kept}) group by teacher order by rows desc, teacher"
+_TEACHERS = """
+select teacher, terms_id as terms, count(*) as rows from ({kept}) group by all order by rows desc, teacher, terms
+"""
 _REASONS = "select reason, count(*) as rows from rejected group by reason order by rows desc, reason"
 _REPLIES = """
 select count(*) as rows, count(*) filter (status = 'truncated') as truncated,

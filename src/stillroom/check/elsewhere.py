@@ -104,7 +104,10 @@ def trace_of(row: Mapping[str, Any], source: MixSettings, place: object) -> tupl
         family=_text(row, "family", place),
         meta={PLACE: str(place)} | ({TOOLS: tools} if tools else {}),
     )
-    return question, _reply(row, said, place) | {"key": digest([question.id, said.model_dump()])}
+    return question, _reply(row, said, place) | {
+        "key": digest([question.id, said.model_dump()]),
+        "terms": source.terms,
+    }
 
 
 def _turns(row: Mapping[str, Any], place: object) -> tuple[tuple[Message, ...], Message]:

@@ -27,9 +27,10 @@ ROWS = (
     REPLIES.append(pa.field("mix", pa.int64()))
     .append(pa.field("pass_rate", pa.float64()))
     .append(pa.field("tool_calls", pa.string()))
+    .append(pa.field("terms", pa.string()))
 )
 """replies.parquet, with the number of the file in `check.mix` that a row comes from (null: the teacher's), what that
-file says of its question's pass rate, and the calls of the reply (JSON)."""
+file says of its question's pass rate, the calls of the reply (JSON), and what the recipe says of the file's terms."""
 
 TOOLS = "tools"
 """The key of the `meta` of a question from elsewhere that says what may be called to answer it."""

@@ -37,6 +37,8 @@ class MixSettings(BaseModel):
     for others."""
     licence: str | None = None
     """For rows that name none."""
+    terms: str | None = None
+    """Under which its replies came, as `teacher.terms`. None: nobody says, and nobody is asked to."""
 
 
 class CheckSettings(BaseModel):

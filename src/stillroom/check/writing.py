@@ -181,7 +181,7 @@ def _trace_row(question: Question, decision: Decision, pass_rate: float | None, 
     return _about(question, decision) | {
         "messages": [*prompt, said],
         "pass_rate": pass_rate,
-        "terms_id": None if decision.is_from_elsewhere else terms,
+        "terms_id": reply["terms"] if decision.is_from_elsewhere else terms,
         "tools": json.dumps(tools, ensure_ascii=False) if tools else None,
     }
 

@@ -71,7 +71,7 @@ def warnings_of_check(run: RunFiles) -> list[str]:
     return [
         *_rejected(run.checked, run.name),
         *(_misjudged(run.checked.judge) if run.checked.judge else ()),
-        *(_few_traces(run.checked) if run.has("train") else ()),
+        *((*_few_traces(run.checked), *_misnamed(run)) if run.has("train") else ()),
     ]
 
 
@@ -109,6 +109,15 @@ def _few_traces(checked: Checked) -> Iterator[str]:
             f"Only {counted(checked.kept, 'trace', 'traces')} to train on: a student learns little from so few. "
             "Ask more questions, or more samples of each (ask.samples)."
         )
+
+
+def _misnamed(run: RunFiles) -> Iterator[str]:
+    for terms, asked in run.granted.conditions() if run.granted else ():
+        for unmet in asked.unmet_by(run.name):
+            yield (
+                f"Under {terms}, the name of the student {unmet}. Give it away under such a name (stillroom export "
+                f"--name), or call the recipe so."
+            )
 
 
 def _failed(examined: Examined) -> Iterator[str]:
