@@ -14,7 +14,7 @@ from stillroom.base.permit import (
     read_permit,
     read_unverified_permit,
 )
-from stillroom.base.receipt import RECEIPT_TYP, Receipt
+from stillroom.base.receipt import RECEIPT_TYP
 from stillroom.base.signatures import PublicKey, PublicKeys, SignatureRefused, SigningKey
 
 KEY = SigningKey.generate()
@@ -48,32 +48,6 @@ def permit(**changes: Any) -> Permit:
     return read_permit(KEY.sign(PERMIT_TYP, claims(**changes)), KEYS, NOW)
 
 
-def receipt(**changes: Any) -> Receipt:
-    digest = "A" * 43
-    said = {
-        "v": 1,
-        "jti": "r",
-        "iss": "Abacus Models",
-        "iat": NOW,
-        "at_us": NOW * 1_000_000,
-        "call_id": "c",
-        "sub": ALICE,
-        "permit": "permit_1",
-        "model": "abacus",
-        "served_model": None,
-        "route": "chat",
-        "stream": False,
-        "prompt_tokens": 1,
-        "completion_tokens": 1,
-        "counted_by": "provider",
-        "prompt": digest,
-        "user": None,
-        "settings": digest,
-        "replies": [],
-    }
-    return Receipt.model_validate({**said, **changes})
-
-
 def test_what_was_signed_is_read() -> None:
     assert permit().model_dump(mode="json") == claims()
     other = SigningKey.generate().sign(PERMIT_TYP, claims())
@@ -88,26 +62,6 @@ def test_it_holds_from_its_first_second_to_its_last() -> None:
     assert permit().holds_at(NOW)
     assert permit().holds_at(NOW + 30 * DAY - 1)
     assert not permit().holds_at(NOW + 30 * DAY)
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"iss": "Somebody"}, "its receipt is by Somebody, the permit by Abacus Models"),
-        ({"permit": "permit_2"}, "its receipt is for permit permit_2"),
-        ({"permit": None}, "its receipt is for a call without a permit"),
-        ({"sub": BOB}, "its receipt is for an account that the permit does not name"),
-        ({"model": "other"}, "its receipt is for model other, which the permit does not name"),
-        ({"at_us": (NOW - 61) * 1_000_000}, "its call was made outside of the permit's time"),
-        ({"at_us": (NOW + 30 * DAY + 60) * 1_000_000}, "its call was made outside of the permit's time"),
-        ({"at_us": (NOW - 60) * 1_000_000}, None),
-        ({"at_us": (NOW + 30 * DAY + 59) * 1_000_000}, None),
-        ({"model": "abacus-mini"}, None),
-        ({}, None),
-    ],
-)
-def test_a_receipt_is_covered_or_it_is_said_why_not(change: dict[str, Any], why: str | None) -> None:
-    assert permit().why_not_covered(receipt(**change)) == why
 
 
 @pytest.mark.parametrize(

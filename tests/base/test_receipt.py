@@ -10,17 +10,16 @@ import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.base.receipt_texts import differing_texts
 
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.receipt import (
     MOST_TURNS,
     RECEIPT_TYP,
     Receipt,
-    differing_texts,
     from_the_wire,
     on_the_wire,
     read_receipt,
-    read_unverified_receipt,
     reply_digests,
     request_settings,
     salted_digest,
@@ -272,15 +271,6 @@ def test_a_permit_is_no_receipt() -> None:
     with pytest.raises(SignatureRefused) as caught:
         read_receipt(wire, KEYS, NOW)
     assert caught.value.reason == "type"
-    with pytest.raises(SignatureRefused) as caught:
-        read_unverified_receipt(wire)
-    assert caught.value.reason == "type"
-
-
-def test_what_it_says_can_be_read_without_keys() -> None:
-    other = SigningKey.generate().sign(RECEIPT_TYP, claims([FIVE]))
-    receipt, salt = read_unverified_receipt(on_the_wire(other, SALT))
-    assert (receipt.model, salt) == ("abacus", SALT)
 
 
 def test_a_receipt_of_128_choices_is_read() -> None:
@@ -292,6 +282,6 @@ def test_a_receipt_of_128_choices_is_read() -> None:
 
 def test_nothing_of_the_texts_is_in_it() -> None:
     token, _ = from_the_wire(WIRE)
-    said = orjson.dumps(read_unverified_receipt(WIRE)[0].model_dump())
+    said = orjson.dumps(read_receipt(WIRE, KEYS, NOW)[0].model_dump())
     assert b"three" not in said
     assert "~" not in token

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.base.receipt_texts import differing_texts
 
 from stillroom.base.canonical import canonical_bytes
-from stillroom.base.receipt import differing_texts, from_the_wire, read_receipt, request_settings
+from stillroom.base.receipt import from_the_wire, read_receipt, request_settings
 from stillroom.base.records import Call
 from stillroom.base.signatures import SignatureRefused
 from stillroom.client.reply import parse_reply

@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stillroom.base.receipt import Receipt
 from stillroom.base.signatures import (
-    CLOCK_LEEWAY_S,
     LATEST,
     PublicKeys,
     SignatureRefused,
@@ -65,23 +63,6 @@ class Permit(BaseModel):
 
     def holds_at(self, now: int) -> bool:
         return self.nbf <= now < self.exp
-
-    def why_not_covered(self, receipt: Receipt) -> str | None:
-        """Why the call of this receipt was not made under this permit, in words; None where it was.
-
-        Calls and tokens are sums over receipts, and not judged here.
-        """
-        if receipt.iss != self.iss:
-            return f"its receipt is by {receipt.iss}, the permit by {self.iss}"
-        if receipt.permit != self.jti:
-            return f"its receipt is for {f'permit {receipt.permit}' if receipt.permit else 'a call without a permit'}"
-        if receipt.sub not in self.accounts:
-            return "its receipt is for an account that the permit does not name"
-        if receipt.model not in self.models:
-            return f"its receipt is for model {receipt.model}, which the permit does not name"
-        if not self.nbf - CLOCK_LEEWAY_S <= receipt.at_us // 1_000_000 < self.exp + CLOCK_LEEWAY_S:
-            return "its call was made outside of the permit's time"
-        return None
 
 
 def read_permit(token: str, keys: PublicKeys, now: int) -> Permit:

@@ -22,7 +22,6 @@ from stillroom.base.signatures import (
     PublicKeys,
     SignatureRefused,
     open_token,
-    unverified_claims,
 )
 from stillroom.base.validation import first_problem
 
@@ -160,39 +159,6 @@ def tool_calls_bytes(calls: Iterable[Mapping[str, Any]]) -> bytes:
     return canonical_bytes([{"arguments": each.get("arguments"), "name": each.get("name")} for each in named])
 
 
-def differing_texts(
-    receipt: Receipt,
-    salt: bytes,
-    choice: int,
-    said: Said,
-    *,
-    prompt: bytes | None = None,
-    user: str | None = None,
-    settings: bytes | None = None,
-) -> list[Label]:
-    """Which of the texts are not those that the receipt is over. `choice` counts from 0; None is not compared.
-
-    `prompt` is canonical JSON, as `settings` is: see `Receipt.prompt`.
-    """
-    if not 0 <= choice < len(receipt.replies):
-        return ["answer"]
-    signed = receipt.replies[choice]
-    found = reply_digests(salt, said)
-    differing: list[Label] = []
-    if prompt is not None and salted_digest(salt, "prompt", prompt) != receipt.prompt:
-        differing.append("prompt")
-    if user is not None and text_digest(salt, "user", user) != receipt.user:
-        differing.append("user")
-    if settings is not None and salted_digest(salt, "settings", settings) != receipt.settings:
-        differing.append("settings")
-    pairs: tuple[tuple[Label, Digest | None], ...] = (
-        ("reasoning", signed.reasoning),
-        ("answer", signed.answer),
-        ("tool_calls", signed.tool_calls),
-    )
-    return differing + [label for label, digest in pairs if found[label] != digest]
-
-
 def on_the_wire(token: str, salt: bytes) -> str:
     return f"{token}~{base64.urlsafe_b64encode(salt)[:-2].decode('ascii')}"
 
@@ -219,12 +185,6 @@ def read_receipt(wire: str, keys: PublicKeys, now: int) -> tuple[Receipt, bytes]
     receipt = _receipt(claims)
     key.check_time(receipt.iat, now)
     return receipt, salt
-
-
-def read_unverified_receipt(wire: str) -> tuple[Receipt, bytes]:
-    """What it says, whoever signed it. Raises SignatureRefused where it is no receipt."""
-    token, salt = _from_the_wire_bounded(wire)
-    return _receipt(unverified_claims(token, RECEIPT_TYP)), salt
 
 
 def _from_the_wire_bounded(wire: str) -> tuple[str, bytes]:

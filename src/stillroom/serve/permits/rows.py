@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 from sqlalchemy import RowMapping
 
-from stillroom.base.permit import PERMIT_TYP, Permit
-from stillroom.base.signatures import unverified_claims
+from stillroom.base.permit import read_unverified_permit
 from stillroom.serve.accounts.rows import Count, Id, ModelName, Name, Row, Sentence, Time
 
 PermitState = Literal["not_begun", "holds", "expired", "revoked"]
@@ -59,7 +58,7 @@ class PermitRow(Row):
     def of(cls, row: RowMapping, used: Mapping[str, int], now: int) -> Self:
         """`used` by limit name."""
         values = {name: row[name] for name in cls.model_fields if name in row}
-        says = Permit.model_validate(unverified_claims(row["token"], PERMIT_TYP))
+        says = read_unverified_permit(row["token"])
         return cls(
             **values,
             state=_state(row, now),
