@@ -54,10 +54,13 @@ class AdminApi:
         after: str | int | None = None
         while True:
             page = self.get(path, **query, after=after)
-            yield from page["data"]
-            after = page["next"]
-            if after is None:
+            data, following = page.get("data"), page.get("next")
+            if not isinstance(data, list) or (following is not None and following == after):
+                raise self._problem(200, page)
+            yield from data
+            if following is None:
                 return
+            after = following
 
     def post(self, path: str, body: Any = None) -> Any:
         return self._ask("POST", path, body)
@@ -82,7 +85,7 @@ class AdminApi:
             answer = orjson.loads(data)
         except orjson.JSONDecodeError:
             answer = None
-        if status in (200, 201) and answer is not None:
+        if status in (200, 201) and isinstance(answer, dict):
             return answer
         raise self._problem(status, answer)
 
