@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
+import threading
+import time
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.responses import Response
 
+from stillroom.base.errors import StoreError
 from stillroom.serve.admin.app import make_admin_app
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
+from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.gateway.metrics import AllWorkers
 from stillroom.serve.gateway.order import Order, take_order
 from stillroom.serve.gateway.protocol import uvicorn_settings
 from stillroom.serve.permits.admin import permit_router
 from stillroom.serve.secrets import Secrets
+from stillroom.serve.settings import GatewaySettings
+
+_EXPIRE_S = 600
+_log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -40,9 +49,21 @@ def _administer(order: Order) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn takes these while it serves and raises them again afterwards.
         signal.signal(number, lambda *_: None)
+    if settings.escrow.share or (settings.state / FOLDER).exists():
+        threading.Thread(target=_expire_escrow, args=[settings], daemon=True).start()
     order.report({"worker": "admin"})
     server.run(sockets=[socket.socket(fileno=order.socket)])
     engine.dispose()
+
+
+def _expire_escrow(settings: GatewaySettings) -> None:
+    escrow = Escrow(settings.state / FOLDER, Secrets.open(settings.state), settings.escrow)
+    while True:
+        try:
+            escrow.expire(time.time_ns() // 1000)
+        except StoreError as error:
+            _log.error("The escrow could not be looked through: %s", error)
+        time.sleep(_EXPIRE_S)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,11 @@ class OpenCall:
             usd = self.admitted.upstreams.pricing.cost(usage, call.at)
             call.cost_usd = None if usd is None else format(usd, "f")
             used = amounts(usage.prompt_tokens or 0, usage.completion_tokens or 0, usd)
-        parts.log.settle(call, self._sketch, None if receipt is None else receipt.partition("~")[0], self._earlier)
+        token = None if receipt is None else receipt.partition("~")[0]
+        if self._second is None:
+            parts.log.settle(call, self._sketch, token, self._earlier)
+        else:
+            parts.later.create(self._settle_with(self._second, token))
         parts.limits.settle(self.admitted.reservation, {**used, "concurrent": 0})
         parts.metrics.settled(call)
 
@@ -113,7 +117,7 @@ class OpenCall:
             served = b"".join(self._served) if self.call.status == "ok" else None
             self.call.escrow_digest = await second.seal(served)
         finally:
-            self._parts.log.settle(self.call, self._sketch, token)
+            self._parts.log.settle(self.call, self._sketch, token, self._earlier)
 
     def _count(self) -> None:
         """Tokens as the provider counted them; what it did not count, as an estimate that is called one."""

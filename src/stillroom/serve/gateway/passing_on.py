@@ -5,7 +5,7 @@ A reply ends for the client only after its call is settled: the log never lacks 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Final
 
 from pyreqwest.exceptions import PyreqwestError
@@ -20,6 +20,7 @@ from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
 from stillroom.serve.gateway.upstream import FirstAnswer, UpstreamFailed
 from stillroom.serve.gateway.while_connected import WhileConnected
+from stillroom.serve.gateway.whole import read_whole
 from stillroom.serve.receipts import MOST_BYTES_IN_HEADER
 from stillroom.serve.routes.errors import error_event
 from stillroom.serve.routes.events import EventSplitter, is_last_event, is_usage_event
@@ -29,7 +30,6 @@ _PASSED_TO_UPSTREAM: Final = (b"anthropic-version", b"anthropic-beta", b"openai-
 _PASSED_TO_CLIENT: Final = ("content-type", "x-request-id", "request-id")
 _RECEIPT, _RECEIPT_ID = RECEIPT_HEADER.encode(), b"x-stillroom-receipt-id"
 _CALL = b"x-stillroom-call"
-_PIECE_BYTES = 1 << 20
 _WITH_USAGE: Final = ("chat", "completions")
 _BROKEN = "The model's server broke off."
 
@@ -69,15 +69,17 @@ class _Passing:
 
     async def run(self) -> None:
         admitted, bounds = self._admitted, self._parts.settings.bounds
+        bodies, headers = _bodies(admitted), _headers(self._exchange)
+        await self._open.draw_second_reply(bodies, headers)
         body: bytes | None = None
         async with (
             WhileConnected(self._exchange, bounds.call_s),
-            FirstAnswer(admitted.upstreams, self._route, _bodies(admitted), _headers(self._exchange)) as response,
+            FirstAnswer(admitted.upstreams, self._route, bodies, headers) as response,
         ):
             if admitted.asked.stream and response.status == 200 and _is_event_stream(response):
                 last = await self._stream(response)
             else:
-                body = await _whole(response, bounds.reply_bytes)
+                body = await read_whole(response, bounds.reply_bytes)
         if body is None:
             await self._exchange.write(last, more=False)
         else:
@@ -89,6 +91,7 @@ class _Passing:
         if response.status == 200:
             reader = self._open.reader
             reader.whole(body)
+            self._open.keep(body)
             wire = None if reader.failed else self._open.receipt()
             if wire is not None:
                 headers.append((_RECEIPT_ID, str(self._open.call.receipt_id).encode()))
@@ -108,6 +111,7 @@ class _Passing:
             async for chunk in _chunks(response):
                 passed: list[bytes] = []
                 for event in splitter.feed(chunk):
+                    self._open.keep(event)
                     if is_last_event(self._route, event):
                         if passed:
                             await self._exchange.write(b"".join(passed))
@@ -119,6 +123,7 @@ class _Passing:
                 if passed:
                     await self._exchange.write(b"".join(passed))
             left = splitter.rest()
+            self._open.keep(left)
             reader.feed_event(left)
             if reader.finished:  # some servers leave out the last event, or its blank line
                 return self._ended(b"" if self._adds_usage and is_usage_event(left) else left)
@@ -137,7 +142,7 @@ class _Passing:
         return b": stillroom-receipt " + wire.encode() + b"\n\n" + last
 
 
-def _bodies(admitted: Admitted) -> Mapping[str | None, bytes]:
+def _bodies(admitted: Admitted) -> dict[str | None, bytes]:
     """The request for each name that the model has at its servers."""
     names = {upstream.model for upstream in admitted.upstreams.model.upstreams} | {None}
     return {name: upstream_body(admitted.raw, admitted.body, admitted.asked, name) for name in names}
@@ -155,21 +160,6 @@ def _answer_headers(response: Response) -> list[tuple[bytes, bytes]]:
 
 def _is_event_stream(response: Response) -> bool:
     return (response.get_header("content-type") or "").startswith("text/event-stream")
-
-
-async def _whole(response: Response, most: int) -> bytes:
-    """Raises UpstreamFailed where it breaks off, or is longer than `most`."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while (piece := await response.body_reader.read(_PIECE_BYTES)) is not None:
-            parts.append(bytes(piece))
-            size += len(piece)
-            if size > most:
-                raise UpstreamFailed("too large")
-    except PyreqwestError as error:
-        raise UpstreamFailed("broke off") from error
-    return b"".join(parts)
 
 
 async def _chunks(response: Response) -> AsyncIterator[bytes]:

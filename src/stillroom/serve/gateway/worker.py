@@ -15,10 +15,12 @@ import uvloop
 from stillroom.serve.accounts.directory import Directory
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
+from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.gateway.app import Gateway
+from stillroom.serve.gateway.left_limits import recover_limits
 from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.order import Order, take_order
-from stillroom.serve.gateway.parts import Parts, PrintsByTime
+from stillroom.serve.gateway.parts import Later, Parts, PrintsByTime
 from stillroom.serve.gateway.protocol import uvicorn_settings
 from stillroom.serve.gateway.upstream import Upstreams
 from stillroom.serve.keyring import Keyring
@@ -96,8 +98,10 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
         limits = Limits(engine, order.worker)
         await limits.start()
         stack.push_async_callback(limits.close)
+        log_folder = settings.state / "calls" / order.worker
+        await recover_limits(limits, order.worker, log_folder)
         log = CallLog(
-            settings.state / "calls" / order.worker,
+            log_folder,
             rows=settings.segments.rows,
             age_s=settings.segments.age_s,
             reserve_bytes=settings.segments.reserve_bytes,
@@ -109,6 +113,8 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
             stack.push_async_callback(upstreams.close)
             watch = asyncio.create_task(upstreams.watch())
             stack.callback(watch.cancel)
+        later = Later()
+        stack.push_async_callback(later.finish, settings.bounds.drain_s)
         yield Parts(
             settings=settings,
             models=models,
@@ -120,6 +126,8 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
             receipts=Receipts(secrets, keyring, settings.owner),
             keyring=keyring,
             metrics=Metrics(settings.state / "metrics" / f"{order.worker}.json"),
+            escrow=Escrow(settings.state / FOLDER, secrets, settings.escrow) if settings.escrow.share else None,
+            later=later,
         )
 
 
