@@ -130,7 +130,9 @@ def test_how_a_stream_ended() -> None:
     assert (_read("chat", b"").finished, _read("chat", b"").outcome) == (False, "failed")
     cut = _read("chat", _stream(begun))
     assert (cut.finished, cut.outcome, cut.error_kind, cut.said[0].answer) == (False, "failed", "cut_stream", "One")
+    assert (cut.may_be_signed, cut.estimated_completion_tokens) == (False, 3)
     assert _read("chat", _stream(begun, done=True)).outcome == "ok"
+    assert _read("chat", _stream(begun, done=True)).may_be_signed
     assert _read("chat", _stream([*begun, _chunk("stop")])).outcome == "ok"
     assert _read("chat", _stream([*begun, _chunk("content_filter")])).outcome == "refused"
     assert _read("chat", _stream([*begun, {"error": {"message": "It broke.", "code": 500}}])).outcome == "failed"
@@ -485,6 +487,10 @@ def test_a_long_chat_is_not_kept_but_counted() -> None:
     assert (reader.finished, reader.outcome, reader.counted_by) == (True, "ok", "provider")
     cut = _read("chat", _stream(events[:4000]), most=10_000)
     assert (cut.too_long, cut.said, cut.finished, cut.outcome, cut.usage) == (True, (), False, "failed", Usage())
+    assert not reader.may_be_signed
+    read = _read("chat", _stream(events[:4000]))
+    assert read.estimated_completion_tokens == pytest.approx(5000, rel=0.01)
+    assert cut.estimated_completion_tokens == pytest.approx(5000, rel=0.1)
     early = _read("chat", _stream([{"choices": [], "usage": usage}, *events[:400]]), most=10_000)
     assert early.usage == Usage(9, None, 5000, 7)
 
@@ -510,6 +516,7 @@ def test_a_long_body_is_counted_by_its_end(route: Route) -> None:
     without = ReplyReader(route, 4000)
     without.whole(json.dumps({"choices": ['"usage": {' * 900]}).encode())
     assert (without.usage, without.counted_by) == (Usage(), None)
+    assert without.estimated_completion_tokens > 2000
 
 
 _WORDS_TEXT = """

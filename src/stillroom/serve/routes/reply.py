@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ from stillroom.base.records import Route
 from stillroom.client.reply import ParsedReply, read_completion, read_merged
 from stillroom.client.stream import ChunkMerge, Merge, StreamReading, is_event_stream, read_json
 from stillroom.client.usage import Usage, read_usage
+from stillroom.serve.meter.estimate import estimated_tokens
 from stillroom.serve.routes import completions, messages, responses
 from stillroom.serve.routes.usage import chat_usage
 
@@ -64,6 +67,8 @@ class ReplyReader:
         self._stream: StreamReading | None = None
         self._usage = Usage()
         """Of a reply whose texts are not kept."""
+        self._tokens_by_byte = 0.25
+        """In a reply that is too long: estimated tokens for a byte of it, as far as it was read."""
         self._http_status = 200
         self._ended = False
         self._replies: tuple[ParsedReply, ...] | None = None
@@ -80,8 +85,10 @@ class ReplyReader:
             self._stream.feed(event)
             return
         if not self.too_long:
-            self.too_long = True
+            if self.said:
+                self._tokens_by_byte = self.estimated_completion_tokens / (self._bytes - len(event))
             self._usage = read_usage(self._stream.merged().completion)
+            self.too_long = True
             self._stream = StreamReading(_MERGES[self._route]())
         if _MATTERS.search(event):
             self._read_on(event)
@@ -94,6 +101,7 @@ class ReplyReader:
             self.feed_event(raw + b"\n\n")
             return
         self._ended = True
+        self._bytes = len(raw)
         self.too_long = len(raw) > self._most
         if self.too_long or (self._route == "embeddings" and 200 <= http_status < 300):
             self._usage = _usage_in_tail(raw)
@@ -128,6 +136,18 @@ class ReplyReader:
         if self.too_long or not self._has_choices:
             return ()
         return tuple(Said(reply.reasoning, reply.answer, reply.tool_calls or None) for reply in replies)
+
+    @property
+    def estimated_completion_tokens(self) -> int:
+        """From the texts, for a reply that nobody counted. One that is too long is taken to go on as it began."""
+        if self.too_long:
+            return math.ceil(self._bytes * self._tokens_by_byte)
+        return sum(_estimated(said) for said in self.said)
+
+    @property
+    def may_be_signed(self) -> bool:
+        """Whether a receipt can be over it: it came whole, and was read whole."""
+        return not self.failed and not self.too_long
 
     @property
     def served_model(self) -> str | None:
@@ -184,6 +204,11 @@ class ReplyReader:
 def _has_choices(completion: object) -> bool:
     choices = completion.get("choices") if isinstance(completion, dict) else None
     return isinstance(choices, list) and any(isinstance(choice, dict) for choice in choices)
+
+
+def _estimated(said: Said) -> int:
+    calls = "" if said.tool_calls is None else json.dumps(said.tool_calls)
+    return estimated_tokens(f"{said.reasoning or ''}{said.answer}{calls}")
 
 
 def _newer(before: Usage, now: Usage) -> Usage:
