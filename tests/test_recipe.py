@@ -112,6 +112,16 @@ def test_paths_of_overrides_are_taken_from_where_one_stands(tmp_path: Path, monk
     assert recipe.questions[0].path == str(tmp_path / "here" / "mine.jsonl")
 
 
+def test_permits_lie_where_the_recipe_says(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path), ["check.judge={model: m, base_url: 'https://j/v1', permit: j.jws}"])
+    assert recipe.check.judge is not None
+    assert recipe.check.judge.permit == str(Path.cwd() / "j.jws")
+    path = write(tmp_path, GOOD, "  api_key_env: SOME_KEY\n", "  permit: permits/mine.jws\n")
+    teacher = load_recipe(path).teacher
+    assert teacher is not None
+    assert teacher.permit == str(tmp_path / "permits" / "mine.jws")
+
+
 def test_a_home_that_is_not_there_is_a_name(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, GOOD, "problems.jsonl", "~nobody-of-this-name/problems.jsonl"))
     assert recipe.questions[0].from_ == "file"
@@ -246,6 +256,11 @@ def test_an_override_that_cannot_be_is_refused(tmp_path: Path, override: str, me
         ("https://teacher.example/v1", "teacher.example", "teacher.base_url (line 4): an address must look like"),
         ("  base_url: https://teacher.example/v1\n", "", "give either base_url (a URL, or classroom) or serve"),
         ("  api_key_env: SOME_KEY\n", "  serve: model\n", "give either base_url (a URL, or classroom) or serve"),
+        (
+            "base_url: https://teacher.example/v1\n",
+            "base_url: classroom\n  permit: p\n",
+            "a permit is for a model that",
+        ),
         ("train: {student: some-owner/some-model, learning_rate: 1e-3}\n", "", "there is no train section"),
         ("[{from: reasoning-gym, task: leg_counting, count: 10, seed: 99}]", "[]", "should have at least one entry"),
         ("ask: {", "ask: [1]\nqsa: {", "ask (line 10): should be keys and values, got a list of 1."),

@@ -4,16 +4,17 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stillroom.ask.run import ask
+from stillroom.ask.run import ask, read_again
 from stillroom.ask.settings import AskSettings, TeacherSettings
 from stillroom.base.errors import KeyRefused, StoreError
-from stillroom.base.records import Message, Question
+from stillroom.base.records import Message, Question, Reply
 from stillroom.store.files import read_json
 from stillroom.store.tables import query, read_rows, write_questions
 from stillroom.testing import Answer, MisbehavingTeacher
@@ -210,3 +211,17 @@ def test_the_journal_is_the_only_place_of_the_raw_body(tmp_path: Path) -> None:
     connection.close()
     assert raw[:4] == b"\x28\xb5\x2f\xfd"  # zstd
     assert "raw" not in json.dumps(read_json(tmp_path / "ask.json"))
+
+
+def test_a_receipt_in_the_body_is_found_again() -> None:
+    stream = b'data: {"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]}\n\n'
+    stream += b": stillroom-receipt a.b.c~d\n\ndata: [DONE]\n\n"
+    reply = Reply(
+        key="k", question_id="q", sample=0, teacher="t", served_model=None, fingerprint=None, endpoint="e", asked_at=1,
+        latency_us=1, status="ok", error_kind=None, reasoning_form="none", finish_reason="stop", prompt_tokens=None,
+        cached_tokens=None, completion_tokens=None, reasoning_tokens=None, counted_by=None, cost_usd=None,
+        price_id=None, receipt=None, max_tokens=9, http_status=200, choice=0, raw=stream,
+    )  # fmt: skip
+    assert read_again(reply).receipt == "a.b.c~d"
+    assert read_again(replace(reply, receipt="e.f.g~h")).receipt == "e.f.g~h"  # as it came in a header
+    assert read_again(replace(reply, raw=b"{}")).receipt is None

@@ -27,6 +27,7 @@ from stillroom.client.permit_file import load_permit
 from stillroom.client.price import usd
 from stillroom.client.reply import PARSER_VERSION, ParsedReply, parse_reply, read_reply
 from stillroom.client.request import ChatRequest, RequestSettings, sent_json
+from stillroom.client.told_receipt import read_receipt
 from stillroom.store.files import remove_unfinished, write_json
 from stillroom.store.journal import Finished, Journal, Spent
 from stillroom.store.permits import keep_permit, kept_permits
@@ -267,6 +268,8 @@ def read_again(reply: Reply) -> Reply:
     if reply.counted_by != "estimate":
         usage = asdict(read.usage)
         changes |= usage | {"counted_by": "provider" if any(value is not None for value in usage.values()) else None}
+    if reply.receipt is None:  # one that came in a header is in no body
+        changes["receipt"] = read_receipt({}, reply.raw).receipt
     return replace(reply, **changes)
 
 

@@ -64,7 +64,7 @@ def keys_of(teacher: MisbehavingTeacher) -> str:
 @pytest.mark.parametrize("stream", [False, True])
 def test_rows_made_under_a_permit_verify(folder: Path, stream: bool) -> None:
     owner = Owner("the owner")
-    permit = owner.permit(conditions=["name it so"])
+    permit = owner.permit(conditions=["name it so"], organisation="<script>alert(1)</script>")
     with MisbehavingTeacher(answer, owner=owner) as teacher:
         path = recipe(folder, teacher, permit, samples=4, temperature=1, system="Be brief.", stream=stream)
         facts = pipeline.ask(path)
@@ -79,7 +79,10 @@ def test_rows_made_under_a_permit_verify(folder: Path, stream: bool) -> None:
     assert rows >= 27
     assert (verified["rows"], verified["bad"], verified["reasons"], verified["read_more"]) == (rows, 0, {}, rows)
     assert verified["permits"][0]["used"]["calls"] == 9
-    assert "name it so" in (folder / "runs/sums/dataset/README.md").read_text()
+    card = (folder / "runs/sums/dataset/README.md").read_text()
+    assert "- on the condition: `name it so`" in card
+    assert "has signed for `<script>alert(1)</script>`:" in card
+    assert f"{rows} of the {rows} rows carry a receipt" in card
     manifest = read_json(folder / "runs/sums/dataset/manifest.json")
     assert manifest["permits"][0]["jws"] == permit
     assert manifest["permits"][0]["claims"]["student"] == "student"

@@ -304,6 +304,15 @@ def test_lines_are_held_against_their_rows(maker: Maker, data_set: Callable[...,
     assert reasons([b"{\n", b"[" * 3000 + b"\n", *lines[2:]]) == {"altered_lines": 2}
 
 
+def test_what_was_not_looked_at_is_said(maker: Maker, data_set: Callable[..., Path]) -> None:
+    folder = data_set([maker.row(1)])
+    for place in ("more.jsonl", "data/more/rows.parquet", ".git/index"):
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).write_text("")
+    notes = verify_receipts(folder, keys_of(folder))["notes"]
+    assert [note.partition(" ")[0] for note in notes] == ["data/more/rows.parquet", "more.jsonl"]
+
+
 def test_held_out_rows_are_looked_at_too(maker: Maker, data_set: Callable[..., Path]) -> None:
     folder = data_set([maker.row(1)])
     train = folder / "data" / "train-00000-of-00001.parquet"

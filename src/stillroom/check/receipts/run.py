@@ -88,7 +88,11 @@ def verify_receipts(
         **report,
         "read_more": by_prompt.get("last", 0) + by_prompt.get("later", 0),
         "earlier_turns": by_prompt.get("later", 0),
-        "notes": [*_about_address(keys), *(f"{each.name} is not the owner's: {why}" for each, why in refused)],
+        "notes": [
+            *_about_address(keys),
+            *_not_looked_at(folder, files),
+            *(f"{each.name} is not the owner's: {why}" for each, why in refused),
+        ],
         "seconds": round(time.monotonic() - started, 3),
     }
 
@@ -109,6 +113,16 @@ def _about_address(keys: str) -> Iterator[str]:
     parts = urlsplit(keys)
     if parts.scheme == "http" and not is_loopback(keys):
         yield "The keys came over http: whoever stands on the way could have sent others."
+
+
+def _not_looked_at(folder: Path, files: Sequence[Path]) -> Iterator[str]:
+    """Files that no check writes, and that may hold rows. Hidden ones are passed over, as by the manifest."""
+    known = {*files, *(lines_of(folder, file) for file in files)}
+    known |= {folder / name for name in ("README.md", MANIFEST, "rejected.parquet")}
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        if path.is_file() and path not in known and not any(part.startswith(".") for part in place.parts):
+            yield f"{place} is no file of a data set of stillroom: what is in it was not looked at."
 
 
 def _tables(folder: Path) -> list[Path]:
