@@ -19,7 +19,6 @@ import pyarrow.dataset as ds
 from stillroom.base.errors import StoreError
 
 CallTable = Literal["calls", "sketches", "earlier_prints", "receipts", "commitments"]
-SEGMENT_DIGITS = 8
 SCHEMA_VERSION = 1
 SALT_BYTES, SKETCH_BYTES, COMMITMENT_BYTES = 16, 64, 32
 
@@ -125,7 +124,7 @@ def worker_folders(calls: Path) -> Iterator[Path]:
 def sealed_segments(worker: Path) -> Iterator[SealedSegment]:
     """Of one worker's folder, in their order."""
     for path in sorted(worker.iterdir()):
-        if len(path.name) >= SEGMENT_DIGITS and path.name.isdecimal() and path.is_dir():
+        if path.name.isdecimal() and path.is_dir():
             yield SealedSegment(worker.name, int(path.name), path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 
 from stillroom.base.errors import StoreError
 from stillroom.base.signatures import PublicKey, PublicKeys, SigningKey
-from stillroom.serve.meter.chain import RECORD_TYPE, append_record
+from stillroom.serve.meter.chain import RECORD_TYPE, Sign, append_record
+from stillroom.serve.meter.forgetting import forget
 from stillroom.serve.meter.merkle import merkle_root
 from stillroom.serve.meter.rows import canonical_row, commitment
 from stillroom.serve.meter.verification import LogReport, verify_log
@@ -306,3 +308,29 @@ def test_while_a_worker_writes(calls: Path, keys: PublicKeys, opened: Any, fill:
         report = verify_log(calls, keys)
     assert report.problems == []
     assert report.open_segments == 1
+
+
+def test_verified_again_and_again_while_a_worker_seals_and_an_account_is_forgotten(
+    tmp_path: Path, opened: Any, fill: Any, sign: Sign, keys: PublicKeys
+) -> None:
+    problems: list[Any] = []
+    with opened(tmp_path / "w0", sign=sign, rows=20) as log:
+        fill(log, 5, account="acct_9")
+        forget(tmp_path, "acct_9", sign)
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.is_set():
+                problems.extend(verify_log(tmp_path, keys).problems)
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        for _ in range(6):
+            fill(log, 20)
+            fill(log, 3, account="acct_9")
+            forget(tmp_path, "acct_9", sign)
+        done.set()
+        looking.join()
+    assert problems == []
+    report = verify_log(tmp_path, keys)
+    assert (report.problems, report.rows, report.forgotten) == ([], 120, 23)

@@ -170,12 +170,16 @@ class CallLog:
         now = time.monotonic()
         if now >= self._look_at_disk_at:
             self._look_at_disk_at = now + _TICK_S
-            disk = os.statvfs(self._folder)
-            has_room = disk.f_bavail * disk.f_frsize >= self._reserve_bytes
-            self._disk_problem = (
-                "" if has_room else f"Less than {self._reserve_bytes} bytes are free in {self._folder}."
-            )
+            self._disk_problem = self._what_the_disk_lacks()
         return self._disk_problem
+
+    def _what_the_disk_lacks(self) -> str:
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError as error:
+            return f"{self._folder} cannot be looked at: {error.strerror}."
+        has_room = disk.f_bavail * disk.f_frsize >= self._reserve_bytes
+        return "" if has_room else f"Less than {self._reserve_bytes} bytes are free in {self._folder}."
 
     def _write_or_keep(self, line: bytes) -> None:
         self._is_dirty = True
@@ -235,13 +239,18 @@ class CallLog:
     def _begin_next(self) -> None:
         """Carry what is open over into a new segment, and have the old one sealed."""
         segment = SegmentFile.prepare(self._folder, self._segment.number + 1, time.time_ns() // 1000)
-        with self._lock:
-            if self._waiting:
-                return  # they belong into the old one; the disk is full
-            segment.append(b"".join(self._open.values()))
-            segment.publish()
-            old, self._segment = self._segment, segment
-            self._rows, self._begun_at = 0, time.monotonic()
+        try:
+            segment.sync()
+            with self._lock:
+                if self._waiting:
+                    raise LogFull(f"{len(self._waiting)} settlements wait for room in {self._folder}.")
+                segment.append(b"".join(self._open.values()))
+                segment.publish()
+                old, self._segment = self._segment, segment
+                self._rows, self._begun_at = 0, time.monotonic()
+        except (LogFull, OSError):
+            segment.close()
+            raise
         segment.sync()
         sync(self._folder)
         old.sync()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stillroom.base.errors import StoreError
 from stillroom.serve.meter.chain import read_chain
-from stillroom.serve.meter.segment_file import Settled, open_segments, read_segment
+from stillroom.serve.meter.segment_file import Settled, open_segments, read_segment, sealed_folder
 
 _TIME_DIGITS = 12
 """Of the ids that `ids.new_id` makes: milliseconds since 1970, in hex."""
@@ -61,7 +61,7 @@ def _in_sealed_segments(folder: Path, receipt_id: str) -> tuple[str, str] | None
         # A receipt is made between when its call came and when the segment was sealed.
         if at is not None and not record["first_at"] - 1000 <= at <= record["at"]:
             continue
-        path = folder / f"{record['segment']:08d}" / "receipts.parquet"
+        path = sealed_folder(folder, record["segment"]) / "receipts.parquet"
         try:
             rows = pq.read_table(path, filters=[("receipt_id", "==", receipt_id)]).to_pylist()
         except OSError as error:

@@ -18,10 +18,8 @@ from typing import Any
 from stillroom.base.child_process import child_process
 from stillroom.base.errors import StoreError
 from stillroom.serve.meter.chain import Sign, append_record, read_chain, sealed_numbers
-from stillroom.serve.meter.segment_file import open_segments, segment_number
+from stillroom.serve.meter.segment_file import open_segments, sealed_folder, segment_number
 from stillroom.store.files import sync
-
-_DIGITS = 8
 
 
 def clear_unfinished(folder: Path) -> None:
@@ -52,8 +50,8 @@ def written_by_a_child(path: Path, folder: Path) -> dict[str, Any]:
 
 def _seal(path: Path, sign: Sign | None) -> None:
     folder, number = path.parent, segment_number(path)
-    name = f"{number:0{_DIGITS}d}"
-    part, sealed = folder / f".{name}.part", folder / name
+    sealed = sealed_folder(folder, number)
+    part = sealed.with_name(f".{sealed.name}.part")
     try:
         if number not in sealed_numbers(read_chain(folder)):
             shutil.rmtree(part, ignore_errors=True)

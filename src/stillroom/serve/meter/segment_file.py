@@ -163,6 +163,11 @@ def segment_name(number: int) -> str:
     return f"{_PREFIX}{number:0{_DIGITS}d}{_SUFFIX}"
 
 
+def sealed_folder(folder: Path, number: int) -> Path:
+    """Where a segment's tables lie once it is sealed."""
+    return folder / f"{number:0{_DIGITS}d}"
+
+
 def segment_number(path: Path) -> int:
     return int(path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX))
 
@@ -213,7 +218,7 @@ def _settled(columns: Sequence[str], value: list[Any]) -> Settled:
 
 
 def _columns_of(path: Path, value: list[Any]) -> Sequence[str]:
-    header = value[1] if value[0] == "header" else {}
+    header = value[1] if value[0] == "header" and isinstance(value[1], dict) else {}
     if header.get("version") != _VERSION:
         raise StoreError(
             f"{path} was written by another version of stillroom than this one reads.",
@@ -242,10 +247,10 @@ def _checked(line: bytes) -> list[Any] | None:
         data = line[9:-1]
         if int(line[:8], 16) != crc32(data) or line[8:9] != b" ":
             return None
-        value: list[Any] = orjson.loads(data)
+        value = orjson.loads(data)
     except ValueError:
         return None
-    return value
+    return value if isinstance(value, list) and len(value) > 1 else None
 
 
 def _not_written(path: Path, error: OSError) -> LogFull:

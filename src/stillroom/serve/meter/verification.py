@@ -6,8 +6,10 @@ as a whole, unless a time stamp says that they were there.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,12 +19,12 @@ from cryptography.x509 import Certificate
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.errors import StoreError
 from stillroom.base.signatures import PublicKeys, SignatureRefused, open_token
-from stillroom.serve.meter.chain import RECORD_TYPE, ChainLine, read_chain
+from stillroom.serve.meter.chain import RECORD_TYPE, ChainLine, folder_locked, read_chain, sealed_numbers
 from stillroom.serve.meter.covered import covered_rows
-from stillroom.serve.meter.segment_file import open_segments, read_segment, segment_number
+from stillroom.serve.meter.segment_file import open_segments, read_segment, sealed_folder, segment_number
 from stillroom.serve.meter.segment_rows import check_segment
 from stillroom.serve.meter.time_stamps import check_stamps
-from stillroom.store.calls import sealed_segments, worker_folders
+from stillroom.store.calls import SealedSegment, sealed_segments, worker_folders
 
 ProblemKind = Literal[
     "row altered",
@@ -84,24 +86,31 @@ def verify_log(
     for folder in worker_folders(calls):
         report.workers += 1
         try:
-            _check_worker(folder, keys, stamp_roots, report)
+            with _undisturbed(folder):
+                _check_worker(folder, keys, stamp_roots, report)
         except StoreError as error:  # the chain itself: nothing can be said of what it was to speak of
             report.problems.append(Problem("chain broken", folder.name, error.what))
     return report
 
 
+def _undisturbed(folder: Path) -> AbstractContextManager[None]:
+    """While nobody is being forgotten, if anybody ever was. Nothing is written into a copy that is only looked at."""
+    lock = folder / "forgetting.lock"
+    return folder_locked(folder, "forgetting") if lock.exists() and os.access(lock, os.W_OK) else nullcontext()
+
+
 def _check_worker(
     folder: Path, keys: PublicKeys | None, stamp_roots: Sequence[Certificate] | None, report: LogReport
 ) -> None:
-    open_numbers = {
-        segment_number(path) for path in open_segments(folder)
-    }  # before the chain: they are sealed meanwhile
+    # In this order: what is sealed meanwhile has a record by then, or had an open file.
+    there = {segment.number for segment in sealed_segments(folder)}
+    there -= {segment_number(path) for path in open_segments(folder)}
     lines = read_chain(folder)
     report.records += len(lines)
     _check_chain(folder, lines, report)
     if keys is not None:
         _check_signatures(folder, lines, keys, report)
-    _check_segments(folder, lines, open_numbers, report)
+    _check_segments(folder, lines, there, report)
     stamped, wrong = check_stamps(folder, lines, stamp_roots)
     report.stamped += stamped
     report.problems += [Problem("time stamp wrong", folder.name, what) for what in wrong]
@@ -147,10 +156,9 @@ def _wrong_signature(line: ChainLine, keys: PublicKeys) -> str | None:
     return None if is_same else "What was signed is something else."
 
 
-def _check_segments(folder: Path, lines: list[ChainLine], open_numbers: set[int], report: LogReport) -> None:
+def _check_segments(folder: Path, lines: list[ChainLine], there: set[int], report: LogReport) -> None:
     worker = folder.name
     covered = covered_rows(lines)
-    there = {segment.number: segment for segment in sealed_segments(folder)}
     expected = 1
     for line in lines:
         if line.record["kind"] != "segment":
@@ -163,9 +171,9 @@ def _check_segments(folder: Path, lines: list[ChainLine], open_numbers: set[int]
             what = f"Segment {number} of {worker} has a second record."
             report.problems.append(Problem("chain broken", worker, what, number))
         expected = max(expected, number + 1)
-        segment = there.pop(number, None)
+        segment = SealedSegment(worker, number, sealed_folder(folder, number))
         report.damaged_lines += line.record["damaged_lines"]
-        if segment is None:
+        if not segment.folder.is_dir():
             what = f"Segment {number} of {worker}, with {line.record['rows']} rows, is gone."
             report.problems.append(Problem("segment missing", worker, what, number))
         else:
@@ -174,6 +182,6 @@ def _check_segments(folder: Path, lines: list[ChainLine], open_numbers: set[int]
             report.rows += found.rows
             report.forgotten += found.forgotten
             report.problems += [Problem(kind, worker, what, number, row, call) for kind, what, row, call in found.wrong]
-    for number in sorted(there.keys() - open_numbers):
+    for number in sorted(there - sealed_numbers(lines)):
         what = f"Segment {number} of {worker} has no record: it was not sealed by this gateway, or its record is gone."
         report.problems.append(Problem("segment foreign", worker, what, number))

@@ -1,0 +1,19 @@
+"""Which keys a call is printed with: its quarter's and, for the first days of one, those of the quarter before."""
+
+from __future__ import annotations
+
+from stillroom.serve.gateway.parts import PrintsByTime
+from stillroom.serve.secrets import Secrets
+
+DAY = 86_400_000_000
+YEAR_2027 = 1_798_761_600_000_000
+
+
+def test_two_epochs_overlap() -> None:
+    prints = PrintsByTime(Secrets(bytes(32)))
+    last, first = prints.at(YEAR_2027 - 1), prints.at(YEAR_2027)
+    assert (last.epoch, first.epoch) == ("2026q4", "2027q1")
+    assert prints.before(YEAR_2027 - 1) is None
+    assert prints.before(YEAR_2027) is prints.before(YEAR_2027 + 6 * DAY) is last
+    assert prints.before(YEAR_2027 + 7 * DAY) is None
+    assert prints.at(YEAR_2027 + DAY) is first
