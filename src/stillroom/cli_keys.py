@@ -82,7 +82,8 @@ def create_admin(
         typer.Option(help="owner: everything; operator: accounts, keys, permits; auditor: reads."),
     ] = "owner",
     organisation: Annotated[
-        str | None, typer.Option("--organisation", metavar="ID", help="The only one it shall see; none: all of them.")
+        str | None,
+        typer.Option("--organisation", metavar="NAME|ID", help="The only one it shall see; none: all of them."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import select
+
 from stillroom.serve.accounts.admins import THE_MACHINE, admin_of, create_admin
-from stillroom.serve.accounts.events import changing
+from stillroom.serve.accounts.events import Change, changing
 from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.rows import AdminRow, Role
+from stillroom.serve.accounts.tables import organisations
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
@@ -18,6 +21,7 @@ from stillroom.serve.settings import GatewaySettings
 def make_admin(settings: GatewaySettings, name: str, role: Role, organisation: str | None) -> dict[str, Any]:
     """The same answer as the admin API's: `key`, and `row` about it. Makes the secret and the database if need be.
 
+    `organisation` is its id or its name.
     Raises NotFound for the organisation, Conflict for the name, StoreError where the database cannot be opened.
     """
     secrets = Secrets.open(settings.state)
@@ -26,8 +30,15 @@ def make_admin(settings: GatewaySettings, name: str, role: Role, organisation: s
         upgrade(engine)
         with changing(engine, THE_MACHINE.name) as change:
             hashes = KeyHashes(secrets, "sra")
-            admin, key = create_admin(change, hashes, THE_MACHINE, name=name, role=role, organisation=organisation)
+            within = _organisation_id(change, organisation)
+            admin, key = create_admin(change, hashes, THE_MACHINE, name=name, role=role, organisation=within)
             row = AdminRow.of(admin_of(change.connection, admin))
     finally:
         engine.dispose()
     return {"key": key.text, "row": row.model_dump()}
+
+
+def _organisation_id(change: Change, given: str | None) -> str | None:
+    if given is None:
+        return None
+    return change.connection.scalar(select(organisations.c.id).where(organisations.c.name == given)) or given
