@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from stillroom.base.receipt import (
 from stillroom.base.records import Call
 from stillroom.base.signatures import unverified_claims
 from stillroom.serve.keyring import Keyring
+from stillroom.serve.meter.ids import new_id
 from stillroom.serve.pseudonyms import Pseudonyms
 from stillroom.serve.secrets import Secrets
 
@@ -59,7 +59,7 @@ class Receipts:
 
         Raises ValueError for a body that no receipt can be over: with lone surrogates, or hundreds of levels deep.
         """
-        receipt_id = os.urandom(16).hex()
+        receipt_id = new_id(self._clock.now_us())
         salt = self._salt(receipt_id)
         return BegunReceipt(
             receipt_id,

@@ -77,7 +77,7 @@ def settle(call: Call) -> Call:
         latency_us=12_345,
         status="ok",
         http_status=200,
-        receipt_id=f"r{call.call_id}",
+        receipt_id=new_id(AT),
         escrow_digest="sha256:" + "e5" * 32,
     )
 

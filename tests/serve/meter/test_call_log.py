@@ -352,14 +352,14 @@ def test_a_receipt_is_found_in_every_state_of_its_segment_and_by_every_worker(
     with opened(tmp_path / "w0") as log, opened(tmp_path / "w1", rows=2) as other:
         (call,) = fill(log, 1)
         sealed = fill(other, 2, account="acct_2")
-        log.begin(begun(receipt_id="r-begun-only"))
+        only_begun = begun(receipt_id=new_id(call.at))
+        log.begin(only_begun)
         until(lambda: len(read_chain(tmp_path / "w1")) == 1)
         for reader in (log, other):
             assert reader.receipt(call.receipt_id) == ("acct_1", f"jws of {call.call_id}")
             assert reader.receipt(sealed[1].receipt_id) == ("acct_2", f"jws of {sealed[1].call_id}")
-            assert reader.receipt("r-begun-only") is None
-            assert reader.receipt("") is None
-            assert reader.receipt("\ud800") is None
+            for other_id in (only_begun.receipt_id, new_id(call.at), "", "\ud800", call.receipt_id[:12], "../w0"):
+                assert reader.receipt(other_id) is None
 
 
 def test_an_id_that_says_its_time_is_looked_for_only_where_it_can_be(

@@ -7,39 +7,41 @@ from pathlib import Path
 
 from stillroom.base.errors import StoreError
 from stillroom.serve.meter.chain import read_chain
+from stillroom.serve.meter.ids import time_of
 from stillroom.serve.meter.segment_file import Settled, open_segments, read_segment, sealed_folder
 
-_TIME_DIGITS = 12
-"""Of the ids that `ids.new_id` makes: milliseconds since 1970, in hex."""
+_CLOCK_US = 3_600_000_000
+"""By how much a machine's clock may have been set between two lines of its log."""
 
 
 def find_receipt(calls: Path, receipt_id: str) -> tuple[str, str] | None:
-    """The account and the JWS. Reads files: milliseconds where the id says its time, else up to a second or so.
+    """The account and the JWS of a receipt whose id is by `ids.new_id`; any other id is nobody's.
 
-    `calls`: the folder of all workers' logs. Raises StoreError for files that are damaged.
+    Reads the open segments, and the sealed ones of the time that the id says. `calls`: the folder of all workers' logs.
+    Raises StoreError for files that are damaged.
     """
-    try:
-        wanted = receipt_id.encode("utf-8")
-    except UnicodeEncodeError:  # no id that anybody was given
+    at = time_of(receipt_id)
+    if at is None:
         return None
     for folder in sorted(path for path in calls.iterdir() if path.is_dir()):
         # The open ones first, and then all that are sealed: what is sealed meanwhile is found in one of them.
-        found = _in_open_segments(folder, receipt_id, wanted) or _in_sealed_segments(folder, receipt_id)
+        found = _in_open_segments(folder, receipt_id) or _in_sealed_segments(folder, receipt_id, at)
         if found:
             return found
     return None
 
 
-def _in_open_segments(folder: Path, receipt_id: str, wanted: bytes) -> tuple[str, str] | None:
+def _in_open_segments(folder: Path, receipt_id: str) -> tuple[str, str] | None:
     for path in open_segments(folder):
         try:
-            is_there = _holds(path, wanted)
-            lines = read_segment(path) if is_there else ()
-            for line in lines:
+            if not _holds(path, receipt_id.encode("ascii")):
+                continue
+            for line in read_segment(path):
                 if isinstance(line, Settled) and line.row["receipt_id"] == receipt_id and line.receipt is not None:
                     return line.row["account"], line.receipt
-        except FileNotFoundError:
-            continue  # sealed meanwhile
+        except (StoreError, FileNotFoundError):
+            if path.exists():
+                raise  # else it was sealed meanwhile
     return None
 
 
@@ -50,16 +52,14 @@ def _holds(path: Path, text: bytes) -> bool:
         return data.find(text) >= 0
 
 
-def _in_sealed_segments(folder: Path, receipt_id: str) -> tuple[str, str] | None:
+def _in_sealed_segments(folder: Path, receipt_id: str, at: int) -> tuple[str, str] | None:
     import pyarrow.parquet as pq  # 100 MB of memory, which a worker that is never asked does without
 
-    at = _time_of(receipt_id)
     for line in reversed(read_chain(folder)):
         record = line.record
-        if record["kind"] != "segment" or not record["rows"]:
-            continue
         # A receipt is made between when its call came and when the segment was sealed.
-        if at is not None and not record["first_at"] - 1000 <= at <= record["at"]:
+        is_of_its_time = record["at"] + _CLOCK_US >= at and (record.get("first_at") or 0) - _CLOCK_US <= at
+        if record["kind"] != "segment" or not record["rows"] or not is_of_its_time:
             continue
         path = sealed_folder(folder, record["segment"]) / "receipts.parquet"
         try:
@@ -71,13 +71,3 @@ def _in_sealed_segments(folder: Path, receipt_id: str) -> tuple[str, str] | None
         if rows:
             return rows[0]["account"], rows[0]["receipt"]
     return None
-
-
-def _time_of(receipt_id: str) -> int | None:
-    """UTC in microseconds, to the millisecond; None where the id does not begin with a time of these decades."""
-    head = receipt_id[:_TIME_DIGITS]
-    try:
-        at = int(head, 16) * 1000
-    except ValueError:
-        return None
-    return at if len(head) == _TIME_DIGITS and 1_500_000_000_000_000 < at < 4_000_000_000_000_000 else None
