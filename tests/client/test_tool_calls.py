@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillroom.base.canonical import canonical_bytes
 from stillroom.client.tool_calls import arguments_text, read_tool_calls
 
 _CALLS = st.lists(
@@ -58,6 +59,16 @@ def test_a_custom_tool_has_an_input() -> None:
 )
 def test_arguments_as_one_text(value: object, text: str) -> None:
     assert arguments_text(value) == text
+
+
+def test_what_comes_of_half_an_emoji_can_be_written() -> None:
+    halves = [
+        {"index": 0, "id": "c", "function": {"name": "f", "arguments": text}}
+        for text in ("a\ud83d", "\ude00", "\ud83d")
+    ]
+    assert read_tool_calls(halves)[0]["function"]["arguments"] == "a\U0001f600\ufffd"
+    named = read_tool_calls([{"id": "\ud83d", "function": {"name": "\ude00", "arguments": {"\ud83d": 1}}}])
+    canonical_bytes(list(named))
 
 
 def test_arguments_that_nest_too_deeply_are_none() -> None:
