@@ -21,6 +21,8 @@ LONGEST = 20_000
 """Characters of a text that are sketched, from the first: the time is that of the longest prompt otherwise."""
 
 _PLACE_BITS = 6
+_POWERS = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(GRAM)], np.uint64)
+"""A run is the polynomial of its characters at the golden ratio, modulo 2**64."""
 _BOUNDARIES = np.arange(PLACES, dtype=np.uint32) << np.uint32(32 - _PLACE_BITS)
 # Where a place borrows from, nearest first: fixed, for all keys and texts.
 _LENDERS = np.argsort(np.random.default_rng(20170601).random((PLACES, PLACES)), axis=1)
@@ -41,9 +43,11 @@ class Sketcher:
             return None
         hashes = (self._hash(_grams(text[:LONGEST])) >> np.uint64(32)).astype(np.uint32)  # half as long to sort
         hashes.sort()
-        first = np.searchsorted(hashes, _BOUNDARIES)
-        is_filled = np.diff(first, append=len(hashes)) > 0
-        lowest = hashes[np.minimum(first, len(hashes) - 1)].astype(np.uint8)  # the lower 8 bits
+        first = hashes.searchsorted(_BOUNDARIES)
+        is_filled = np.empty(PLACES, np.bool_)
+        np.less(first[:-1], first[1:], out=is_filled[:-1])
+        is_filled[-1] = first[-1] < len(hashes)
+        lowest = hashes.take(first, mode="clip").astype(np.uint8)  # the lower 8 bits
         if not is_filled.all():
             lender = _LENDERS[np.arange(PLACES), is_filled[_LENDERS].argmax(axis=1)]
             lowest = np.where(is_filled, lowest, lowest[lender])
@@ -74,9 +78,4 @@ def _grams(text: str) -> npt.NDArray[np.uint64]:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     if len(codes) < GRAM:
         codes = np.pad(codes, (0, GRAM - len(codes)))
-    count = len(codes) - GRAM + 1
-    grams = codes[:count].copy()
-    for offset in range(1, GRAM):
-        grams *= np.uint64(0x9E3779B97F4A7C15)
-        grams += codes[offset : offset + count]
-    return grams
+    return np.convolve(codes, _POWERS, "valid")
