@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
 
@@ -20,6 +21,8 @@ from stillroom.serve.secrets import Secrets
 Purpose = Literal["ip", "tls", "billing", "user", "prompt", "system", "skeleton"]
 PRINT_BYTES = 16
 _PURPOSES: tuple[Purpose, ...] = ("ip", "tls", "billing", "user", "prompt", "system", "skeleton")
+_ADDRESSES_KEPT = 1024
+"""Most calls come from an address that has just called."""
 _MONTHS_PER_EPOCH = 3
 _OVERLAP_US = 7 * 86_400 * 1_000_000
 
@@ -57,9 +60,13 @@ class Prints:
         """Says with which keys a row was printed, and nothing about them."""
         self._keys = {purpose: secrets.derive(f"print of {purpose}", epoch) for purpose in _PURPOSES}
         self._sketcher = Sketcher(secrets.derive("sketch", epoch))
+        self._address = lru_cache(_ADDRESSES_KEPT)(self._address_anew)
 
     def address(self, address: str) -> str | None:
         """Of the network that an address lies in: /24, or /48 of IPv6. None for what is no address."""
+        return self._address(address)
+
+    def _address_anew(self, address: str) -> str | None:
         try:
             parsed = ip_address(address)
         except ValueError:
