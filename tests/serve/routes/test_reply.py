@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stillroom.base.receipt import reply_digests
 from stillroom.base.records import Route
 from stillroom.client.reply import parse_replies
 from stillroom.client.usage import Usage
@@ -534,7 +535,7 @@ completed incomplete stop
 """
 _KINDS = st.sampled_from(_KINDS_TEXT.split())
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5) | _KINDS,
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5) | _KINDS | st.just("\ud83d"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=6),
     max_leaves=8,
 )
@@ -551,7 +552,8 @@ def test_nothing_that_a_server_sends_is_an_error_of_ours(route: Route, events: l
         said, usage, counted_by, finished, outcome, served = _facts(reader)
         assert isinstance(said, tuple)
         assert all(isinstance(each.answer, str) for each in said)
-        json.dumps([each.tool_calls for each in said])
+        for each in said:
+            reply_digests(bytes(16), each)
         assert isinstance(usage, Usage)
         assert counted_by in ("provider", None)
         assert isinstance(finished, bool)
