@@ -177,18 +177,19 @@ def test_all_pages_are_listed(engine: Engine) -> None:
         (["account", "set", ID, "--concurrent", "-4"], "--concurrent"),
         (["account", "create", "x", "--organisation", ID, "--usd-per-day", "2,50"], "usd_per_day: should be an amount"),
         (["account", "create", " x", "--organisation", ID], "name: should be one line of text"),
-        (["account", "show", "acct_1"], "There is no account called 'acct_1'"),
-        (["key", "create", "nobody"], "There is no account called 'nobody'"),
-        (["key", "revoke", "key_1"], "There is no key called 'key_1'"),
-        (["account", "list", "--organisation", "Nowhere"], "There is no organisation called 'Nowhere'"),
+        (["account", "show", "acct_1"], "There is no account 'acct_1'"),
+        (["key", "create", "nobody"], "There is no account 'nobody'"),
+        (["key", "revoke", "key_1"], "There is no key 'key_1'"),
+        (["account", "list", "--organisation", "Nowhere"], "There is no organisation 'Nowhere'"),
         (["key", "create", ID, "--expires", "soon"], "--expires"),
         (["key", "create", ID, "--expires", "90"], "--expires"),
         (["key", "rotate", ID, "--grace", "1w"], "--grace"),
         (["admin", "create", "X", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["admin", "create", "X\nY", "--config", "CONFIG"], "one line of text"),
     ],
 )
-def test_wrong_usage(engine: Engine, arguments: list[str], words: str) -> None:  # noqa: ARG001
-    result = stillroom(*arguments)
+def test_wrong_usage(engine: Engine, config: Path, arguments: list[str], words: str) -> None:  # noqa: ARG001
+    result = stillroom(*(str(config) if argument == "CONFIG" else argument for argument in arguments))
     assert (result.exit_code, "Error: " in result.stderr) == (2, True), result.output
     assert words in result.stderr
 

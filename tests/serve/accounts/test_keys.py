@@ -42,6 +42,18 @@ def test_nothing_stands_around_a_key(change: str) -> None:
     assert HASHES.of(change.format(HASHES.new().text)) is None
 
 
+def test_a_key_that_is_nearly_right_is_as_wrong_as_any() -> None:
+    """What is looked up and compared is the hash: of a key guessed but for one letter, nothing of it is right."""
+    key = HASHES.new()
+    for place in range(len(key.prefix) + 1, len(key.text)):
+        letter = "A" if key.text[place] != "A" else "B"
+        nearly = HASHES.of(key.text[:place] + letter + key.text[place + 1 :])
+        assert nearly is not None
+        equal = [one == other for one, other in zip(nearly, key.hash, strict=True)]
+        assert not all(equal[:4])
+        assert sum(equal) < 8
+
+
 def test_no_key_is_in_the_database(engine: Engine, office: Office) -> None:
     account = office.account()
     key_id, first = office.key(account)

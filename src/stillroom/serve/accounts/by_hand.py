@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
+from stillroom.base.errors import UsageError
 from stillroom.serve.accounts.admins import THE_MACHINE, admin_of, create_admin
 from stillroom.serve.accounts.events import Change, changing
 from stillroom.serve.accounts.keys import KeyHashes
-from stillroom.serve.accounts.rows import AdminRow, Role
+from stillroom.serve.accounts.rows import AdminRow, Name, Role
 from stillroom.serve.accounts.tables import organisations
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
@@ -22,8 +24,14 @@ def make_admin(settings: GatewaySettings, name: str, role: Role, organisation: s
     """The same answer as the admin API's: `key`, and `row` about it. Makes the secret and the database if need be.
 
     `organisation` is its id or its name.
-    Raises NotFound for the organisation, Conflict for the name, StoreError where the database cannot be opened.
+    Raises UsageError for a name that is no name, NotFound for the organisation, Conflict for a name that is taken,
+    StoreError where the database cannot be opened.
     """
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        remedy = "It is one line of text of at most 100 characters, without spaces around it."
+        raise UsageError(f"{name!r} cannot be an administrator's name.", remedy) from error
     secrets = Secrets.open(settings.state)
     engine = open_database(database_url(settings))
     try:
