@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_rows import group_of_commands, moment, show_rows
+from stillroom.cli_rows import group_of_commands, id_of, moment, organisation_id, show_rows
 
 permits = group_of_commands("Who may train which model on replies of this gateway's, how many and until when.")
 command = functools.partial(command_of, permits)
@@ -71,10 +70,10 @@ def issue(
         "expires_at": _last_moment(until),
     }
     api = AdminApi.from_environment()
-    body["organisation"] = _id_of(organisation, "organisation", api.rows("/v1/organisations"))
+    body["organisation"] = organisation_id(api, organisation)
     if account is not None:
         accounts = list(api.rows("/v1/accounts", organisation=body["organisation"]))
-        body["accounts"] = [_id_of(each, "account", accounts) for each in account]
+        body["accounts"] = [id_of(each, "account", accounts) for each in account]
     _give_out(api.post("/v1/permits", body), out, as_json)
 
 
@@ -198,15 +197,6 @@ def _row_in_words(row: dict[str, Any]) -> list[str]:
 
 def _of(used: int | None, most: int | None) -> str:
     return "any" if most is None else f"{used:,} of {most:,}"
-
-
-def _id_of(given: str, kind: str, rows: Iterable[dict[str, Any]]) -> str:
-    """The id of the row that has it, or has it as its name and is not closed."""
-    known = list(rows)
-    found = [row["id"] for row in known if given == row["id"] or (given == row["name"] and row["closed_at"] is None)]
-    if len(found) != 1:
-        raise UsageError(f"There is no {kind} {given!r}.", f"stillroom {kind} list shows those that there are.")
-    return str(found[0])
 
 
 def _in_path(permit_id: str) -> str:
