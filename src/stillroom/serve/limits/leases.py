@@ -132,6 +132,8 @@ class Leases:
     by_counter: dict[Counter, Lease] = field(default_factory=dict)
     low: dict[Lease, None] = field(default_factory=dict)
     """Those that are running low since they were last enlarged."""
+    watched: dict[Lease, None] = field(default_factory=dict)
+    """Those that another worker lacks something of, or that used more than they held: others are to know soon."""
 
     def try_reserve(self, bounds: Sequence[Bound], amounts: Mapping[LimitName, int], now_us: int) -> Reservation | None:
         """All or nothing, of what is here; None where some of it is not."""
@@ -176,6 +178,8 @@ class Leases:
             elif used > amount:
                 lease.used += used - amount
                 lease.free -= used - amount
+            if lease.free < 0:
+                self.watched[lease] = None
 
     def ask(self, bounds: Sequence[Bound], amounts: Mapping[LimitName, int], now_us: int) -> Ask:
         """Set aside what is here of what a call needs."""
@@ -194,7 +198,7 @@ class Leases:
 
     def statements(self, asks: Sequence[Ask], now_us: int) -> list[Statement]:
         """Of every lease that the asks lack something of, or that is running low."""
-        needs = dict.fromkeys((lease for lease in self.low if now_us < lease.ends_at), 0)
+        needs = dict.fromkeys((lease for lease in self.low if now_us < lease.ends_at and self._has(lease)), 0)
         self.low.clear()
         for ask in asks:
             for part, found in zip(ask.parts, ask.found, strict=True):
@@ -202,12 +206,13 @@ class Leases:
                     needs[part.lease] = needs.get(part.lease, 0) + part.amount - found
         return [self._statement(lease, now_us, _enlarged(lease, need, now_us)) for lease, need in needs.items()]
 
-    def changed(self, now_us: int, *, everything: bool) -> list[Lease]:
-        """Those that have something new to say. What is idle is given up for it; or all that is free, where the worker
-        ends (`everything`).
+    def changed(self, counters: Iterable[Counter], now_us: int, *, everything: bool) -> list[Lease]:
+        """Those of these that have something new to say. What is idle is given up for it; or all that is free, where
+        the worker ends (`everything`).
         """
         changed = []
-        for counter, lease in list(self.by_counter.items()):
+        for counter in counters:
+            lease = self.by_counter[counter]
             if now_us >= lease.ends_at:
                 lease.move_to(window_of(lease.name, now_us))
             if lease.free > 0 and (everything or now_us - lease.used_at > IDLE_US):
@@ -223,23 +228,26 @@ class Leases:
 
     def urgent(self, now_us: int) -> list[Lease]:
         """Those that have something free which another worker lacks, or that used more than they held."""
-        return [
-            lease
-            for lease in self.by_counter.values()
-            if (lease.free < 0 or (lease.free > 0 and lease.wanted_until > now_us)) and now_us < lease.ends_at
-        ]
+        self.watched = {
+            lease: None
+            for lease in self.watched
+            if self._has(lease) and (lease.free < 0 or lease.wanted_until > now_us) and now_us < lease.ends_at
+        }
+        return [lease for lease in self.watched if lease.free]
 
-    def wanted(self, counters: Sequence[tuple[Counter, int]]) -> None:
-        """Which counters other workers lack something of, and until when to hold nothing free of them."""
+    def wanted(self, counters: Iterable[tuple[Counter, int]]) -> None:
+        """Which counters some worker lacks something of, and until when to hold nothing free of them."""
         for counter, until in counters:
-            if lease := self.by_counter.get(counter):
-                lease.wanted_until = max(lease.wanted_until, until)
+            lease = self.by_counter.get(counter)
+            if lease is not None and lease.wanted_until < until:
+                lease.wanted_until = until
+                self.watched[lease] = None
 
     def take_in(self, statements: Sequence[Statement], given: Mapping[Counter, Given]) -> None:
         """The database's answer: what it gave beyond the asks, and in which window."""
+        self.wanted((counter, answer.wanted_until) for counter, answer in given.items())
         for statement in statements:
             lease, answer = self.by_counter[statement.counter], given[statement.counter]
-            lease.wanted_until = max(lease.wanted_until, answer.wanted_until)
             if answer.starts_at > lease.starts_at:
                 lease.move_to(window_of(lease.name, answer.starts_at))
             if answer.starts_at == lease.starts_at:
@@ -280,6 +288,9 @@ class Leases:
             if lease.starts_at == starts_at:
                 lease.free += found
                 lease.reserved -= found
+
+    def _has(self, lease: Lease) -> bool:
+        return self.by_counter.get((lease.subject, lease.name)) is lease
 
     def _lease(self, bound: Bound, now_us: int) -> Lease:
         counter = (bound.subject, bound.name)

@@ -7,6 +7,7 @@ same counter share one. Between them it reports what was used, gives back what i
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ _REPORT_S = 1.0
 _AGAIN_S, _GIVE_UP_S = 0.05, 0.25
 """A call that only lacks what other workers hold is tried again for so long: they may give it back."""
 _ASKS_AT_ONCE, _STATEMENTS_AT_ONCE = 64, 256
+
+_log = logging.getLogger(__name__)
 
 _NOTHING: Mapping[LimitName, int] = dict.fromkeys(get_args(LimitName), 0)
 
@@ -64,6 +67,7 @@ class Limits:
         self._touched_at = -math.inf
         self._books: asyncio.Task[None] | None = None
         self._is_closing = False
+        self._problem = ""
 
     async def start(self) -> None:
         """Before the first call. Raises LimitsUnavailable."""
@@ -72,6 +76,7 @@ class Limits:
         except SQLAlchemyError as error:
             raise _unavailable() from error
         self._books = asyncio.create_task(self._keep_books(), name="limits")
+        self._books.add_done_callback(_say_if_broken)
 
     def try_reserve(self, bounds: Sequence[Bound], amounts: Mapping[LimitName, int]) -> Reservation | None:
         """All or nothing, from memory alone; None where the database has to be asked.
@@ -163,9 +168,17 @@ class Limits:
                 if loop.time() >= look_at:
                     look_at = loop.time() + _LOOK_S
                     await self._look()
-            except SQLAlchemyError:
+                self._problem = ""
+            except SQLAlchemyError as error:
+                self._say_once(error)
                 self._turn_away()
         self._turn_away()
+
+    def _say_once(self, error: SQLAlchemyError) -> None:
+        """For the owner: the clients only hear that it is so."""
+        if type(error).__name__ != self._problem:
+            self._problem = type(error).__name__
+            _log.error("Limits cannot be counted, and calls that need them are refused: %s", error)
 
     def _turn_away(self) -> None:
         """Whoever waits, since there is no answer."""
@@ -238,10 +251,15 @@ class Limits:
         await self._in_thread(lambda: self._ledger.free_the_dead(now_us))
 
     async def _report(self, *, everything: bool) -> None:
-        changed = self._leases.changed(self._clock.now_us(), everything=everything)
-        for start in range(0, len(changed), _STATEMENTS_AT_ONCE):
-            await self._state(changed[start : start + _STATEMENTS_AT_ONCE])
+        """A few at once, so that calls need not wait for thousands."""
+        counters = list(self._leases.by_counter)
+        for start in range(0, len(counters), _STATEMENTS_AT_ONCE):
+            some = counters[start : start + _STATEMENTS_AT_ONCE]
+            changed = self._leases.changed(some, self._clock.now_us(), everything=everything)
+            if changed:
+                await self._state(changed)
             await self._answer_waiting()
+            await asyncio.sleep(0)
 
     async def _look(self) -> None:
         """Whether another worker lacks what this one holds."""
@@ -275,6 +293,11 @@ class Limits:
 
     async def _in_thread(self, work: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _say_if_broken(books: asyncio.Task[None]) -> None:
+    if not books.cancelled() and (error := books.exception()):
+        _log.error("Limits are counted no more, and every call that needs them is refused.", exc_info=error)
 
 
 def _unavailable() -> LimitsUnavailable:
