@@ -138,6 +138,8 @@ def _stream(name: str, body: dict[str, Any], plan: dict[str, Any]) -> list[bytes
         for text in said:
             told = {"delta": {"role": "assistant", "content": text}} if is_chat else {"text": text}
             choices.append({"index": index, **told, "finish_reason": None})
+        for delta in plan.get("deltas", []):
+            choices.append({"index": index, "delta": delta, "finish_reason": None})
         choices.append({"index": index, **({"delta": {}} if is_chat else {"text": ""}), "finish_reason": "stop"})
     chunks = [{**head, "choices": [choice]} for choice in choices]
     asks_usage = (body.get("stream_options") or {}).get("include_usage") and plan.get("usage", True)

@@ -15,7 +15,7 @@ from stillroom.client.usage import Usage
 from stillroom.serve.accounts.caller import Caller
 from stillroom.serve.accounts.directory import POLL_S
 from stillroom.serve.gateway.credentials import presented_key
-from stillroom.serve.gateway.exchange import BodyTooLargeError, BodyTooSlowError, Exchange
+from stillroom.serve.gateway.exchange import BodyTooLargeError, Exchange
 from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
 from stillroom.serve.gateway.upstream import Upstreams
@@ -132,8 +132,6 @@ async def _read_body(exchange: Exchange) -> bytes:
         return await exchange.body()
     except BodyTooLargeError as error:
         raise Refused("request_too_large", 413, f"Too much: {error}.") from error
-    except BodyTooSlowError as error:
-        raise Refused("request_too_slow", 408, f"Too slow: {error}.") from error
     except ValueError as error:
         raise Refused("bad_header", 400, f"Bad request: {error}.") from error
 

@@ -91,7 +91,7 @@ class Gateway:
             headers.append((b"retry-after", str(retry_after_s).encode()))
         if error.status == 405:
             headers.append((b"allow", b"POST" if exchange.path in _CALLS else b"GET"))
-        if error.status in (408, 413):
+        if error.status == 413:
             headers.append((b"connection", b"close"))  # the rest of the body is not waited for
         with suppress(HungUp):
             await exchange.respond(error.status, error.body(shape), headers)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -27,8 +26,11 @@ class BodyTooLargeError(ValueError):
     pass
 
 
-class BodyTooSlowError(ValueError):
-    pass
+class Connection(Protocol):
+    """What `protocol.bounded_protocol` tells of a connection beside what ASGI does."""
+
+    when_lost: Callable[[], None] | None
+    """Called once, when the connection is gone, or has been cut for its client's slowness."""
 
 
 class Exchange:
@@ -43,6 +45,7 @@ class Exchange:
         for name, value in scope["headers"]:
             self._headers.setdefault(name, []).append(value)
         self._receive, self._send, self._bounds = receive, send, bounds
+        self.connection: Connection = scope["stillroom.connection"]
         self.status: int | None = None
         """What was answered; None until then."""
 
@@ -65,33 +68,24 @@ class Exchange:
         return b",".join(self._headers.get(name, ())).decode("latin-1")
 
     async def body(self) -> bytes:
-        """Raises BodyTooLargeError, BodyTooSlowError; HungUp where the client goes away before its request is whole."""
+        """Raises BodyTooLargeError; HungUp where the client goes away, or is cut off, before its request is whole."""
         most = self._bounds.body_bytes
         declared = self.header(b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > most:
             raise BodyTooLargeError(f"the body is larger than {most} bytes")
         parts: list[bytes] = []
         size = 0
-        try:
-            async with asyncio.timeout(self._bounds.body_s):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise HungUp
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size > most:
-                        raise BodyTooLargeError(f"the body is larger than {most} bytes")
-                    parts.append(part)
-                    if not message.get("more_body", False):
-                        return parts[0] if len(parts) == 1 else b"".join(parts)
-        except TimeoutError as error:
-            raise BodyTooSlowError(f"the body was not there after {self._bounds.body_s:g} seconds") from error
-
-    async def gone(self) -> None:
-        """Returns when the client hangs up. Only after the body was read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise HungUp
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise BodyTooLargeError(f"the body is larger than {most} bytes")
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def respond(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
         """The whole response at once. It does not wait for the client to read it."""
@@ -106,10 +100,5 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
-        """Returns when the client has room for more. Raises HungUp where it has had none for `stalled_s`."""
-        message = {"type": "http.response.body", "body": data, "more_body": more}
-        try:
-            async with asyncio.timeout(self._bounds.stalled_s):
-                await self._send(message)
-        except TimeoutError as error:
-            raise HungUp from error
+        """Returns when the client has room for more."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})

@@ -5,11 +5,9 @@ A reply ends for the client only after its call is settled: the log never lacks 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Final
 
-from pyreqwest.exceptions import PyreqwestError
-from pyreqwest.response import Response
+from aiohttp import ClientResponse
 
 from stillroom.base.receipt import RECEIPT_HEADER
 from stillroom.base.records import Route
@@ -18,7 +16,7 @@ from stillroom.serve.gateway.exchange import Exchange, HungUp
 from stillroom.serve.gateway.open_call import OpenCall
 from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
-from stillroom.serve.gateway.upstream import FirstAnswer, UpstreamFailed
+from stillroom.serve.gateway.upstream import NOT_ANSWERED, FirstAnswer, UpstreamFailed
 from stillroom.serve.gateway.while_connected import WhileConnected
 from stillroom.serve.gateway.whole import read_whole
 from stillroom.serve.receipts import MOST_BYTES_IN_HEADER
@@ -85,7 +83,7 @@ class _Passing:
         else:
             await self._respond(response, body)
 
-    async def _respond(self, response: Response, body: bytes) -> None:
+    async def _respond(self, response: ClientResponse, body: bytes) -> None:
         """A reply that is no stream, or the server's refusal of this request."""
         headers = [*_answer_headers(response), (_CALL, self._open.call.call_id.encode())]
         if response.status == 200:
@@ -102,13 +100,13 @@ class _Passing:
             self._open.settle("refused", response.status, bill="nothing")
         await self._exchange.respond(response.status, body, headers)
 
-    async def _stream(self, response: Response) -> bytes:
+    async def _stream(self, response: ClientResponse) -> bytes:
         """Pass the events on as they come. Returns what is left to be sent: the receipt and the last event."""
         headers = [*_answer_headers(response), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await self._exchange.begin(200, [*headers, (_CALL, self._open.call.call_id.encode())])
         splitter, reader = EventSplitter(), self._open.reader
         try:
-            async for chunk in _chunks(response):
+            while chunk := await response.content.readany():
                 passed: list[bytes] = []
                 for event in splitter.feed(chunk):
                     self._open.keep(event)
@@ -127,7 +125,7 @@ class _Passing:
             reader.feed_event(left)
             if reader.finished:  # some servers leave out the last event, or its blank line
                 return self._ended(b"" if self._adds_usage and is_usage_event(left) else left)
-        except PyreqwestError:
+        except NOT_ANSWERED:
             left = splitter.rest()  # it broke off: the client is told below
         self._open.settle("failed", 200, bill="what was counted")
         return left + b"\n\n" + error_event(self._route, 502, _BROKEN, "upstream_failed")
@@ -153,18 +151,13 @@ def _headers(exchange: Exchange) -> dict[str, str]:
     return {name: value for name, value in values if value is not None}
 
 
-def _answer_headers(response: Response) -> list[tuple[bytes, bytes]]:
-    values = ((name.encode(), response.get_header(name)) for name in _PASSED_TO_CLIENT)
+def _answer_headers(response: ClientResponse) -> list[tuple[bytes, bytes]]:
+    values = ((name.encode(), response.headers.get(name)) for name in _PASSED_TO_CLIENT)
     return [(name, value.encode("latin-1")) for name, value in values if value is not None]
 
 
-def _is_event_stream(response: Response) -> bool:
-    return (response.get_header("content-type") or "").startswith("text/event-stream")
-
-
-async def _chunks(response: Response) -> AsyncIterator[bytes]:
-    while (chunk := await response.body_reader.read_chunk()) is not None:
-        yield bytes(chunk)
+def _is_event_stream(response: ClientResponse) -> bool:
+    return (response.headers.get("content-type") or "").startswith("text/event-stream")
 
 
 def _seconds(told: str | None) -> int | None:

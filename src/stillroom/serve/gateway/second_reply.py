@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from pyreqwest.exceptions import PyreqwestError
-
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Call
 from stillroom.serve.escrow.commitment import Coin
@@ -70,6 +68,6 @@ async def _draw(
             FirstAnswer(admitted.upstreams, admitted.route, bodies, headers) as response,
         ):
             return await read_whole(response, bounds.reply_bytes) if response.status == 200 else None
-    except (TimeoutError, UpstreamFailed, PyreqwestError) as error:
+    except (TimeoutError, UpstreamFailed) as error:
         _log.info("There is no second reply: %s", type(error).__name__)
         return None

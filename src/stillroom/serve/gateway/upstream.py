@@ -6,16 +6,11 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from types import TracebackType
 from typing import Final
-from urllib.parse import urlsplit
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import PyreqwestError
-from pyreqwest.http import Url
-from pyreqwest.request import StreamRequest
-from pyreqwest.response import Response
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from yarl import URL
 
 from stillroom.base.errors import UsageError
 from stillroom.base.records import Route
@@ -29,9 +24,10 @@ PATHS: Final[Mapping[Route, str]] = {
     "embeddings": "/embeddings",
     "messages": "/messages",
 }
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_POOL_IDLE_S = 4
+_KEPT_S = 4.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+NOT_ANSWERED: Final = (ClientError, OSError, TimeoutError)
+"""What is raised where a server can't be reached, breaks off or says nothing."""
 _BUSY, _WRONG_KEY = 429, (401, 403)
 
 
@@ -56,37 +52,23 @@ class _Health:
 class Upstream:
     """One server of a model."""
 
-    def __init__(self, settings: UpstreamSettings, bounds: Bounds) -> None:
+    def __init__(self, settings: UpstreamSettings, session: ClientSession) -> None:
         self.settings = settings
         self.health = _Health()
-        self._headers = {"accept-encoding": "identity", "content-type": "application/json"}
+        self._session = session
+        self._urls = {route: URL(settings.base_url + path) for route, path in PATHS.items()}
+        self._headers = {"accept-encoding": "identity", "content-type": "application/json", "user-agent": "stillroom"}
         key = _read_key(settings.api_key_env)
         if key is not None:
             self._headers |= {"authorization": f"Bearer {key}", "x-api-key": key}
-        builder = (
-            ClientBuilder()
-            .connect_timeout(timedelta(seconds=bounds.connect_s))
-            .read_timeout(timedelta(seconds=bounds.idle_s))
-            # A redirect would send the upstream's key to wherever the server says.
-            .follow_redirects(False)
-            # Bodies are passed on as they come.
-            .gzip(False)
-            .brotli(False)
-            .deflate(False)
-            .zstd(False)
-            # Shorter than what servers keep a connection for, or a request meets one that is being closed.
-            .pool_idle_timeout(timedelta(seconds=_POOL_IDLE_S))
-            .user_agent("stillroom")
-        )
-        if urlsplit(settings.base_url).hostname in _LOOPBACK:
-            builder = builder.no_proxy()
-        self._client: Client = builder.build()
-        self._urls = {route: Url(settings.base_url + path) for route, path in PATHS.items()}
 
-    def post(self, route: Route, body: bytes, headers: Mapping[str, str]) -> StreamRequest:
-        """To be entered: gives its response once that has begun, and raises PyreqwestError where there is none."""
-        request = self._client.post(self._urls[route]).headers(self._headers)
-        return (request.headers(headers) if headers else request).body_bytes(body).build_streamed()
+    async def post(self, route: Route, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
+        """Its response, once that has begun; it has to be closed. Raises one of NOT_ANSWERED where there is none.
+
+        A redirect is not followed: it would send the upstream's key to wherever the server says.
+        """
+        sent = {**headers, **self._headers} if headers else self._headers
+        return await self._session.post(self._urls[route], data=body, headers=sent, allow_redirects=False)
 
     def failed(self, now: float) -> None:
         """Leave it alone for a second, and twice as long each time it fails again."""
@@ -99,25 +81,39 @@ class Upstream:
 
     async def is_back(self) -> bool:
         """Whether it answers a question that costs nothing."""
-        path = self.settings.health_path or "/models"
+        url = URL(self.settings.base_url + (self.settings.health_path or "/models"))
         try:
-            request = self._client.get(self.settings.base_url + path).headers(self._headers)
-            async with request.timeout(timedelta(seconds=5)).build_streamed() as response:
+            async with (
+                asyncio.timeout(5),
+                self._session.get(url, headers=self._headers, allow_redirects=False) as response,
+            ):
                 return response.status < 500
-        except PyreqwestError:
+        except NOT_ANSWERED:
             return False
 
-    async def close(self) -> None:
-        await self._client.close()
+
+def open_session(bounds: Bounds) -> ClientSession:
+    """What all upstreams of a worker are asked with. In a running event loop.
+
+    aiohttp, and not the faster client of the student's side: a call that is given up before its response has begun
+    has its connection closed here at once, so that the server stops working on it.
+    """
+    return ClientSession(
+        # Kept for a shorter time than servers keep them, or a request meets one that is being closed.
+        connector=TCPConnector(limit=0, keepalive_timeout=_KEPT_S),
+        timeout=ClientTimeout(total=None, connect=bounds.connect_s, sock_read=bounds.idle_s),
+        auto_decompress=False,
+        cookie_jar=DummyCookieJar(),
+    )
 
 
 class Upstreams:
     """All servers of one model."""
 
-    def __init__(self, model: ModelSettings, servers: Sequence[UpstreamSettings], bounds: Bounds) -> None:
+    def __init__(self, model: ModelSettings, servers: Sequence[UpstreamSettings], session: ClientSession) -> None:
         self.model = model
         self.pricing = model_pricing(model.price)
-        self._upstreams = [Upstream(settings, bounds) for settings in servers]
+        self._upstreams = [Upstream(settings, session) for settings in servers]
 
     @property
     def up(self) -> int:
@@ -142,10 +138,6 @@ class Upstreams:
                     else:
                         upstream.failed(now)
 
-    async def close(self) -> None:
-        for upstream in self._upstreams:
-            await upstream.close()
-
 
 class FirstAnswer:
     """`async with FirstAnswer(...) as response:` the first response that is one.
@@ -161,22 +153,21 @@ class FirstAnswer:
         self._upstreams, self._route, self._bodies, self._headers = upstreams, route, bodies, headers
         self._now = asyncio.get_running_loop().time
 
-    async def __aenter__(self) -> Response:
+    async def __aenter__(self) -> ClientResponse:
         failure = UpstreamFailed("no server")
         for upstream in self._upstreams.in_order(self._now()):
-            request = upstream.post(self._route, self._bodies[upstream.settings.model], self._headers)
             try:
-                response = await request.__aenter__()
-            except PyreqwestError as error:
+                response = await upstream.post(self._route, self._bodies[upstream.settings.model], self._headers)
+            except NOT_ANSWERED as error:
                 upstream.failed(self._now())
                 failure = UpstreamFailed(type(error).__name__)
                 continue
             refusal = _refusal(response)
             if refusal is None:
-                self._upstream, self._request = upstream, request
+                self._upstream, self._response = upstream, response
                 upstream.answered()
                 return response
-            await request.__aexit__(None, None, None)
+            response.close()
             failure = refusal
             if not refusal.busy:
                 upstream.failed(self._now())
@@ -185,16 +176,17 @@ class FirstAnswer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, PyreqwestError | UpstreamFailed):
+        if isinstance(error, UpstreamFailed):
             self._upstream.failed(self._now())
-        await self._request.__aexit__(kind, error, trace)
+        # Its connection is closed with it, unless it was read to its end.
+        self._response.close()
 
 
-def _refusal(response: Response) -> UpstreamFailed | None:
+def _refusal(response: ClientResponse) -> UpstreamFailed | None:
     """Why a response is not the client's business: it is about this gateway and that server."""
     status = response.status
     if status == _BUSY:
-        return UpstreamFailed("busy", busy=True, retry_after=response.get_header("retry-after"))
+        return UpstreamFailed("busy", busy=True, retry_after=response.headers.get("retry-after"))
     if status >= 500 or 300 <= status < 400 or status in _WRONG_KEY:
         return UpstreamFailed(f"status {status}")
     return None

@@ -13,8 +13,7 @@ class WhileConnected:
     """`async with WhileConnected(exchange, seconds):` ends, wherever the block is, with HungUp when the client hangs
     up, and with TimeoutError after so many seconds.
 
-    As `asyncio.timeout` does it: the block is cancelled, and only that cancellation becomes another error. A server
-    also tells of the end of a response as if the client had gone: leave the block before the last bytes are written.
+    As `asyncio.timeout` does it: the block is cancelled, and only that cancellation becomes another error.
     """
 
     def __init__(self, exchange: Exchange, seconds: float) -> None:
@@ -26,22 +25,19 @@ class WhileConnected:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        loop = asyncio.get_running_loop()
-        self._watch = loop.create_task(self._exchange.gone())
-        self._watch.add_done_callback(self._hang_up)
-        self._timer = loop.call_later(self._seconds, self._give_up, TimeoutError)
+        self._exchange.connection.when_lost = self._hang_up
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._give_up, TimeoutError)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        self._watch.remove_done_callback(self._hang_up)
-        self._watch.cancel()
+        self._exchange.connection.when_lost = None
         if self._reason is not None and self._task.uncancel() <= self._cancelling and kind is not None:
             raise self._reason from error
 
-    def _hang_up(self, _: object) -> None:
+    def _hang_up(self) -> None:
         self._give_up(HungUp)
 
     def _give_up(self, reason: type[Exception]) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pyreqwest.exceptions import PyreqwestError
-from pyreqwest.response import Response
+from aiohttp import ClientResponse
 
-from stillroom.serve.gateway.upstream import UpstreamFailed
+from stillroom.serve.gateway.upstream import NOT_ANSWERED, UpstreamFailed
 
 
-async def read_whole(response: Response, most: int) -> bytes:
+async def read_whole(response: ClientResponse, most: int) -> bytes:
     """Raises UpstreamFailed where it breaks off, or is longer than `most` bytes."""
     parts: list[bytes] = []
     size = 0
     try:
-        while (piece := await response.body_reader.read_chunk()) is not None:
-            parts.append(bytes(piece))
+        while piece := await response.content.readany():
+            parts.append(piece)
             size += len(piece)
             if size > most:
                 raise UpstreamFailed("too large")
-    except PyreqwestError as error:
+    except NOT_ANSWERED as error:
         raise UpstreamFailed("broke off") from error
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import uvicorn
 import uvloop
+from aiohttp import ClientSession
 
 from stillroom.serve.accounts.directory import Directory
 from stillroom.serve.database.address import database_url
@@ -22,7 +23,7 @@ from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.order import Order, take_order
 from stillroom.serve.gateway.parts import Later, Parts, PrintsByTime
 from stillroom.serve.gateway.protocol import uvicorn_settings
-from stillroom.serve.gateway.upstream import Upstreams
+from stillroom.serve.gateway.upstream import Upstreams, open_session
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.limits.limits import Limits
 from stillroom.serve.meter.call_log import CallLog
@@ -108,9 +109,9 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
             sign=lambda record: keyring.active.sign(RECORD_TYPE, record),
         )
         stack.push_async_callback(asyncio.to_thread, log.close)
-        models = {model.name: _upstreams(model, order) for model in settings.models}
+        session = await stack.enter_async_context(open_session(settings.bounds))
+        models = {model.name: _upstreams(model, order, session) for model in settings.models}
         for upstreams in models.values():
-            stack.push_async_callback(upstreams.close)
             watch = asyncio.create_task(upstreams.watch())
             stack.callback(watch.cancel)
         later = Later()
@@ -131,12 +132,12 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
         )
 
 
-def _upstreams(model: ModelSettings, order: Order) -> Upstreams:
+def _upstreams(model: ModelSettings, order: Order, session: ClientSession) -> Upstreams:
     servers = model.upstreams
     if model.folder is not None:
         assert order.local_url is not None
         servers = (UpstreamSettings(base_url=order.local_url),)
-    return Upstreams(model, servers, order.settings.bounds)
+    return Upstreams(model, servers, session)
 
 
 if __name__ == "__main__":
