@@ -89,3 +89,17 @@ def test_what_was_committed_is_synced(tmp_path: Path) -> None:
         assert connection.execute(text("pragma synchronous")).scalar() == 2
         assert connection.execute(text("pragma foreign_keys")).scalar() == 1
     engine.dispose()
+
+
+def test_a_statement_that_hangs_is_given_up(postgres: str) -> None:
+    """What the URL says of the connection stays as it is."""
+    separator = "&" if "?" in postgres else "?"
+    engine = open_database(
+        postgres.format("postgres") + f"{separator}options=-csearch_path%3Dgateway&connect_timeout=7"
+    )
+    with engine.connect() as connection:
+        assert connection.execute(text("show statement_timeout")).scalar() == "15s"
+        assert connection.execute(text("show search_path")).scalar() == "gateway"
+    with engine.connect() as connection:  # the same connection, after its transaction was rolled back
+        assert connection.execute(text("show statement_timeout")).scalar() == "15s"
+    engine.dispose()

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
@@ -96,14 +97,22 @@ def _postgresql(url: URL) -> Engine:
             f"There is no database of the kind {url.drivername!r} here.",
             "Write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
         )
-    return sqlalchemy.create_engine(
+    engine = sqlalchemy.create_engine(
         url.set(drivername="postgresql+psycopg"),
         # A connection that the server or a firewall has dropped is noticed before it is used, and a server that went
         # away without a word within seconds: whoever waits for it would otherwise wait for minutes.
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "tcp_user_timeout": 5000, "options": f"-c statement_timeout={_WAIT_S}s"},
+        connect_args={"connect_timeout": 5, "tcp_user_timeout": 5000} | dict(url.query),
         hide_parameters=True,
     )
+    event.listen(engine, "connect", _bound_statements)
+    return engine
+
+
+def _bound_statements(connection: psycopg.Connection, _record: object) -> None:
+    # Said here and not in the options of the connection: those may be in the URL, and poolers refuse them.
+    connection.execute(f"set statement_timeout = '{_WAIT_S}s'")
+    connection.commit()
 
 
 def _reason(error: SQLAlchemyError) -> str:

@@ -26,6 +26,8 @@ def upgrade(engine: Engine) -> None:
     """
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
+            # A migration of a large table takes as long as it takes, and so does another stillroom's.
+            connection.execute(text("set local statement_timeout = 0"))
             connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         config = _config(connection)
         _refuse_newer(connection, config)
