@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -26,9 +27,11 @@ from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.organisations import create_organisation
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
+from stillroom.serve.meter.call_log import SEAL_REQUEST
 from stillroom.serve.secrets import Secrets
 from stillroom.store.calls import call_dataset
 
+_number = count()
 PRICE = {"input_per_million": 1, "output_per_million": 10, "cached_per_million": 0.5}
 ROUTES = ["chat", "completions", "responses", "embeddings", "messages"]
 
@@ -77,8 +80,9 @@ class RunningGateway:
     def state(self) -> Path:
         return self.folder / "state"
 
-    def key(self, account: str = "main", organisation: str = "Acme", **settings: Any) -> Key:
+    def key(self, account: str | None = None, organisation: str = "Acme", **settings: Any) -> Key:
         """A key of a new account."""
+        account = account or f"account {next(_number)}"
         with changing(self.engine, "test") as change:
             if organisation not in self.organisations:
                 self.organisations[organisation] = create_organisation(change, organisation)
@@ -128,9 +132,22 @@ class RunningGateway:
         return errors
 
     def calls(self) -> list[dict[str, Any]]:
-        """All sealed rows, by time. After `stop`."""
+        """All sealed rows, by time. After `stop`, or with what `seal` had sealed."""
         rows = call_dataset(self.state / "calls").to_table().to_pylist()
         return sorted(rows, key=lambda row: row["at"])
+
+    def calls_of(self, key: Key, number: int) -> list[dict[str, Any]]:
+        """The rows of one account, once there are so many: the gateway goes on, and seals what it has."""
+        rows: list[dict[str, Any]] = []
+
+        def all_there() -> bool:
+            for folder in (self.state / "calls").glob("w*"):
+                (folder / SEAL_REQUEST).touch()
+            rows[:] = [row for row in self.calls() if row["account"] == key.account]
+            return len(rows) >= number
+
+        wait_until(all_there, pause_s=0.3)
+        return rows
 
 
 def _exchange(request: Request) -> tuple[int, bytes, dict[str, str]]:
@@ -147,52 +164,52 @@ def _exchange(request: Request) -> tuple[int, bytes, dict[str, str]]:
 Start = Callable[..., RunningGateway]
 
 
+@contextmanager
+def running_gateway(folder: Path, *upstreams: str, **more: Any) -> Iterator[RunningGateway]:
+    """A gateway with one model `m` behind these servers; `more` are keys of its YAML file."""
+    settings: dict[str, Any] = {
+        "owner": "Acme Models",
+        "state": "state",
+        "listen": {"port": 0},
+        "admin": {"port": 0},
+        "models": [
+            {
+                "name": "m",
+                "upstreams": [{"base_url": f"{url}/v1"} for url in upstreams],
+                "routes": ROUTES,
+                "price": PRICE,
+            }
+        ],
+        **more,
+    }
+    path = folder / "gateway.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    secrets = Secrets.open(folder / "state")
+    engine = open_database(settings.get("database") or f"sqlite:///{folder / 'state' / 'gateway.db'}")
+    try:
+        upgrade(engine)
+        gateway = RunningGateway(folder, engine, secrets)
+        command = [sys.executable, "-m", "stillroom", "serve", "--config", str(path)]
+        gateway.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert gateway.process.stdout is not None
+            line = gateway.process.stdout.readline()
+            if not line:
+                raise AssertionError(gateway.process.communicate()[1])
+            urls = [word for word in line.replace(";", "").split() if word.startswith("http://")]
+            gateway.url, gateway.admin_url = urls[0].removesuffix("/v1"), urls[1]
+            yield gateway
+        finally:
+            _end(gateway.process)
+    finally:
+        engine.dispose()
+
+
 @pytest.fixture
 def start_gateway(tmp_path: Path) -> Iterator[Start]:
-    """`start_gateway(upstream_urls, **yaml)`: a gateway with one model `m`; keys of the YAML file may be given."""
+    """`start_gateway(*upstream_urls, **yaml)`: a gateway of this test's own."""
     with ExitStack() as stack:
-
-        def start(*upstreams: str, folder: Path = tmp_path, **more: Any) -> RunningGateway:
-            settings: dict[str, Any] = {
-                "owner": "Acme Models",
-                "state": "state",
-                "listen": {"port": 0},
-                "admin": {"port": 0},
-                "models": [
-                    {
-                        "name": "m",
-                        "upstreams": [{"base_url": f"{url}/v1"} for url in upstreams],
-                        "routes": ROUTES,
-                        "price": PRICE,
-                    }
-                ],
-                **more,
-            }
-            path = folder / "gateway.yaml"
-            path.write_text(yaml.safe_dump(settings))
-            secrets = Secrets.open(folder / "state")
-            engine = open_database(settings.get("database") or f"sqlite:///{folder / 'state' / 'gateway.db'}")
-            upgrade(engine)
-            stack.callback(engine.dispose)
-            gateway = RunningGateway(folder, engine, secrets)
-            process = subprocess.Popen(
-                [sys.executable, "-m", "stillroom", "serve", "--config", str(path)],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            gateway.process = process
-            stack.callback(_end, process)
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                raise AssertionError(process.communicate()[1])
-            words = line.replace(";", "").split()
-            urls = [word for word in words if word.startswith("http://")]
-            gateway.url, gateway.admin_url = urls[0].removesuffix("/v1"), urls[1]
-            return gateway
-
-        yield start
+        yield lambda *upstreams, **more: stack.enter_context(running_gateway(tmp_path, *upstreams, **more))
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -215,14 +232,16 @@ def model() -> Iterator[ModelServer]:
         yield server
 
 
-@pytest.fixture
-def gateway(start_gateway: Start, model: ModelServer) -> RunningGateway:
-    """One worker, all defaults."""
-    return start_gateway(model.url)
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Iterator[RunningGateway]:
+    """One worker, all defaults, shared: a test makes accounts of its own, and does not stop it."""
+    with running_gateway(tmp_path_factory.mktemp("gateway"), model.url) as gateway:
+        yield gateway
+        assert gateway.stop() == ""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60, pause_s: float = 0.02) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "it did not come about"
-        time.sleep(0.02)
+        time.sleep(pause_s)

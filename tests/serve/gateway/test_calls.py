@@ -58,10 +58,9 @@ def test_a_whole_reply_is_passed_on_byte_for_byte_and_metered(
         assert receipt.replies[0].answer == text_digest(salt, "answer", "fine words")
     again = json.loads(gateway.get(f"/receipts/{headers['x-stillroom-receipt-id']}", key.key)[1])
     assert again["receipt"] == headers["x-stillroom-receipt"]
-    other = gateway.key("other")
+    other = gateway.key()
     assert gateway.get(f"/receipts/{headers['x-stillroom-receipt-id']}", other.key)[0] == 404
-    assert gateway.stop() == ""
-    (row,) = gateway.calls()
+    (row,) = gateway.calls_of(key, 1)
     assert (row["account"], row["route"], row["status"], row["http_status"]) == (key.account, route, "ok", 200)
     assert row["prompt_tokens"] == (15 if route == "messages" else 11)
     assert row["completion_tokens"] == (0 if route == "embeddings" else 4)
@@ -84,6 +83,5 @@ def test_a_stream_is_passed_on_with_a_receipt_before_its_last_event(route: str, 
     wire = comments[0].removeprefix(b": stillroom-receipt ").decode()
     receipt, salt = read_receipt(wire, PublicKeys.from_jwks(jwks, "test"), 2**33)
     assert receipt.replies[0].answer == text_digest(salt, "answer", "one two three")
-    gateway.stop()
-    (row,) = gateway.calls()
+    (row,) = gateway.calls_of(key, 1)
     assert (row["status"], row["completion_tokens"], row["counted_by"]) == ("ok", 6, "provider")

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from stillroom.base.permit import PERMIT_HEADER, Permit
 from stillroom.base.records import Route
 from stillroom.client.usage import Usage
-from stillroom.serve.accounts.caller import Caller
+from stillroom.serve.accounts.caller import AccountLimits, Caller
 from stillroom.serve.accounts.directory import POLL_S
 from stillroom.serve.gateway.credentials import presented_key
 from stillroom.serve.gateway.exchange import BodyTooLargeError, Exchange
@@ -76,7 +77,7 @@ async def admit(parts: Parts, exchange: Exchange, route: Route, now_us: int) -> 
     asked = read_request(route, body)
     upstreams = _find_model(parts, caller, route, asked.model)
     permit = _check_permit(parts, exchange, caller, asked.model, now_us)
-    bounds = [*account_bounds(caller), *permit_bounds(permit)]
+    bounds = [*account_bounds(caller.account, caller.limits), *permit_bounds(permit)]
     reservation = await _reserve(parts, bounds, _most(asked, route, upstreams, now_us))
     return Admitted(caller, permit, route, asked, body, raw, upstreams, reservation)
 
@@ -96,8 +97,8 @@ def amounts(prompt_tokens: int, completion_tokens: int, usd: Decimal | None) -> 
     }
 
 
-def account_bounds(caller: Caller) -> list[Bound]:
-    limits, account = caller.limits, caller.account
+@lru_cache(maxsize=4096)
+def account_bounds(account: str, limits: AccountLimits) -> tuple[Bound, ...]:
     most: dict[LimitName, int | None] = {
         "requests_per_minute": limits.requests_per_minute,
         "tokens_per_minute": limits.tokens_per_minute,
@@ -105,7 +106,7 @@ def account_bounds(caller: Caller) -> list[Bound]:
         "nano_usd_per_day": _nano(limits.usd_per_day),
         "nano_usd_per_month": _nano(limits.usd_per_month),
     }
-    return [Bound(account, name, value) for name, value in most.items() if value is not None]
+    return tuple(Bound(account, name, value) for name, value in most.items() if value is not None)
 
 
 def permit_bounds(permit: Permit | None) -> list[Bound]:
