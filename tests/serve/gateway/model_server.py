@@ -39,7 +39,7 @@ def _plan(body: dict[str, Any]) -> dict[str, Any]:
         text = "".join(part.get("text", "") if isinstance(part, dict) else str(part) for part in text)
     try:
         plan = json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError):
         plan = None
     return plan if isinstance(plan, dict) else {"say": [str(text)]}
 

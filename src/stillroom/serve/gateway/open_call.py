@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-import orjson
-
 from stillroom.base.records import Call, CallStatus
 from stillroom.client.usage import Usage
 from stillroom.serve.gateway.admission import Admitted, amounts
@@ -15,12 +13,11 @@ from stillroom.serve.gateway.exchange import Exchange
 from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
 from stillroom.serve.gateway.second_reply import SecondReply
-from stillroom.serve.meter.estimate import estimated_tokens
 from stillroom.serve.meter.ids import new_id
 from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.segment_file import LogFull
 from stillroom.serve.receipts import BegunReceipt
-from stillroom.serve.routes.reply import ReplyReader, Said
+from stillroom.serve.routes.reply import ReplyReader
 
 Bill = Literal["what was counted", "nothing"]
 
@@ -130,7 +127,7 @@ class OpenCall:
         if call.prompt_tokens is None:
             call.prompt_tokens, call.counted_by = self.admitted.asked.prompt_token_estimate, "estimate"
         if call.completion_tokens is None:
-            call.completion_tokens, call.counted_by = sum(map(_estimate, self.reader.said)), "estimate"
+            call.completion_tokens, call.counted_by = self.reader.estimated_completion_tokens, "estimate"
 
 
 def _begin_receipt(parts: Parts, admitted: Admitted) -> BegunReceipt:
@@ -139,11 +136,6 @@ def _begin_receipt(parts: Parts, admitted: Admitted) -> BegunReceipt:
         return parts.receipts.begin(asked.prompt, asked.last_user_text or None, admitted.body)
     except ValueError as error:
         raise Refused("bad_text", 400, f"This request has a text that can't be signed for: {error}.") from error
-
-
-def _estimate(said: Said) -> int:
-    calls = "" if said.tool_calls is None else orjson.dumps(said.tool_calls).decode()
-    return estimated_tokens((said.reasoning or "") + said.answer + calls)
 
 
 def _intent(

@@ -90,7 +90,7 @@ class _Passing:
             reader = self._open.reader
             reader.whole(body)
             self._open.keep(body)
-            wire = None if reader.failed else self._open.receipt()
+            wire = self._open.receipt() if reader.may_be_signed else None
             if wire is not None:
                 headers.append((_RECEIPT_ID, str(self._open.call.receipt_id).encode()))
                 if len(wire) <= MOST_BYTES_IN_HEADER:
@@ -132,8 +132,8 @@ class _Passing:
 
     def _ended(self, last: bytes) -> bytes:
         reader = self._open.reader
-        if reader.failed:
-            self._open.settle("failed", 200, bill="what was counted")
+        if not reader.may_be_signed:
+            self._open.settle(reader.outcome, 200, bill="what was counted")
             return last
         wire = self._open.receipt()
         self._open.settle(reader.outcome, 200, bill="what was counted", receipt=wire)
