@@ -147,6 +147,7 @@ _WORKER = """
 import os, sys
 from dataclasses import replace
 from pathlib import Path
+from stillroom.base.records import Call
 from stillroom.serve.meter.call_log import CallLog
 
 log = CallLog(Path(sys.argv[1]), rows=int(sys.argv[2]), reserve_bytes=0)
@@ -170,6 +171,7 @@ def killed_worker(folder: Path, rows: int, name: str, after_bytes: int) -> tuple
         said = process.stdout.read(after_bytes)
         process.send_signal(signal.SIGKILL)
         said += process.stdout.read()
+    assert process.returncode == -signal.SIGKILL
     lines = said.decode().split("\n")[:-1]
     begun = {f"{name}-{line[1:]}" for line in lines if line[0] == "b"}
     return begun, {f"{name}-{line[1:]}" for line in lines if line[0] == "s"}
@@ -179,10 +181,11 @@ def test_kill_9_loses_and_doubles_no_call(tmp_path: Path, opened: Any) -> None:
     """Four workers one after the other in one folder, each killed in the midst of writing and sealing."""
     begun: set[str] = set()
     settled: set[str] = set()
-    for number, after_bytes in enumerate((1, 3_000, 30_001, 50_007)):
+    for number, after_bytes in enumerate((1, 3_000, 20_001, 30_007)):
         more_begun, more_settled = killed_worker(tmp_path / "w0", 500, f"run{number}", after_bytes)
         begun |= more_begun
         settled |= more_settled
+    assert len(settled) > 2_000
     with opened(tmp_path / "w0") as log:
         recovered = {call.call_id for call in log.recovered}
     rows = rows_of(tmp_path)
@@ -195,6 +198,7 @@ def test_kill_9_loses_and_doubles_no_call(tmp_path: Path, opened: Any) -> None:
     assert recovered <= set(ids) - ok
     assert not verify_log(tmp_path).problems
     assert call_dataset(tmp_path, "receipts").count_rows() == len(ok)
+    assert len(read_chain(tmp_path / "w0")) > 4
 
 
 def test_a_line_that_was_cut_anywhere_does_not_count(tmp_path: Path, opened: Any, fill: Any, begun: Any) -> None:

@@ -107,6 +107,26 @@ def test_a_kill_while_tables_are_written(unsealed: Path, opened: Any) -> None:
     assert verify_log(unsealed.parent).rows == 30
 
 
+def test_a_dead_workers_child_that_still_writes_is_in_nobodys_way(
+    unsealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = sealer.written_by_a_child
+    folders = []
+
+    def with_another_beside(path: Path, folder: Path) -> dict[str, Any]:
+        folders.append(folder)
+        if len(folders) == 1:
+            sealer.seal_before(unsealed, 2, None)  # as the next worker does
+        return write(path, folder)
+
+    monkeypatch.setattr(sealer, "written_by_a_child", with_another_beside)
+    with pytest.raises(StoreError):
+        sealer.seal_before(unsealed, 2, None)
+    assert len(set(folders)) == 2
+    report = verify_log(unsealed.parent)
+    assert (report.problems, report.rows) == ([], 30)
+
+
 def test_where_sealing_fails_the_segment_waits_and_the_next_one_waits_for_it(
     tmp_path: Path, opened: Any, fill: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ A segment that has no record in the chain is sealed again from the start; one th
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -51,10 +52,12 @@ def written_by_a_child(path: Path, folder: Path) -> dict[str, Any]:
 def _seal(path: Path, sign: Sign | None) -> None:
     folder, number = path.parent, segment_number(path)
     sealed = sealed_folder(folder, number)
-    part = sealed.with_name(f".{sealed.name}.part")
+    # Under a new name each time: a killed worker's child may go on writing until it sees that it is alone.
+    part = sealed.with_name(f".{sealed.name}.{os.urandom(4).hex()}.part")
     try:
         if number not in sealed_numbers(read_chain(folder)):
-            shutil.rmtree(part, ignore_errors=True)
+            for older in folder.glob(f".{sealed.name}.*.part"):
+                shutil.rmtree(older, ignore_errors=True)
             report = written_by_a_child(path, part)
             if sealed.exists():  # from a process that was killed before the chain had its record
                 shutil.rmtree(sealed)
