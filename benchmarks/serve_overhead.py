@@ -131,9 +131,9 @@ def capacity_table(measured: Mapping[str, Measured]) -> str:
 
 def latency_table(measured: Mapping[str, Measured]) -> str:
     lines = [f"{'latency added, ms':27}{'requests/s':>11}{'p50':>28}{'p99':>28}"]
-    for of in (lambda its: its.at_own_rate, lambda its: its.at_common_rate):
+    for kind in ("at_own_rate", "at_common_rate"):
         for name, its in measured.items():
-            pairs = of(its)
+            pairs: list[tuple[Latency, Latency]] = getattr(its, kind)
             if pairs:
                 p50 = [with_it.p50_ms - without.p50_ms for with_it, without in pairs]
                 p99 = [with_it.p99_ms - without.p99_ms for with_it, without in pairs]
@@ -147,6 +147,7 @@ def ratios(measured: Mapping[str, Measured]) -> str:
     bare = max((name for name in measured if name.startswith("bare ")), key=lambda name: measured[name].capacity)
     ours = [name for name in measured if name.startswith("stillroom")]
     lines = [f"{'capacity, median (range)':44}" + "".join(f"{f'{count} connections':>28}" for count in CONNECTIONS)]
+    lines[0] += f"{'for the same processor time':>28}"
     for name in ours:
         for other in (LITELLM, bare):
             if other not in measured:
@@ -155,8 +156,16 @@ def ratios(measured: Mapping[str, Measured]) -> str:
             for count in CONNECTIONS:
                 pairs = zip(measured[name].capacities[count], measured[other].capacities[count], strict=True)
                 line += f"{spread([mine.per_s / theirs.per_s for mine, theirs in pairs], '.2f'):>28}"
-            lines.append(line)
+            lines.append(f"{line}{spread(_cpu_ratios(measured[name], measured[other]), '.2f'):>28}")
     return "\n".join(lines)
+
+
+def _cpu_ratios(ours: Measured, theirs: Measured) -> list[float]:
+    """Requests for the same processor time: what a busy machine disturbs least."""
+    rounds = [
+        pair for count in CONNECTIONS for pair in zip(ours.capacities[count], theirs.capacities[count], strict=True)
+    ]
+    return [other.cpu_ms / mine.cpu_ms for mine, other in rounds if mine.cpu_ms and other.cpu_ms]
 
 
 def as_data(measured: Mapping[str, Measured]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def bare_gateway(its: Environment, server: str, client: str, upstream: str) -> I
         tempfile.TemporaryDirectory() as folder,
         process_of(command, Path(folder), f"http://127.0.0.1:{port}/ready") as pid,
     ):
-        version = f"starlette {_version(its, 'starlette')}, {_version(its, server)}, {_version(its, client)}"
+        version = ", ".join(_version(its, package) for package in ("starlette", server, client))
         yield Running(f"http://127.0.0.1:{port}/v1", "key", pid, version)
 
 
@@ -116,7 +116,7 @@ def stillroom_gateway(workers: int, upstream: str) -> Iterator[Running]:
         with process_of(command, Path(folder), f"{url}/ready") as pid:
             admin_key = make_admin(read_settings(path), "benchmark", "owner", None)["key"]
             key = _new_key(f"http://127.0.0.1:{admin_port}/v1", admin_key)
-            yield Running(f"{url}/v1", key, pid, importlib.metadata.version("stillroom"))
+            yield Running(f"{url}/v1", key, pid, f"stillroom {importlib.metadata.version('stillroom')}")
 
 
 def _new_key(admin_url: str, admin_key: str) -> str:
