@@ -168,30 +168,30 @@ def test_all_pages_are_listed(engine: Engine) -> None:
     assert len(told("account", "events", account)) == 106
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["account", "set", ID], "Nothing to change"),
-        (["account", "set", ID, "--model", "a", "--all-models"], "contradict"),
-        (["account", "set", ID, "--concurrent", "four"], "--concurrent"),
-        (["account", "set", ID, "--concurrent", "-4"], "--concurrent"),
-        (["account", "create", "x", "--organisation", ID, "--usd-per-day", "2,50"], "usd_per_day: should be an amount"),
-        (["account", "create", " x", "--organisation", ID], "name: should be one line of text"),
-        (["account", "show", "acct_1"], "There is no account 'acct_1'"),
-        (["key", "create", "nobody"], "There is no account 'nobody'"),
-        (["key", "revoke", "key_1"], "There is no key 'key_1'"),
-        (["account", "list", "--organisation", "Nowhere"], "There is no organisation 'Nowhere'"),
-        (["key", "create", ID, "--expires", "soon"], "--expires"),
-        (["key", "create", ID, "--expires", "90"], "--expires"),
-        (["key", "rotate", ID, "--grace", "1w"], "--grace"),
-        (["admin", "create", "X", "--config", "nowhere.yaml"], "nowhere.yaml"),
-        (["admin", "create", "X\nY", "--config", "CONFIG"], "one line of text"),
-    ],
-)
-def test_wrong_usage(engine: Engine, config: Path, arguments: list[str], words: str) -> None:  # noqa: ARG001
-    result = stillroom(*(str(config) if argument == "CONFIG" else argument for argument in arguments))
-    assert (result.exit_code, "Error: " in result.stderr) == (2, True), result.output
-    assert words in result.stderr
+WRONG = [
+    (["account", "set", ID], "Nothing to change"),
+    (["account", "set", ID, "--model", "a", "--all-models"], "contradict"),
+    (["account", "set", ID, "--concurrent", "four"], "--concurrent"),
+    (["account", "set", ID, "--concurrent", "-4"], "--concurrent"),
+    (["account", "create", "x", "--organisation", ID, "--usd-per-day", "2,50"], "usd_per_day: should be an amount"),
+    (["account", "create", " x", "--organisation", ID], "name: should be one line of text"),
+    (["account", "show", "acct_1"], "There is no account 'acct_1'"),
+    (["key", "create", "nobody"], "There is no account 'nobody'"),
+    (["key", "revoke", "key_1"], "There is no key 'key_1'"),
+    (["account", "list", "--organisation", "Nowhere"], "There is no organisation 'Nowhere'"),
+    (["key", "create", ID, "--expires", "soon"], "--expires"),
+    (["key", "create", ID, "--expires", "90"], "--expires"),
+    (["key", "rotate", ID, "--grace", "1w"], "--grace"),
+    (["admin", "create", "X", "--config", "nowhere.yaml"], "nowhere.yaml"),
+    (["admin", "create", "X\nY", "--config", "CONFIG"], "one line of text"),
+]
+
+
+def test_wrong_usage(engine: Engine, config: Path) -> None:  # noqa: ARG001
+    for arguments, words in WRONG:
+        result = stillroom(*(str(config) if argument == "CONFIG" else argument for argument in arguments))
+        assert (result.exit_code, "Error: " in result.stderr) == (2, True), result.output
+        assert words in result.stderr
 
 
 def test_names_in_place_of_ids(engine: Engine, config: Path) -> None:

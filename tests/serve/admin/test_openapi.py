@@ -16,7 +16,7 @@ from tests.serve.admin.conftest import Client, admin_server, new_admin_key
 
 from stillroom.serve.database.engine import open_database
 
-EXAMPLES = 8
+EXAMPLES = 5
 
 
 @pytest.fixture(scope="module")
