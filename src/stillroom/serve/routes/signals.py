@@ -39,7 +39,9 @@ def _reads_like_judging(text: str) -> bool:
     lowered = ends.lower()
     if "[[a]]" in lowered and "[[b]]" in lowered:  # how a well-known benchmark's judges answer
         return True
-    return any(_holds(lowered, begins, phrase) for begins, phrase in _BEGUN_BY.items())
+    # This is done for each call, and nearly all have none of the words.
+    begun = [(begins, phrase) for begins, phrase in _BEGUN_BY.items() if begins in lowered]
+    return any(_holds(lowered, begins, phrase) for begins, phrase in begun)
 
 
 def _holds(text: str, begins: str, phrase: re.Pattern[str]) -> bool:
