@@ -57,7 +57,7 @@ async def _answer(request: Request) -> Response:
     counts["begun"] += 1
     counts["open"] += 1
     try:
-        await asyncio.sleep(plan.get("wait_s", 0))
+        await _wait(request, plan.get("wait_s", 0))
         if plan.get("status", 200) != 200:
             error = {"error": {"message": plan.get("message", "as planned"), "type": "planned", "code": "planned"}}
             return JSONResponse(error, plan["status"], headers=plan.get("headers"))
@@ -70,6 +70,15 @@ async def _answer(request: Request) -> Response:
         return JSONResponse(_whole(name, body, plan), headers=plan.get("headers"))
     finally:
         counts["open"] -= 1
+
+
+async def _wait(request: Request, seconds: float) -> None:
+    """As a model works: not for somebody who is gone."""
+    ends = asyncio.get_running_loop().time() + seconds
+    while (left := ends - asyncio.get_running_loop().time()) > 0:
+        await asyncio.sleep(min(left, 0.05))
+        if await request.is_disconnected():
+            raise Cut
 
 
 async def _events(name: str, body: dict[str, Any], plan: dict[str, Any]) -> AsyncIterator[bytes]:
