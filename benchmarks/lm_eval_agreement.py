@@ -60,7 +60,7 @@ def write_questions(path: Path, count: int) -> None:
 
 
 def ask_with_lm_eval(
-    folder: Path, questions: Path, peer: Environment, base_url: str, model: str, max_tokens: int
+    folder: Path, questions: Path, peer: Environment, base_url: str, model: str, max_tokens: int, key: str = "-"
 ) -> dict[str, Any]:
     """lm-eval's results, with its samples by the questions' ids."""
     task = {
@@ -83,7 +83,7 @@ def ask_with_lm_eval(
         "--tasks", TASK, "--include_path", str(folder / "task"), "--apply_chat_template",
         "--output_path", str(folder / "out"), "--log_samples",
     ]  # fmt: skip
-    offline = {"HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf"), "OPENAI_API_KEY": "-"}
+    offline = {"HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf"), "OPENAI_API_KEY": key}
     done = subprocess.run(command, env=os.environ | offline, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"lm-eval ended with {done.returncode}:\n{done.stderr[-3000:]}")
