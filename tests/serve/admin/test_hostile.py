@@ -175,6 +175,15 @@ def test_a_database_that_is_gone(owner: Client, engine: Engine) -> None:
     assert owner.ask("GET", "/v1/me").code == "database_unavailable"
 
 
+def test_half_a_body_does_nothing(owner: Client) -> None:
+    head = f"POST /v1/organisations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {owner.key}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", owner.port), timeout=60) as connection:
+        connection.sendall(head + b'Content-Length: 99\r\n\r\n{"name": "half"}')
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(4096) == b""
+    assert owner.get("/v1/organisations")["data"] == []
+
+
 def test_a_slow_body_is_not_waited_for(database_url: str) -> None:  # noqa: ARG001 - one database is enough
     """The clock of `Bounded` is short here; the client never sends the rest."""
     sent: list[Any] = []

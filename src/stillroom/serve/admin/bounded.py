@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stillroom.serve.admin.answers import problem
@@ -41,6 +42,8 @@ class Bounded:
             )
             await answer(scope, receive, send_unkept)
             return
+        except ClientDisconnect:
+            return  # a half of a body may be whole JSON: it is not what was to be done
         if body is None:
             message = f"The body is larger than {self._max_body_bytes} bytes."
             await problem(413, "too_large", message, headers={"Connection": "close"})(scope, receive, send_unkept)
@@ -48,12 +51,12 @@ class Bounded:
         await self._app(scope, _receive_again(body, receive), send_unkept)
 
     async def _read(self, receive: Receive) -> bytes | None:
-        """None: it is too large. Of a client that hung up, what had come."""
+        """None: it is too large. Raises ClientDisconnect."""
         body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return bytes(body)
+                raise ClientDisconnect
             body += message.get("body", b"")
             if len(body) > self._max_body_bytes:
                 return None
