@@ -19,6 +19,7 @@ from stillroom.serve.database.engine import open_database
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.gateway.app import Gateway
 from stillroom.serve.gateway.left_limits import recover_limits
+from stillroom.serve.gateway.machine import worker_place
 from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.order import Order, take_order
 from stillroom.serve.gateway.parts import Later, Parts, PrintsByTime
@@ -96,11 +97,12 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
         permits = PermitDesk(engine, secrets, keyring)
         await permits.start()
         stack.push_async_callback(permits.close)
-        limits = Limits(engine, order.worker)
+        place = worker_place(settings.state, order.worker)
+        limits = Limits(engine, place)
         await limits.start()
         stack.push_async_callback(limits.close)
         log_folder = settings.state / "calls" / order.worker
-        await recover_limits(limits, order.worker, log_folder)
+        await recover_limits(limits, place, log_folder)
         log = CallLog(
             log_folder,
             rows=settings.segments.rows,
