@@ -24,7 +24,7 @@ def presented_key(exchange: Exchange) -> str:
     scheme, _, token = (bearer or "").partition(" ")
     named = [key for key in (token.strip() if scheme.lower() == "bearer" else "", plain or "") if key]
     if not named:
-        raise Refused("no_key", 401, "There is no key. Send it as `Authorization: Bearer KEY`.")
+        raise Refused("missing_api_key", 401, "There is no key. Send it as `Authorization: Bearer KEY`.")
     if len(set(named)) > 1:
         raise Refused("ambiguous_key", 400, "Authorization and x-api-key hold two different keys. Send one of them.")
     return named[0]
