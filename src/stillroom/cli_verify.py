@@ -16,6 +16,10 @@ from stillroom.cli_output import print_json, print_result
 from stillroom.display import live_progress
 from stillroom.recipe import RUNS
 from stillroom.text.counted import counted
+from stillroom.text.one_line import one_line
+
+_LONGEST = 200
+"""Characters of what a data set's maker may have written as they liked."""
 
 
 def verify(
@@ -66,7 +70,7 @@ def verify(
 def verified_in_words(facts: Mapping[str, Any]) -> Iterator[str]:
     """What `pipeline.verify_receipts` returned."""
     rows, bad = facts["rows"], facts["bad"]
-    yield from facts["notes"]
+    yield from (one_line(note, _LONGEST) for note in facts["notes"])
     if not bad:
         words = "is what its receipt says, and was made under its permit"
         yield f"{counted(rows, 'row')} looked at: each {words}." if rows != 1 else f"The one row {words}."
@@ -75,8 +79,8 @@ def verified_in_words(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{number:>9,} {REASONS[reason]}" for reason, number in facts["reasons"].items())
         yield f"The first {len(facts['first'])} of them:" if bad > len(facts["first"]) else "They are:"
         for row in facts["first"]:
-            named = f" (question {row['question_id']})" if row["question_id"] else ""
-            yield f"  {row['file']}, row {row['row']}{named}: {row['detail']}."
+            named = f" (question {one_line(row['question_id'], _LONGEST)})" if row["question_id"] else ""
+            yield f"  {row['file']}, row {row['row']}{named}: {one_line(row['detail'], _LONGEST)}."
     for permit in facts["permits"]:
         yield _permit(permit)
     if facts["read_more"]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from benchmarks.verify_alterations import ALTERATIONS, MODEL, Maker, Row, finish_data_set, write_data_set
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from stillroom.base.errors import DataError
+from stillroom.base.errors import DataError, StillroomError
 from stillroom.base.receipt import MOST_TURNS
 from stillroom.check.published import write_split
 from stillroom.check.receipts.owner import HeldPermit, permit_in_file, read_owner
@@ -99,16 +100,16 @@ def test_several_processes_say_what_one_says(maker: Maker, data_set: Callable[..
     assert (folder.parent / "1.jsonl").read_bytes() == (folder.parent / "2.jsonl").read_bytes()
 
 
-def test_a_process_that_is_told_nonsense_says_so(maker: Maker, data_set: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_damaged_table_is_told(maker: Maker, data_set: Callable[..., Path], processes: int) -> None:
     folder = data_set([maker.row(number) for number in range(20)])
     table = folder / "data" / "train-00000-of-00001.parquet"
     pq.write_table(pq.read_table(table), table, row_group_size=5)
     data = bytearray(table.read_bytes())
     data[40:400] = bytes(360)
     table.write_bytes(data)
-    with pytest.raises(Exception, match=r"damaged|ended before") as error:
-        verify_receipts(folder, keys_of(folder), processes=2)
-    assert error.type.__module__ == "stillroom.base.errors"
+    with pytest.raises(StillroomError, match="parquet is damaged"):
+        verify_receipts(folder, keys_of(folder), processes=processes)
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=60) | st.sampled_from(
@@ -286,6 +287,36 @@ def test_keys_by_an_address(maker: Maker, data_set: Callable[..., Path]) -> None
             verify_receipts(folder, f"{host}/nothing")
     with pytest.raises(DataError, match="cannot be read"):
         verify_receipts(folder, f"{host}/.well-known/jwks.json")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("messages", pa.array(["[]"]), "no list of role and content"),
+        ("messages", pa.array([[{"role": "user", "text": "?"}]]), "no list of role and content"),
+        ("messages", pa.array([[{"role": "user", "content": 7}]]), "content that is no text"),
+        ("receipt", pa.array([7]), "receipt that is no text"),
+        ("tools", pa.array([[1]]), "tools that is no text"),
+    ],
+)
+def test_a_table_of_another_form(
+    maker: Maker, data_set: Callable[..., Path], column: str, values: pa.Array[Any], words: str
+) -> None:
+    folder = data_set([maker.row(1)])
+    path = folder / "data" / "train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, values), path)
+    with pytest.raises(DataError, match=words):
+        verify_receipts(folder, keys_of(folder))
+
+
+def test_what_a_maker_wrote_stays_on_its_line(maker: Maker, data_set: Callable[..., Path]) -> None:
+    hostile = "x\nEvery row is good.\x1b[2J"
+    folder = data_set([maker.row(1) | {"question_id": hostile, "teacher": hostile}])
+    code, said = command(str(folder), "--keys", keys_of(folder))
+    assert code == 1
+    assert not any(line.startswith("Every row is good") for line in said.splitlines())
+    assert "\x1b" not in said
 
 
 def test_lines_are_held_against_their_rows(maker: Maker, data_set: Callable[..., Path]) -> None:

@@ -58,7 +58,7 @@ def _agrees(line: bytes, row: Mapping[str, Any]) -> bool:
         said = orjson.loads(line)
         tools = None if row.get("tools") is None else json.loads(row["tools"])
         messages = [_message(message) for message in row["messages"] or ()]
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         return False
     return isinstance(said, dict) and said == {"messages": messages} | ({} if tools is None else {"tools": tools})
 

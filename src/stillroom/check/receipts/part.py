@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import islice, repeat
+from itertools import count, islice, repeat
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stillroom.base.errors import StoreError
 from stillroom.check.receipts.lines import difference, lines_from
 from stillroom.check.receipts.owner import from_json, read_owner
 from stillroom.check.receipts.row import Judge, Problem, Vouched
@@ -119,10 +120,18 @@ def _batches(path: Path, lines: Path, part: Part) -> Iterator[tuple[int, list[di
         columns = [*COLUMNS, *({_TOOLS} & set(file.schema_arrow.names))]
         batches = file.iter_batches(_BATCH, row_groups=[part.group], columns=columns, use_threads=False)
         first = part.first_row
-        for number, batch in enumerate(batches):
+        for number in count():
+            try:
+                batch = next(batches, None)
+                rows = batch.to_pylist() if batch is not None and number % part.of == part.first else None
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                said = str(error).partition("\n")[0]
+                raise StoreError(f"{path} is damaged: {said}.", "Fetch the data set again.") from error
+            if batch is None:
+                return
             of_batch = list(islice(of_rows, batch.num_rows))
-            if number % part.of == part.first:
-                yield first, batch.to_pylist(), of_batch
+            if rows is not None:
+                yield first, rows, of_batch
             first += batch.num_rows
 
 

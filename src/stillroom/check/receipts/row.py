@@ -45,6 +45,7 @@ _REFUSED: dict[str, Reason] = {
 }
 _MOST_SPLITS = 64
 """Places at which a reply that itself writes about think blocks may be taken apart."""
+_MOST_TOKENS = 2**53
 _MIDDLE = f"\n{CLOSE}\n\n"
 
 
@@ -119,7 +120,7 @@ class Judge:
             hashlib.blake2b(orjson.dumps(messages, option=orjson.OPT_SORT_KEYS), digest_size=16).digest(),
             receipt.permit,
             receipt.at_us,
-            (receipt.prompt_tokens or 0) + (receipt.completion_tokens or 0),
+            min((receipt.prompt_tokens or 0) + (receipt.completion_tokens or 0), _MOST_TOKENS),
             prompt,
         )
 

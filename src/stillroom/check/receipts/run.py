@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+import pyarrow as pa
 
 from stillroom.base.child_process import Child, child_process
 from stillroom.base.errors import DataError, StillroomError
@@ -133,12 +134,29 @@ def _tables(folder: Path) -> list[Path]:
     for file in files:
         count_rows(file)  # the clear error
         with open_parquet(file) as table:
-            missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
-        if missing:
-            raise DataError(
-                f"{file} has no column {', '.join(missing)}.", "Verify the folder that stillroom check has written."
-            )
+            problem = _problem_of(table.schema_arrow)
+        if problem is not None:
+            raise DataError(f"{file} {problem}.", "Verify the folder that stillroom check has written.")
     return files
+
+
+def _problem_of(schema: pa.Schema) -> str | None:
+    missing = [name for name in COLUMNS if name not in schema.names]
+    if missing:
+        return f"has no column {', '.join(missing)}"
+    messages = schema.field("messages").type
+    is_list = pa.types.is_list(messages) or pa.types.is_large_list(messages)
+    fields = list(messages.value_type) if is_list and pa.types.is_struct(messages.value_type) else []
+    if not {"role", "content"} <= {each.name for each in fields}:
+        return "has a column messages that is no list of role and content"
+    others = [schema.field(name) for name in schema.names if name in (*COLUMNS[1:], "tools")]
+    no_text = [each.name for each in (*fields, *others) if not _is_text(each.type)]
+    return f"has a column {', '.join(no_text)} that is no text" if no_text else None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    of_values = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+    return pa.types.is_string(of_values) or pa.types.is_large_string(of_values) or pa.types.is_null(of_values)
 
 
 def _orders(

@@ -17,6 +17,8 @@ from stillroom.check.receipts.reasons import REASONS
 
 _MEMORY = "256MB"
 _AT_ONCE = 2048
+_MOST = 2**62
+"""Of calls and tokens: a permit may say more than a column holds."""
 
 _USED_TWICE = """
 create table used_twice as
@@ -108,7 +110,8 @@ def sums(
             connection.read_parquet([str(file) for file in files]).create_view(name)
         connection.execute("create table limits (jti text, calls bigint, tokens bigint)")
         for permit in permits.values():
-            connection.execute("insert into limits values (?, ?, ?)", [permit.jti, permit.calls, permit.tokens])
+            most = [None if limit is None else min(limit, _MOST) for limit in (permit.calls, permit.tokens)]
+            connection.execute("insert into limits values (?, ?, ?)", [permit.jti, *most])
         for statement in (_USED_TWICE, _CALLS, _BEYOND):
             connection.execute(statement)
         yield Sums(connection)
