@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from importlib.metadata import version
 
-import aiohttp  # type: ignore[import-not-found]
+import aiohttp
 from benchmarks.ask_contenders.contender import Order, body_of, obey
 from benchmarks.ask_contenders.stream_server import LONG
 

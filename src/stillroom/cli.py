@@ -298,7 +298,7 @@ def serve(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="A gateway's YAML file: accounts, limits, metering, receipts; see docs/serve.md. Without it, anybody who reaches the port may ask.",
+            help="A gateway's YAML file, see docs/serve.md. Without one, anybody who reaches the port may ask.",
         ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1.")] = None,
@@ -308,7 +308,7 @@ def serve(
 ) -> None:
     """Serve local models, or be the gateway in front of models: keys, limits, metering, receipts. Ctrl-C ends it."""
     if not model and config is None:
-        raise UsageError("There is no model to serve.", "Name a folder with --model DIR, or a gateway with --config FILE.")
+        raise UsageError("There is no model to serve.", "Name a folder: --model DIR; or a gateway: --config FILE.")
     if config is None and workers is not None:
         raise UsageError("--workers is for a gateway.", "Name its file with --config FILE.")
     with ends_at_once():

@@ -387,6 +387,24 @@ def serve(models: Mapping[str, Path], host: str, port: int, threads: int | None 
     serve_models(folders, host, port, threads=threads)
 
 
+def serve_gateway(
+    config: Path,
+    models: Mapping[str, Path],
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    workers: int | None = None,
+    threads: int | None = None,
+) -> None:
+    """Be the gateway that a YAML file describes, until interrupted; `models` are folders to serve beside its own."""
+    with importing_extra("serve"):
+        from stillroom.serve.gateway.supervisor import run_gateway
+        from stillroom.serve.settings import read_settings, with_changes
+    folders = {name: classroom_teacher() if path == Path(CLASSROOM) else path for name, path in models.items()}
+    settings = with_changes(read_settings(config), folders, host=host, port=port, workers=workers)
+    run_gateway(settings, threads=threads)
+
+
 def verify_dataset(folder: Path) -> list[str]:
     """What differs in a data set's folder from its manifest, a sentence for each file; empty where nothing does."""
     return verify_manifest(folder)
@@ -400,7 +418,7 @@ def verify_receipts(
     out: Path | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Hold every row of a data set's folder against its receipt, by the keys of the model's owner: an address or a file.
+    """Hold every row of a data set's folder against its receipt, by the owner's keys: an address or a file.
 
     `permits`: files of permits beside those in the data set. `out`: a file for all bad rows. docs/verify.md says what
     it returns.
