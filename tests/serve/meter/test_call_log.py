@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,20 @@ def test_a_full_segment_is_sealed_and_open_calls_are_carried_over(
     assert second.record["previous"] == first.digest
     assert statuses(tmp_path) == {"ok": 14}
     assert not verify_log(tmp_path).problems
+
+
+def test_a_call_that_outlives_its_segment_is_not_lost_by_a_kill(
+    tmp_path: Path, opened: Any, fill: Any, begun: Any
+) -> None:
+    with opened(tmp_path / "w0", rows=10) as log:
+        long_call = begun()
+        log.begin(long_call)
+        fill(log, 10)
+        until(lambda: [path.name for path in open_segments(tmp_path / "w0")] == ["open-00000002.log"])
+        shutil.copytree(tmp_path / "w0", tmp_path / "killed" / "w0")  # what a kill would have left
+    with opened(tmp_path / "killed" / "w0") as log:
+        assert log.recovered == [long_call]
+    assert statuses(tmp_path / "killed") == {"ok": 10, "unknown": 1}
 
 
 def test_an_old_segment_is_sealed_and_so_is_one_that_is_asked_for(tmp_path: Path, opened: Any, fill: Any) -> None:
