@@ -60,7 +60,7 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 
 def call_of(call_id: str) -> Call:
-    known: dict[str, Any] = {"call_id": call_id, "at": START_US, "account": "acct_1", "model": "m", "route": "chat", "stream": False}
+    known: dict[str, Any] = {"call_id": call_id, "at": START_US, "account": "acct_1", "route": "chat", "stream": False}
     required = [field.name for field in fields(Call) if field.default is MISSING]
     return Call(**{**dict.fromkeys(required), **known})
 

@@ -218,8 +218,8 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def all_is_told(self) -> None:
-        """Then what is counted is what was used, to the token. It may be more after a crash, or in a window that is over
-        (what calls of it did not use is given back to nobody), and never less.
+        """Then what is counted is what was used, to the token. It may be more after a crash, or in a window that is
+        over (what calls of it did not use is given back to nobody), and never less.
         """
         for which, worker in enumerate(self.workers):
             self.exchange(which, "done")
@@ -272,6 +272,6 @@ def test_no_order_of_events_loses_count(template: Path) -> None:
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
-            max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -75,7 +75,7 @@ async def how_many(limits: Limits, bounds: list[Bound], amounts: dict[LimitName,
     return [outcome for outcome in outcomes if isinstance(outcome, Reservation)]
 
 
-@pytest.mark.parametrize("name", ["nano_usd_per_month", "concurrent", "permit_calls"])
+@pytest.mark.parametrize("name", ["nano_usd_per_month", "concurrent"])
 def test_two_hundred_first_calls_on_a_budget_for_ten(database_url: str, name: LimitName) -> None:
     """From two processes at once; then they are killed, and what they held stays counted."""
     cost = 1 if name != "nano_usd_per_month" else 123_457

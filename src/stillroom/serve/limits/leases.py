@@ -21,6 +21,7 @@ _FIRST_LEASE = 4
 """Holds this many calls; the next ones twice as much each, if the last one was used up within IDLE_US."""
 _FORGOTTEN_US = 60_000_000
 _UNSURE = (-1, -1)
+"""Whatever the database has down, it is to be told again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -227,13 +228,13 @@ class Leases:
         return [self._statement(lease, now_us)._replace(is_last=lease.is_forgotten(now_us)) for lease in leases]
 
     def urgent(self, now_us: int) -> list[Lease]:
-        """Those that have something free which another worker lacks, or that used more than they held."""
+        """Those that another worker lacks something of and has not heard from, or that used more than they held."""
         self.watched = {
             lease: None
             for lease in self.watched
             if self._has(lease) and (lease.free < 0 or lease.wanted_until > now_us) and now_us < lease.ends_at
         }
-        return [lease for lease in self.watched if lease.free]
+        return [lease for lease in self.watched if lease.free or lease.told == _UNSURE]
 
     def wanted(self, counters: Iterable[tuple[Counter, int]]) -> None:
         """Which counters some worker lacks something of, and until when to hold nothing free of them."""
@@ -241,6 +242,7 @@ class Leases:
             lease = self.by_counter.get(counter)
             if lease is not None and lease.wanted_until < until:
                 lease.wanted_until = until
+                lease.told = _UNSURE
                 self.watched[lease] = None
 
     def take_in(self, statements: Sequence[Statement], given: Mapping[Counter, Given]) -> None:

@@ -32,8 +32,10 @@ _AT_ONCE = 200
 class Refusal(NamedTuple):
     name: LimitName
     retry_after_s: int | None
-    others_hold: bool
-    """Other workers hold some of it, and have been asked to give back what is free."""
+    heard_at: int | None
+    """Other workers hold some of it, and have been asked to give back what is free. When the one that was silent for
+    the longest last said what it holds, UTC microseconds; None: nobody else holds any.
+    """
 
 
 class Answer(NamedTuple):
@@ -41,6 +43,13 @@ class Answer(NamedTuple):
     """For each statement."""
     refusals: list[Refusal | None]
     """For each call; None: it passes."""
+
+
+class _Elsewhere(NamedTuple):
+    """What other workers that live hold of a counter and have not told that they used."""
+
+    open: int
+    heard_at: int
 
 
 class LeftBehind(NamedTuple):
@@ -88,9 +97,8 @@ class Ledger:
             refused = decide(asks, standings)
             lacking = {need.counter for need in refused if need}
             elsewhere = self._open_elsewhere(connection, lacking, standings, now_us)
-            for counter, amount in elsewhere.items():
-                if amount > 0:
-                    standings[counter].wanted_until = now_us + _WANTED_US
+            for counter in elsewhere:
+                standings[counter].wanted_until = now_us + _WANTED_US
             for standing in standings.values():
                 enlarge(standing, now_us)
             self._write(connection, standings, now_us)
@@ -226,18 +234,19 @@ class Ledger:
 
     def _open_elsewhere(
         self, connection: Connection, lacking: Collection[Counter], standings: Mapping[Counter, Standing], now_us: int
-    ) -> dict[Counter, int]:
-        """What other workers that live hold and have not told that they used."""
+    ) -> dict[Counter, _Elsewhere]:
         is_alive = workers.c.seen_at >= now_us - DEAD_US
-        totals: dict[Counter, int] = {}
+        elsewhere: dict[Counter, _Elsewhere] = {}
         for some in _batches(lacking):
             query = select(leases).join(workers, leases.c.instance == workers.c.instance).where(is_alive)
             query = query.where(leases.c.instance != self._instance, tuple_(leases.c.subject, leases.c.name).in_(some))
             for lease in connection.execute(query):
                 counter = (lease.subject, lease.name)
-                if lease.starts_at == standings[counter].starts_at:
-                    totals[counter] = totals.get(counter, 0) + lease.held - lease.used
-        return totals
+                if lease.starts_at == standings[counter].starts_at and lease.held > lease.used:
+                    before = elsewhere.get(counter, _Elsewhere(0, lease.told_at))
+                    open_there = before.open + lease.held - lease.used
+                    elsewhere[counter] = _Elsewhere(open_there, min(before.heard_at, lease.told_at))
+        return elsewhere
 
     def _write(self, connection: Connection, standings: Mapping[Counter, Standing], now_us: int) -> None:
         if not standings:
@@ -297,11 +306,10 @@ def _add(connection: Connection, rows: Mapping[Counter, Row[Any]], changes: Mapp
         connection.execute(update(counters).where(*is_it).values(counted=counted))
 
 
-def _refusal(standing: Standing, need: Need, elsewhere: Mapping[Counter, int], now_us: int) -> Refusal:
-    open_elsewhere = elsewhere.get(need.counter, 0)
-    return Refusal(
-        need.counter[1], retry_after_s(standing, need, open_elsewhere, now_us), others_hold=open_elsewhere > 0
-    )
+def _refusal(standing: Standing, need: Need, elsewhere: Mapping[Counter, _Elsewhere], now_us: int) -> Refusal:
+    others = elsewhere.get(need.counter)
+    retry = retry_after_s(standing, need, others.open if others else 0, now_us)
+    return Refusal(need.counter[1], retry, others.heard_at if others else None)
 
 
 def _existing(connection: Connection, wanted: Collection[Counter]) -> set[Counter]:

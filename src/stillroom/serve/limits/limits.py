@@ -32,8 +32,10 @@ _ANSWER_S = 5.0
 """How long a call waits for the database."""
 _LOOK_S = 0.1
 _REPORT_S = 1.0
-_AGAIN_S, _GIVE_UP_S = 0.05, 0.25
-"""A call that only lacks what other workers hold is tried again for so long: they may give it back."""
+_AGAIN_S, _GIVE_UP_S = 0.05, 2.0
+"""A call that lacks what other workers hold is tried again until each has said that calls of its own need all of it; or
+for so long, where one says nothing.
+"""
 _ASKS_AT_ONCE, _STATEMENTS_AT_ONCE = 64, 256
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,9 @@ class _Waiting:
     amounts: Mapping[LimitName, int]
     answer: asyncio.Future[Reservation]
     since: float
+    """On the event loop's clock."""
+    since_us: int
+    """UTC microseconds."""
 
 
 class Limits:
@@ -100,7 +105,7 @@ class Limits:
         if self._books is None or self._books.done() or self._is_closing:
             raise _unavailable()
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(bounds, amounts, loop.create_future(), loop.time())
+        waiting = _Waiting(bounds, amounts, loop.create_future(), loop.time(), self._clock.now_us())
         self._waiting.append(waiting)
         self._wake.set()
         try:
@@ -178,7 +183,8 @@ class Limits:
         """For the owner: the clients only hear that it is so."""
         if type(error).__name__ != self._problem:
             self._problem = type(error).__name__
-            _log.error("Limits cannot be counted, and calls that need them are refused: %s", error)
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            _log.error("Limits cannot be counted, and calls that need them are refused: %s", reason)
 
     def _turn_away(self) -> None:
         """Whoever waits, since there is no answer."""
@@ -218,7 +224,8 @@ class Limits:
         for waiting, refusal in refused:
             if waiting.answer.done() or self._passes(waiting):
                 continue
-            if refusal.others_hold and loop.time() < waiting.since + _GIVE_UP_S:
+            may_come = refusal.heard_at is not None and refusal.heard_at <= waiting.since_us
+            if may_come and loop.time() < waiting.since + _GIVE_UP_S:
                 loop.call_later(_AGAIN_S, self._ask_again, waiting)
             else:
                 waiting.answer.set_exception(LimitReached(refusal.name, refusal.retry_after_s))
