@@ -63,7 +63,9 @@ def test_a_receipt_is_kept_with_each_sample_of_its_call(tmp_path: Path, stream: 
     assert all(receipt is not None and receipt.count("~") == 1 for receipt in receipts)
 
 
-@pytest.mark.parametrize("receipt", ["nonsense", "a.b~c", "a.b.c", "a.b.c~", "x" * (MAX_TOKEN_BYTES + 1), "a.b.c~d e"])
+@pytest.mark.parametrize(
+    "receipt", ["nonsense", "a.b.c", "a.b.c~", "x" * (MAX_TOKEN_BYTES + 1), "a.b.c~d e", "a.b.c~é"]
+)
 def test_what_is_no_receipt_is_left_out_and_counted(tmp_path: Path, receipt: str) -> None:
     with answering(BODY, {"x-stillroom-receipt": receipt}) as base_url:
         counts, said = run(tmp_path, Endpoint(model="teacher", base_url=base_url, price="none"))

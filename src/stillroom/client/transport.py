@@ -145,7 +145,7 @@ class Transport:
         status, headers = 0, None
         try:
             async with request.build_streamed() as response:
-                status, headers = response.status, response.headers
+                status, headers = response.status, _readable(response.headers)
                 if self._streams:
                     await self._receive_stream(response, spool, begun)
                 else:
@@ -193,6 +193,21 @@ class Transport:
             # Some servers leave the connection open after the end, or send comments for ever.
             if spool.is_done or clock() - last_data > self._idle_s or spool.size > LARGEST_BODY:
                 return
+
+
+def _readable(headers: Mapping[str, str]) -> dict[str, str]:
+    """By names in lower case. A value that is no text (a server may send any bytes) is one that means nothing."""
+    try:
+        return dict(headers)
+    except ValueError:
+        return {name: _value(headers, name) for name in headers}
+
+
+def _value(headers: Mapping[str, str], name: str) -> str:
+    try:
+        return headers[name]
+    except ValueError:
+        return "\N{REPLACEMENT CHARACTER}"
 
 
 def is_loopback(address: str) -> bool:
