@@ -17,8 +17,8 @@ from stillroom.serve.limits.bound import FOREVER, Bound, Counter, LimitName, Win
 
 IDLE_US = 1_000_000
 """What nobody used for this long is given back."""
-_FIRST_LEASE = 4
-"""Holds this many calls; the next ones twice as much each, if the last one was used up within IDLE_US."""
+_FIRST_LEASE, _GROWTH = 8, 4
+"""Calls that a first lease holds, and how many times as much the next one holds, if that was used up within IDLE_US."""
 _FORGOTTEN_US = 60_000_000
 _UNSURE = (-1, -1)
 """Whatever the database has down, it is to be told again."""
@@ -319,6 +319,6 @@ def _enlarged(lease: Lease, need: int, now_us: int) -> int:
         lease.size = 0
         return 0
     quick = now_us - lease.enlarged_at < IDLE_US
-    lease.size = min(max(2 * lease.size if quick else lease.size, _FIRST_LEASE * need), FOREVER)
+    lease.size = min(max(_GROWTH * lease.size if quick else lease.size, _FIRST_LEASE * need), FOREVER)
     lease.enlarged_at = now_us
     return lease.size
