@@ -199,7 +199,10 @@ def test_a_slow_body_is_not_waited_for(database_url: str) -> None:  # noqa: ARG0
 
 def test_half_a_body_does_nothing(database_url: str) -> None:  # noqa: ARG001
     """It may be whole JSON."""
-    messages = [{"type": "http.request", "body": b'{"name": "x"}', "more_body": True}, {"type": "http.disconnect"}]
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"name": "x"}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
