@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import unquote_to_bytes
 
 from stillroom.serve.gateway.exchange import Exchange
 from stillroom.serve.gateway.refused import Refused
 
 _AGENT_LENGTH = 64
 _KEY_IN_QUERY = b"sr-"
+_KEY = re.compile(r"\bsra?-[a-z0-9]{8}-[\w-]*")
 
 
 def presented_key(exchange: Exchange) -> str:
@@ -18,7 +22,7 @@ def presented_key(exchange: Exchange) -> str:
         bearer, plain = exchange.header(b"authorization"), exchange.header(b"x-api-key")
     except ValueError as error:
         raise Refused("ambiguous_key", 400, f"Bad request: {error}.") from error
-    if _KEY_IN_QUERY in exchange.query:
+    if exchange.query and _KEY_IN_QUERY in unquote_to_bytes(exchange.query):
         what = "A key does not belong into an address, which is logged on its way."
         raise Refused("key_in_address", 400, f"{what} Replace the key, and send the new one as a header.")
     scheme, _, token = (bearer or "").partition(" ")
@@ -57,8 +61,11 @@ def tls_print(exchange: Exchange, proxies: Sequence[IPv4Network | IPv6Network]) 
 def agent_name(exchange: Exchange) -> str | None:
     """The name and version that User-Agent begins with, printable ASCII: `OpenAI/Python 1.60.0`."""
     told = exchange.last_header(b"user-agent")
-    if not told:
-        return None
+    return _name_of(told) if told else None
+
+
+@lru_cache(maxsize=1024)
+def _name_of(told: str) -> str | None:
     first = told.partition("(")[0].strip()[:_AGENT_LENGTH]
     return "".join(letter if " " <= letter <= "~" else "?" for letter in first) or None
 

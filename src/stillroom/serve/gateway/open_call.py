@@ -143,7 +143,7 @@ def _intent(
 ) -> tuple[Call, bytes | None, EarlierPrints | None]:
     caller, asked = admitted.caller, admitted.asked
     proxies = parts.settings.trusted_proxies
-    prints = parts.prints.at(at_us)
+    prints, before = parts.prints.at(at_us)
     texts = prints.texts(asked.new_user_text, asked.system_text)
     address, tls = client_address(exchange, proxies), tls_print(exchange, proxies)
     call = Call(
@@ -173,7 +173,6 @@ def _intent(
         print_key_id=prints.print_key_id,
         permit_id=admitted.permit.jti if admitted.permit else None,
     )
-    before = parts.prints.before(at_us)
     if before is None:
         return call, texts.sketch, None
     return call, texts.sketch, before.earlier(address, tls, asked.user, asked.new_user_text, asked.system_text)

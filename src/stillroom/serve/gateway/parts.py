@@ -19,6 +19,8 @@ from stillroom.serve.receipts import Receipts
 from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
 
+_HOUR_US = 3600 * 1_000_000
+
 
 class PrintsByTime:
     """The prints of the epoch that a call falls into."""
@@ -26,14 +28,17 @@ class PrintsByTime:
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._by_epoch: dict[str, Prints] = {}
+        self._hour = -1
+        self._at_hour: tuple[Prints, Prints | None]
 
-    def at(self, at_us: int) -> Prints:
-        return self._of(epoch_at(at_us))
-
-    def before(self, at_us: int) -> Prints | None:
-        """Of the epoch before, while it overlaps the one of that time."""
-        epoch = overlapping_at(at_us)
-        return None if epoch is None else self._of(epoch)
+    def at(self, at_us: int) -> tuple[Prints, Prints | None]:
+        """Those of that time's epoch, and of the one before while it overlaps. Epochs change on the hour."""
+        hour = at_us // _HOUR_US
+        if hour != self._hour:
+            before = overlapping_at(at_us)
+            self._at_hour = self._of(epoch_at(at_us)), None if before is None else self._of(before)
+            self._hour = hour
+        return self._at_hour
 
     def _of(self, epoch: str) -> Prints:
         prints = self._by_epoch.get(epoch)
