@@ -355,7 +355,7 @@ def stopped(result: Result, exit_code: int, *words: str) -> None:
         (["run"], "Missing argument"),
         (["fly"], "No such command"),
         (["run", "recipe.yaml", "--fast"], "No such option"),
-        (["serve"], "Missing option"),
+        (["serve"], "no model to serve"),
         (["serve", "--model", ".", "--port", "eighty"], "valid integer"),
     ],
 )

@@ -11,9 +11,11 @@ YEAR_2027 = 1_798_761_600_000_000
 
 def test_two_epochs_overlap() -> None:
     prints = PrintsByTime(Secrets(bytes(32)))
-    last, first = prints.at(YEAR_2027 - 1), prints.at(YEAR_2027)
+    last, none = prints.at(YEAR_2027 - 1)
+    first, before = prints.at(YEAR_2027)
     assert (last.epoch, first.epoch) == ("2026q4", "2027q1")
-    assert prints.before(YEAR_2027 - 1) is None
-    assert prints.before(YEAR_2027) is prints.before(YEAR_2027 + 6 * DAY) is last
-    assert prints.before(YEAR_2027 + 7 * DAY) is None
-    assert prints.at(YEAR_2027 + DAY) is first
+    assert none is None
+    assert before is last
+    assert prints.at(YEAR_2027 + 6 * DAY) == (first, last)
+    assert prints.at(YEAR_2027 + 7 * DAY) == (first, None)
+    assert prints.at(YEAR_2027 - 1) == (last, None)
