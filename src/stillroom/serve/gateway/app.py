@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import unquote
 
 import orjson
 
@@ -65,6 +66,9 @@ class Gateway:
         _allow(exchange, "POST")
         at_us = self._clock.now_us()
         admitted = await admit(self._parts, exchange, route, at_us)
+        if exchange.connection.is_lost:
+            self._parts.limits.release(admitted.reservation)
+            return
         open_call = OpenCall.begin(self._parts, exchange, admitted, at_us)
         await pass_on(self._parts, exchange, admitted, open_call)
 
@@ -91,8 +95,6 @@ class Gateway:
             headers.append((b"retry-after", str(retry_after_s).encode()))
         if error.status == 405:
             headers.append((b"allow", b"POST" if exchange.path in _CALLS else b"GET"))
-        if error.status == 413:
-            headers.append((b"connection", b"close"))  # the rest of the body is not waited for
         with suppress(HungUp):
             await exchange.respond(error.status, error.body(shape), headers)
 
@@ -108,7 +110,7 @@ class Gateway:
 
     async def _model(self, exchange: Exchange) -> None:
         caller = await find_caller(self._parts, exchange)
-        name = exchange.path.removeprefix("/v1/models/")
+        name = unquote(exchange.path.removeprefix("/v1/models/"))
         if name not in self._parts.models or (caller.models is not None and name not in caller.models):
             raise Refused("model_not_found", 404, "There is no such model for this key.", param="model")
         is_anthropic = _shape(exchange) == "messages"

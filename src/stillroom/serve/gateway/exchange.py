@@ -31,6 +31,7 @@ class Connection(Protocol):
 
     when_lost: Callable[[], None] | None
     """Called once, when the connection is gone, or has been cut for its client's slowness."""
+    is_lost: bool
 
 
 class Exchange:
@@ -38,7 +39,8 @@ class Exchange:
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, bounds: Bounds) -> None:
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        self.path: str = scope["raw_path"].decode("ascii")
+        """As it was written: a proxy that lets some paths pass has read this, and not what escapes in it stand for."""
         self.query: bytes = scope["query_string"]
         self.peer: str | None = scope["client"][0] if scope.get("client") else None
         self._headers: dict[bytes, list[bytes]] = {}
@@ -48,6 +50,7 @@ class Exchange:
         self.connection: Connection = scope["stillroom.connection"]
         self.status: int | None = None
         """What was answered; None until then."""
+        self._body_was_asked_for = False
 
     def header(self, name: bytes) -> str | None:
         """The value of a header that stands once. Where it stands twice, nobody can say which was meant: ValueError."""
@@ -69,7 +72,7 @@ class Exchange:
 
     async def body(self) -> bytes:
         """Raises BodyTooLargeError; HungUp where the client goes away, or is cut off, before its request is whole."""
-        most = self._bounds.body_bytes
+        most, self._body_was_asked_for = self._bounds.body_bytes, True
         declared = self.header(b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > most:
             raise BodyTooLargeError(f"the body is larger than {most} bytes")
@@ -97,7 +100,10 @@ class Exchange:
 
     async def begin(self, status: int, headers: Headers) -> None:
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        told = list(headers)
+        if b"expect" in self._headers and not self._body_was_asked_for:
+            told.append((b"connection", b"close"))  # its body may come now or not: what follows can't be told from it
+        await self._send({"type": "http.response.start", "status": status, "headers": told})
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
         """Returns when the client has room for more."""
