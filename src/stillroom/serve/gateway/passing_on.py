@@ -24,7 +24,8 @@ from stillroom.serve.routes.errors import error_event
 from stillroom.serve.routes.events import EventSplitter, is_last_event, is_usage_event
 from stillroom.serve.routes.request import upstream_body
 
-_PASSED_TO_UPSTREAM: Final = (b"anthropic-version", b"anthropic-beta", b"openai-beta", b"idempotency-key", b"accept")
+# No idempotency-key: all accounts ask with the upstream's one key, and by it one would get another's reply.
+_PASSED_TO_UPSTREAM: Final = (b"anthropic-version", b"anthropic-beta", b"openai-beta", b"accept")
 _PASSED_TO_CLIENT: Final = ("content-type", "x-request-id", "request-id")
 _RECEIPT, _RECEIPT_ID = RECEIPT_HEADER.encode(), b"x-stillroom-receipt-id"
 _CALL = b"x-stillroom-call"
@@ -153,7 +154,8 @@ def _headers(exchange: Exchange) -> dict[str, str]:
 
 def _answer_headers(response: ClientResponse) -> list[tuple[bytes, bytes]]:
     values = ((name.encode(), response.headers.get(name)) for name in _PASSED_TO_CLIENT)
-    return [(name, value.encode("latin-1")) for name, value in values if value is not None]
+    # Others than plain letters would end the response, or make two of it.
+    return [(name, value.encode()) for name, value in values if value and value.isascii() and value.isprintable()]
 
 
 def _is_event_stream(response: ClientResponse) -> bool:
@@ -161,4 +163,4 @@ def _is_event_stream(response: ClientResponse) -> bool:
 
 
 def _seconds(told: str | None) -> int | None:
-    return int(told) if told is not None and told.isdigit() and len(told) < 6 else None
+    return int(told) if told is not None and told.isascii() and told.isdigit() and len(told) < 6 else None

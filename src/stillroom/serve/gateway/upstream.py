@@ -47,6 +47,8 @@ class _Health:
     """In a row."""
     closed_until: float = 0.0
     """On the event loop's clock: not asked before, while another one can be."""
+    is_down: bool = False
+    """It can't be reached. One that answers with an error may have been given a request that it can't stand."""
 
 
 class Upstream:
@@ -70,14 +72,15 @@ class Upstream:
         sent = {**headers, **self._headers} if headers else self._headers
         return await self._session.post(self._urls[route], data=body, headers=sent, allow_redirects=False)
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, *, is_down: bool = False) -> None:
         """Leave it alone for a second, and twice as long each time it fails again."""
+        self.health.is_down |= is_down
         pause = min(_FIRST_PAUSE_S * 2 ** min(self.health.failures, 10), _LONGEST_PAUSE_S)
         self.health.failures += 1
         self.health.closed_until = now + pause
 
     def answered(self) -> None:
-        self.health.failures = 0
+        self.health.failures, self.health.is_down = 0, False
 
     async def is_back(self) -> bool:
         """Whether it answers a question that costs nothing."""
@@ -117,8 +120,8 @@ class Upstreams:
 
     @property
     def up(self) -> int:
-        """How many answered when they were last asked."""
-        return sum(upstream.health.failures == 0 for upstream in self._upstreams)
+        """How many could be reached when they were last asked: no request of a client's says that one can't."""
+        return sum(not upstream.health.is_down for upstream in self._upstreams)
 
     def in_order(self, now: float) -> list[Upstream]:
         """Those that are well first, in the order of the settings; then the others, since one of them may be back."""
@@ -136,7 +139,7 @@ class Upstreams:
                     if await upstream.is_back():
                         upstream.answered()
                     else:
-                        upstream.failed(now)
+                        upstream.failed(now, is_down=True)
 
 
 class FirstAnswer:
@@ -159,7 +162,7 @@ class FirstAnswer:
             try:
                 response = await upstream.post(self._route, self._bodies[upstream.settings.model], self._headers)
             except NOT_ANSWERED as error:
-                upstream.failed(self._now())
+                upstream.failed(self._now(), is_down=True)
                 failure = UpstreamFailed(type(error).__name__)
                 continue
             refusal = _refusal(response)
@@ -187,7 +190,7 @@ def _refusal(response: ClientResponse) -> UpstreamFailed | None:
     status = response.status
     if status == _BUSY:
         return UpstreamFailed("busy", busy=True, retry_after=response.headers.get("retry-after"))
-    if status >= 500 or 300 <= status < 400 or status in _WRONG_KEY:
+    if status >= 500 or 200 < status < 400 or status in _WRONG_KEY:  # a reply comes with 200, and is metered as one
         return UpstreamFailed(f"status {status}")
     return None
 
