@@ -40,7 +40,7 @@ class UpstreamSettings(_Settings):
     """The environment variable that holds the upstream's key."""
     model: str | None = None
     """What the model is called there; None: as here."""
-    health_path: str | None = None
+    health_path: str | None = Field(default=None, pattern="^/")
     """Asked with GET, beside `base_url`, to see whether the server is back; None: `/models`."""
 
     @field_validator("base_url")
