@@ -16,11 +16,14 @@ from stillroom.text.function_words import FUNCTION_WORDS
 HOLE = "\x00"
 LONGEST_TEMPLATE = 20_000
 """Characters of a text that its skeleton is made of: a template stands before what is filled into it."""
+LONGEST_COMPOSED = 100_000
+"""Characters of a text whose NFKC form is made: one character may become eighteen."""
 
-# The first sign stands alone in front: the search for it is quick; a choice of eight is tried at every character.
+# No quotation holds the sign it began with, or a text of such signs would take the square of its length. The first sign
+# stands alone in front: the search for it is quick; a choice of eight is tried at every character.
 _QUOTED = re.compile(
-    """[`"“«「'‘](?:(?<=`)(?:``.*?```|[^`\\n]+`)|(?<=")[^"\\n]+"|(?<=“)[^”]+”|(?<=«)[^»]+»|(?<=「)[^」]+」"""
-    """|(?<=(?<!\\w)')[^'\\n]+'(?!\\w)|(?<=(?<!\\w)‘)[^’\\n]+’(?!\\w))""",
+    """[`"“«「'‘](?:(?<=`)(?:``.*?```|[^`\\n]+`)|(?<=")[^"\\n]+"|(?<=“)[^“”]+”|(?<=«)[^«»]+»|(?<=「)[^「」]+」"""
+    """|(?<=(?<!\\w)')[^'\\n]+'(?!\\w)|(?<=(?<!\\w)‘)[^‘’\\n]+’(?!\\w))""",
     re.DOTALL,
 )
 _NUMBER_OR_WORD = re.compile(r"[$€£¥]?\d+(?:[.,:/]\d+)*(?:%|st\b|nd\b|rd\b|th\b)?|[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -30,7 +33,7 @@ _LONGEST_KEPT, _MOST_KEPT = 32, 50_000
 
 
 def normalised(text: str) -> str:
-    """NFKC, without case, and with one space for every run of white space."""
+    """NFKC (of texts that are not very long), without case, and with one space for every run of white space."""
     return " ".join(_composed(text).casefold().split())
 
 
@@ -67,4 +70,4 @@ def _hole_or_word(found: re.Match[str]) -> str:
 
 
 def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return text if text.isascii() or len(text) > LONGEST_COMPOSED else unicodedata.normalize("NFKC", text)
