@@ -31,7 +31,7 @@ _GOVERNED = frozenset(
     }
 )
 """Fields that decide what is allowed and what is counted: every reader of the body must find the same in them."""
-_GOVERNED_KEYS = tuple(b'"%b"' % name.encode() for name in sorted(_GOVERNED))
+_GOVERNED_KEYS = tuple(b'"%b"' % name.encode() for name in (*sorted(_GOVERNED), "include_usage"))
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 """A letter of a key may be written as an escape."""
 
@@ -84,16 +84,18 @@ def _may_repeat(raw: bytes) -> bool:
 
 def _refuse_repeated(raw: bytes) -> None:
     repeated: list[str] = []
+    within: list[str] = []
 
     def note_repeated(pairs: list[tuple[str, Any]]) -> None:
         # The outermost object is the last one that is closed.
         names = [name for name, _ in pairs]
+        within.extend(["include_usage"] if names.count("include_usage") > 1 else [])
         repeated[:] = [name for name in _GOVERNED.intersection(names) if names.count(name) > 1]
 
     try:
         json.loads(raw, object_pairs_hook=note_repeated)
     except RecursionError as error:
         raise too_deep() from error
-    if repeated:
-        name = min(repeated)
+    if repeated or within:
+        name = min(repeated or within)
         raise ApiError(400, f"{name} is there twice.", code="repeated_parameter", param=name)
