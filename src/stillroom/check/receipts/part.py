@@ -171,5 +171,6 @@ class _Rows:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
+            columns = [[row[name] for row in self._waiting] for name in self._schema.names]
+            self._writer.write_table(pa.table(columns, schema=self._schema))
             self._waiting = []

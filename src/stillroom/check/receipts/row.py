@@ -219,8 +219,7 @@ def _choice(said: Row, replies: Sequence[ReplyDigests], salt: bytes) -> int | _N
 
 
 def _taken_apart(content: str) -> Iterator[tuple[str | None, str]]:
-    """The reasonings and answers that this may have been put together from."""
-    yield None, content
+    """The reasonings and answers that this may have been put together from, the likeliest first."""
     head = f"{OPEN}\n"
     if content.startswith(head):
         end = content.find(_MIDDLE, len(head))
@@ -229,6 +228,7 @@ def _taken_apart(content: str) -> Iterator[tuple[str | None, str]]:
                 break
             yield content[len(head) : end], content[end + len(_MIDDLE) :]
             end = content.find(_MIDDLE, end + 1)
+    yield None, content
     split = split_think(content)
     yield split.reasoning, split.answer
 
