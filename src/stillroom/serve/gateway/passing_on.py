@@ -31,6 +31,7 @@ _RECEIPT, _RECEIPT_ID = RECEIPT_HEADER.encode(), b"x-stillroom-receipt-id"
 _CALL = b"x-stillroom-call"
 _WITH_USAGE: Final = ("chat", "completions")
 _BROKEN = "The model's server broke off."
+_TOO_SLOW = "The model's server took too long."
 
 
 async def pass_on(parts: Parts, exchange: Exchange, admitted: Admitted, open_call: OpenCall) -> None:
@@ -41,8 +42,10 @@ async def pass_on(parts: Parts, exchange: Exchange, admitted: Admitted, open_cal
     try:
         await _Passing(parts, exchange, admitted, open_call).run()
     except TimeoutError as error:
-        open_call.settle("failed", None, bill="what was counted")
-        raise Refused("upstream_too_slow", 504, "The model's server took too long.") from error
+        open_call.settle("failed", exchange.status, bill="what was counted")
+        if exchange.status is None:
+            raise Refused("upstream_too_slow", 504, _TOO_SLOW) from error
+        await exchange.write(b"\n\n" + error_event(admitted.route, 504, _TOO_SLOW, "upstream_too_slow"), more=False)
     except UpstreamFailed as error:
         open_call.settle("failed", None, bill="nothing")
         if error.busy:
@@ -99,6 +102,7 @@ class _Passing:
             self._open.settle(reader.outcome, 200, bill="what was counted", receipt=wire)
         else:
             self._open.settle("refused", response.status, bill="nothing")
+            body = self._admitted.upstreams.without_secrets(body)
         await self._exchange.respond(response.status, body, headers)
 
     async def _stream(self, response: ClientResponse) -> bytes:

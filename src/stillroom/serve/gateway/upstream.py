@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
@@ -61,6 +62,11 @@ class Upstream:
         self._urls = {route: URL(settings.base_url + path) for route, path in PATHS.items()}
         self._headers = {"accept-encoding": "identity", "content-type": "application/json", "user-agent": "stillroom"}
         key = _read_key(settings.api_key_env)
+        address = urlsplit(settings.base_url).netloc
+        # A bare name is a word like others: it stays.
+        told = [key, address if "." in address or ":" in address else None]
+        self.secrets = [each.encode() for each in told if each]
+        """What no client is told."""
         if key is not None:
             self._headers |= {"authorization": f"Bearer {key}", "x-api-key": key}
 
@@ -117,6 +123,12 @@ class Upstreams:
         self.model = model
         self.pricing = model_pricing(model.price)
         self._upstreams = [Upstream(settings, session) for settings in servers]
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """The body of an error, in which some servers repeat the key or the address that they were asked with."""
+        for secret in (secret for upstream in self._upstreams for secret in upstream.secrets):
+            body = body.replace(secret, b"***")
+        return body
 
     @property
     def up(self) -> int:
