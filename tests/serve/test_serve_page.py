@@ -193,6 +193,14 @@ def _backups_are_complete() -> None:
         assert copy.execute("select count(*) from keys").fetchone() == (1,)
 
 
+def test_the_readmes_path_is_the_same() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    path = readme.partition("\n## A model of your own, for others\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```\w*\n.*?```", path, re.DOTALL)
+    assert len(blocks) == 3
+    assert blocks == re.findall(r"```\w*\n.*?```", section("From nothing to a metered call"), re.DOTALL)[:3]
+
+
 def test_without_a_model_at_hand(tmp_path: Path) -> None:
     path = section("From nothing to a metered call")
     assert "add `--model classroom`" in " ".join(path.split())
