@@ -255,12 +255,26 @@ def test_every_error() -> None:
     read = _named_in_sources(r'ApiError\([^)]*code="(\w+)"')
     local = {"context_length_exceeded", "model_not_found"}  # of a local model's own server
     refused = _named_in_sources(r'Refused\(\s*"(\w+)"')
-    others = {"budget_reached", "permit_spent", "request_too_slow", "head_too_large"}
+    unread = _named_in_sources(r'= _response\(\s*"(\d+) .*?", "(\w+)"')  # before there is a request
+    assert {(int(status), code) for status, code in unread} <= told
+    others = {"budget_reached", "permit_spent"} | {code for _, code in unread}
     told_codes = [code for _, code in told]
     assert len(told_codes) == len(set(told_codes))
     assert set(told_codes) == refused | permits | (read - local | {"model_not_found"}) | limits | others | set(
         get_args(RefusalCode)
     )
+
+
+def test_every_header_that_is_passed_on() -> None:
+    source = (ROOT / "src/stillroom/serve/gateway/passing_on.py").read_text()
+    passed = re.findall(r"^_PASSED_TO_\w+: Final = \((.*?)\)", source, re.MULTILINE | re.DOTALL)
+    assert len(passed) == 2
+    (told,) = re.findall(
+        r"headers the server sees(.*?), of its response's the client sees(.*?)\.", section("Routes"), re.DOTALL
+    )
+    assert [re.findall(r"`([\w-]+)`", names) for names in told] == [
+        re.findall(r'"([\w-]+)"', names) for names in passed
+    ]
 
 
 def test_every_outcome() -> None:
