@@ -202,7 +202,9 @@ def _refusal(response: ClientResponse) -> UpstreamFailed | None:
     status = response.status
     if status == _BUSY:
         return UpstreamFailed("busy", busy=True, retry_after=response.headers.get("retry-after"))
-    if status >= 500 or 200 < status < 400 or status in _WRONG_KEY:  # a reply comes with 200, and is metered as one
+    if status == 200:  # a reply comes with no other, and is metered as one
+        return None
+    if status in _WRONG_KEY or not 400 <= status < 500:
         return UpstreamFailed(f"status {status}")
     return None
 
