@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 from sqlalchemy import Engine
+from tests.serve.gateway.wire import RawServer, raw_server
 
 from stillroom.serve.accounts.account_keys import create_key, revoke_key
 from stillroom.serve.accounts.accounts import create_account
@@ -238,6 +239,41 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Ite
     with running_gateway(tmp_path_factory.mktemp("gateway"), model.url) as gateway:
         yield gateway
         assert gateway.stop() == ""
+
+
+UPSTREAM_KEY = "upstream-key-9f8e7d6c5b4a"
+
+
+@pytest.fixture
+def upstream_key() -> str:
+    """What `cramped` asks its upstreams with."""
+    return UPSTREAM_KEY
+
+
+@pytest.fixture(scope="session")
+def raw_upstream() -> Iterator[RawServer]:
+    """The server of the model `raw` behind `cramped`."""
+    with raw_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cramped(
+    tmp_path_factory: pytest.TempPathFactory, model: ModelServer, raw_upstream: RawServer
+) -> Iterator[RunningGateway]:
+    """A shared gateway that is told to wait for nobody, behind a trusted proxy, with keys for its upstreams."""
+    known = {"price": PRICE, "routes": ROUTES}
+    models = [
+        {"name": name, "upstreams": [{"base_url": f"{url}/v1", "api_key_env": "TEST_UPSTREAM_KEY"}], **known}
+        for name, url in (("m", model.url), ("raw", raw_upstream.url))
+    ]
+    bounds = {"body_bytes": 65536, "body_s": 2, "stalled_s": 2, "call_s": 4, "connections": 24}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_UPSTREAM_KEY", UPSTREAM_KEY)
+        folder = tmp_path_factory.mktemp("cramped")
+        with running_gateway(folder, models=models, bounds=bounds, trusted_proxies=["127.0.0.1/32"]) as gateway:
+            yield gateway
+            assert gateway.stop() == ""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60, pause_s: float = 0.02) -> None:
