@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from stillroom.base.errors import StoreError
 from stillroom.serve.gateway.left_limits import recover_limits
 from stillroom.serve.gateway.machine import machine_id, worker_place
 from stillroom.serve.limits.bound import Bound, LimitName, LimitReached
 from stillroom.serve.limits.limits import Limits
+from stillroom.serve.limits.tables import limit_workers
+
+if TYPE_CHECKING:
+    from tests.serve.gateway.conftest import RunningGateway
 
 
 def test_a_machine_keeps_its_id(tmp_path: Path) -> None:
@@ -53,3 +60,17 @@ def test_a_second_machine_leaves_the_first_ones_calls_open(engine: Engine, tmp_p
         await there.close()
 
     asyncio.run(both())
+
+
+def test_a_second_gateway_on_the_same_folder_ends_nobodys_calls(gateway: RunningGateway) -> None:
+    def places() -> list[Any]:
+        with gateway.engine.connect() as connection:
+            return sorted(connection.scalars(select(limit_workers.c.instance)))
+
+    before = places()
+    command = [sys.executable, "-m", "stillroom", "serve", "--config", str(gateway.folder / "gateway.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "in use by process" in done.stderr
+    assert before
+    assert places() == before

@@ -33,6 +33,7 @@ from stillroom.serve.permits.desk import PermitDesk
 from stillroom.serve.receipts import Receipts
 from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import ModelSettings, UpstreamSettings
+from stillroom.store.lock import FolderLock
 
 _METRICS_S = 1.0
 _GARBAGE = (20_000, 20, 50)
@@ -97,11 +98,14 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
         permits = PermitDesk(engine, secrets, keyring)
         await permits.start()
         stack.push_async_callback(permits.close)
+        log_folder = settings.state / "calls" / order.worker
+        log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Raises where a process in this worker's place still lives: what it holds of limits is not to be ended.
+        FolderLock(log_folder / "lock", f"The call log {log_folder}").release()
         place = worker_place(settings.state, order.worker)
         limits = Limits(engine, place)
         await limits.start()
         stack.push_async_callback(limits.close)
-        log_folder = settings.state / "calls" / order.worker
         await recover_limits(limits, place, log_folder)
         log = CallLog(
             log_folder,
