@@ -122,6 +122,17 @@ def test_a_key_is_shown_to_a_person(engine: Engine) -> None:  # noqa: ARG001
     assert lines[-1].startswith("sr-")
 
 
+def test_events_are_in_words(engine: Engine) -> None:  # noqa: ARG001
+    account = told("account", "create", "x", "--organisation", told("organisation", "create", "Acme")["id"])["id"]
+    stillroom("account", "set", account, "--usd-per-day", "5", "--model", "a", "--model", "b")
+    stillroom("account", "set", account, "--usd-per-day", "10")
+    stillroom("key", "create", account, "--expires", "2099-01-31")
+    shown = stillroom("account", "events", account).stdout
+    for words in ("name: x", "models: none -> a, b", "usd per day: 5 -> 10", "expires at: 2099-01-31 00:00:00 UTC"):
+        assert words in shown
+    assert "None" not in shown
+
+
 def test_tables_are_whole_and_cannot_write_on_the_terminal(engine: Engine) -> None:  # noqa: ARG001
     organisation = told("organisation", "create", "Müller [bold]& Söhne\u202e")["id"]
     name = "a long name that goes on and on " * 2 + "to its end"

@@ -301,10 +301,18 @@ def serve(
             help="A gateway's YAML file, see docs/serve.md. Without one, anybody who reaches the port may ask.",
         ),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="8000; 0: any port that is free.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="With --config: processes that answer; 1.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on; if not given, the file's, or 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="If not given, the file's, or 8000; 0: any port that is free.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --config: processes that answer; if not given, the file's, or 1.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of local models; all cores if not given.")
+    ] = None,
 ) -> None:
     """Serve local models, or be the gateway in front of models: keys, limits, metering, receipts. Ctrl-C ends it."""
     if not model and config is None:

@@ -16,6 +16,7 @@ from stillroom.cli_rows import (
     count_or_nothing,
     group_of_commands,
     organisation_id,
+    show_events,
     show_row,
     show_rows,
     text_or_nothing,
@@ -211,7 +212,7 @@ def events(
     """List what was changed, when, and by whom."""
     api = AdminApi.from_environment()
     rows = api.rows("/v1/events", account=None if account is None else account_id(api, account))
-    show_rows(rows, ("at", "actor", "event", "account", "detail"), as_json, "Nothing has happened yet.")
+    show_events(rows, as_json)
 
 
 def _limits(

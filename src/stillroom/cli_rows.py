@@ -23,6 +23,8 @@ NOTHING = "none"
 _WIDE = 400
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _US = 1_000_000
+_CHANGES = ("changed", "accepted terms", "organisation renamed")
+"""Events whose detail holds the old value and the new one of what was changed."""
 
 
 def group_of_commands(words: str) -> typer.Typer:
@@ -48,6 +50,12 @@ def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json
             table.add_row(*(Text(visible(_in_words(column, row[column])), no_wrap=True) for column in columns))
         # A file or a pipe has no width of its own, and a cut id is none.
         Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+def show_events(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
+    """Unknown and unlimited values of an event are left out; of a change, the old value and the new one are told."""
+    in_words = rows if as_json else [{**row, "detail": _detail(row["event"], row["detail"])} for row in rows]
+    show_rows(in_words, ("at", "actor", "event", "account", "detail"), as_json, "Nothing has happened yet.")
 
 
 def show_row(row: Mapping[str, Any], as_json: bool) -> None:
@@ -137,13 +145,15 @@ def _in_words(column: str, value: Any) -> str:
         return f"{datetime.fromtimestamp(value / _US, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {_change(each)}" for name, each in value.items())
     return str(value)
 
 
-def _change(value: Any) -> str:
-    """In an event's detail, [old, new] is a change."""
-    if isinstance(value, list) and len(value) == 2 and type(value[0]) is not str:
-        return f"{value[0]} -> {value[1]}"
-    return str(value)
+def _detail(event: str, detail: Mapping[str, Any]) -> str:
+    told = {name: value for name, value in detail.items() if value is not None}
+    if event in _CHANGES:
+        told = {name: " -> ".join(_or_nothing(name, each) for each in value) for name, value in told.items()}
+    return ", ".join(f"{name.replace('_', ' ')}: {_in_words(name, value)}" for name, value in told.items())
+
+
+def _or_nothing(name: str, value: Any) -> str:
+    return NOTHING if value is None else _in_words(name, value)
