@@ -13,7 +13,9 @@ from stillroom.serve.gateway.refused import Refused
 
 _AGENT_LENGTH = 64
 _KEY_IN_QUERY = b"sr-"
-_KEY = re.compile(r"\bsra?-[a-z0-9]{8}-[\w-]*")
+_KEY = re.compile(r"sra?-[a-z0-9]{8}-[\w-]*")
+_LONGEST_AGENT = 256
+"""Of which anything is kept, in the log or in memory."""
 
 
 def presented_key(exchange: Exchange) -> str:
@@ -59,14 +61,14 @@ def tls_print(exchange: Exchange, proxies: Sequence[IPv4Network | IPv6Network]) 
 
 
 def agent_name(exchange: Exchange) -> str | None:
-    """The name and version that User-Agent begins with, printable ASCII: `OpenAI/Python 1.60.0`."""
+    """The name and version that User-Agent begins with, printable ASCII: `OpenAI/Python 1.60.0`. Never a key."""
     told = exchange.last_header(b"user-agent")
-    return _name_of(told) if told else None
+    return _name_of(told[:_LONGEST_AGENT]) if told else None
 
 
 @lru_cache(maxsize=1024)
 def _name_of(told: str) -> str | None:
-    first = told.partition("(")[0].strip()[:_AGENT_LENGTH]
+    first = _KEY.sub("?", told.partition("(")[0].strip())[:_AGENT_LENGTH]
     return "".join(letter if " " <= letter <= "~" else "?" for letter in first) or None
 
 
