@@ -28,8 +28,12 @@ from stillroom.base.records import CallStatus
 from stillroom.base.signatures import PublicKeys
 from stillroom.cli import app
 from stillroom.serve.accounts.caller import RefusalCode
+from stillroom.serve.accounts.directory import FRESH_S
+from stillroom.serve.gateway import protocol, upstream
 from stillroom.serve.gateway.metrics import AllWorkers
+from stillroom.serve.limits import limits
 from stillroom.serve.limits.bound import LimitName
+from stillroom.serve.limits.ledger import DEAD_US
 from stillroom.serve.routes.openapi import openapi
 from stillroom.serve.settings import GatewaySettings, ModelSettings, UpstreamSettings, read_settings
 from stillroom.serve.spawn import serving
@@ -127,10 +131,10 @@ def test_from_nothing_to_a_metered_call(
     create, serve = (shlex.split(line) for line in first.splitlines())
     monkeypatch.chdir(tmp_path)
     with model_server() as model:
-        upstream = "http://127.0.0.1:8080/v1"
-        assert upstream in settings
+        model_url = "http://127.0.0.1:8080/v1"
+        assert model_url in settings
         ports = "listen: {port: 0}\nadmin: {port: 0}\n"
-        Path("gateway.yaml").write_text(settings.replace(upstream, f"{model.url}/v1") + ports)
+        Path("gateway.yaml").write_text(settings.replace(model_url, f"{model.url}/v1") + ports)
         admin_key = said(create[1:]).split()[-1]
         with gateway(serve) as (process, address, admin_address):
             setting, *commands = second.splitlines()
@@ -250,7 +254,7 @@ def test_every_error() -> None:
     told = {(int(row[1]), code) for row in rows for code in re.findall(r"`(\w+)`", row[2])}
     # Where the code is a constant: it and the status stand beside each other.
     assert {(int(status), code) for code, status in _named_in_sources(r'Refused\(\s*"(\w+)", (\d+)')} <= told
-    limits = {name for name in get_args(LimitName) if not re.match(r"nano|permit", name)}
+    reached = {name for name in get_args(LimitName) if not re.match(r"nano|permit", name)}
     permits = _named_in_sources(r'PermitRefused\(\s*"(\w+)"')
     read = _named_in_sources(r'ApiError\([^)]*code="(\w+)"')
     local = {"context_length_exceeded", "model_not_found"}  # of a local model's own server
@@ -260,7 +264,7 @@ def test_every_error() -> None:
     others = {"budget_reached", "permit_spent"} | {code for _, code in unread}
     told_codes = [code for _, code in told]
     assert len(told_codes) == len(set(told_codes))
-    assert set(told_codes) == refused | permits | (read - local | {"model_not_found"}) | limits | others | set(
+    assert set(told_codes) == refused | permits | (read - local | {"model_not_found"}) | reached | others | set(
         get_args(RefusalCode)
     )
 
@@ -301,6 +305,20 @@ def test_what_keeps_it_from_being_ready() -> None:
     )
     told = section("Health, stopping, full disks").partition("\n\n")[0]
     assert set(re.findall(r'"(\w+)":', source)) == set(re.findall(r"`(\w+)`", told.partition("`reasons`:")[2]))
+
+
+def test_its_numbers_are_the_codes() -> None:
+    words = " ".join(GATEWAY.split())
+    assert f"more than {protocol._HEAD_BYTES >> 10} KiB of headers" in words
+    assert (DEAD_US, limits._OUT_OF_TOUCH_S, FRESH_S) == (10_000_000, 5, 1.5)
+    for told in (
+        "gone for ten seconds",
+        "not reached the database for five seconds",
+        "older than one and a half seconds",
+    ):
+        assert told in words
+    assert (upstream._FIRST_PAUSE_S, upstream._LONGEST_PAUSE_S) == (1, 30)
+    assert "left alone for one second, then twice as long each time up to thirty" in words
 
 
 def test_its_links() -> None:
