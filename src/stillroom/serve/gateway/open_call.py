@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stillroom.base.records import Call, CallStatus
 from stillroom.client.usage import Usage
@@ -22,6 +22,13 @@ from stillroom.serve.routes.reply import ReplyReader
 Bill = Literal["what was counted", "nothing"]
 
 
+class Seen(NamedTuple):
+    """What is printed of a connection, until it is."""
+
+    address: str | None
+    tls: str | None
+
+
 class OpenCall:
     """A call whose intent is in the log. Use `begin`, then `settle` exactly once."""
 
@@ -30,15 +37,15 @@ class OpenCall:
         parts: Parts,
         admitted: Admitted,
         call: Call,
-        sketch: bytes | None,
-        earlier: EarlierPrints | None,
+        seen: Seen,
         receipt: BegunReceipt,
     ) -> None:
         self.admitted = admitted
         self.call = call
         self._parts = parts
-        self._sketch = sketch
-        self._earlier = earlier
+        self._seen: Seen | None = seen
+        self._sketch: bytes | None = None
+        self._earlier: EarlierPrints | None = None
         self._receipt = receipt
         self._began = time.perf_counter_ns()
         self._is_settled = False
@@ -51,7 +58,7 @@ class OpenCall:
         """Write the intent. Raises Refused, and gives back what was kept free, where it can't be written."""
         try:
             receipt = _begin_receipt(parts, admitted)
-            call, sketch, earlier = _intent(parts, exchange, admitted, at_us)
+            call = _intent(exchange, admitted, at_us)
             parts.log.begin(call)
         except BaseException as error:
             parts.limits.release(admitted.reservation)
@@ -60,7 +67,28 @@ class OpenCall:
                 raise Refused("log_full", 503, what, retry_after_s=10) from error
             raise
         parts.metrics.begun()
-        return cls(parts, admitted, call, sketch, earlier, receipt)
+        proxies = parts.settings.trusted_proxies
+        seen = Seen(client_address(exchange, proxies), tls_print(exchange, proxies))
+        open_call = cls(parts, admitted, call, seen, receipt)
+        parts.printing.add(open_call.print)
+        return open_call
+
+    def print(self) -> None:
+        """Add the prints and the sketch to the row, by the keys of its time. Does nothing the second time."""
+        if self._seen is None:
+            return
+        (address, tls), self._seen = self._seen, None
+        call, asked = self.call, self.admitted.asked
+        prints, before = self._parts.prints.at(call.at)
+        texts = prints.texts(asked.new_user_text, asked.system_text)
+        call.ip_print = prints.address(address) if address else None
+        call.tls_print = prints.label("tls", tls) if tls else None
+        call.user_print = prints.label("user", asked.user) if asked.user else None
+        call.prompt_print, call.system_print, call.skeleton_print = texts.prompt, texts.system, texts.skeleton
+        call.print_key_id = prints.print_key_id
+        self._sketch = texts.sketch
+        if before is not None:
+            self._earlier = before.earlier(address, tls, asked.user, asked.new_user_text, asked.system_text)
 
     async def draw_second_reply(self, bodies: dict[str | None, bytes], headers: dict[str, str]) -> None:
         """Where this call is one for the escrow. Just before its own reply is asked for."""
@@ -90,6 +118,7 @@ class OpenCall:
         if self._is_settled:
             return
         self._is_settled = True
+        self.print()
         call, parts = self.call, self._parts
         call.status, call.http_status = status, http_status
         call.latency_us = (time.perf_counter_ns() - self._began) // 1000
@@ -138,15 +167,10 @@ def _begin_receipt(parts: Parts, admitted: Admitted) -> BegunReceipt:
         raise Refused("bad_text", 400, f"This request has a text that can't be signed for: {error}.") from error
 
 
-def _intent(
-    parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int
-) -> tuple[Call, bytes | None, EarlierPrints | None]:
+def _intent(exchange: Exchange, admitted: Admitted, at_us: int) -> Call:
+    """The row as it is known before a model is asked, without its prints."""
     caller, asked = admitted.caller, admitted.asked
-    proxies = parts.settings.trusted_proxies
-    prints, before = parts.prints.at(at_us)
-    texts = prints.texts(asked.new_user_text, asked.system_text)
-    address, tls = client_address(exchange, proxies), tls_print(exchange, proxies)
-    call = Call(
+    return Call(
         call_id=new_id(at_us),
         at=at_us,
         account=caller.account,
@@ -162,17 +186,14 @@ def _intent(
         asks_reasoning=asked.asks_reasoning,
         asks_logprobs=asked.asks_logprobs,
         asks_grading=asked.asks_grading,
-        ip_print=prints.address(address) if address else None,
-        tls_print=prints.label("tls", tls) if tls else None,
+        ip_print=None,
+        tls_print=None,
         agent=agent_name(exchange),
         billing_print=caller.billing_print,
-        user_print=prints.label("user", asked.user) if asked.user else None,
-        prompt_print=texts.prompt,
-        system_print=texts.system,
-        skeleton_print=texts.skeleton,
-        print_key_id=prints.print_key_id,
+        user_print=None,
+        prompt_print=None,
+        system_print=None,
+        skeleton_print=None,
+        print_key_id=None,
         permit_id=admitted.permit.jti if admitted.permit else None,
     )
-    if before is None:
-        return call, texts.sketch, None
-    return call, texts.sketch, before.earlier(address, tls, asked.user, asked.new_user_text, asked.system_text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 from stillroom.serve.accounts.directory import Directory
@@ -47,6 +47,27 @@ class PrintsByTime:
         return prints
 
 
+class Printing:
+    """The prints of calls that began together, made one after the other once their servers have been asked.
+
+    While a call waits for its model there is time for it; and where many begin in one turn of the event loop, each but
+    the first finds the code and tables of printing in the processor's cache: alone, one takes three times as long.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def add(self, print_call: Callable[[], None]) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._print_all)
+        self._waiting.append(print_call)
+
+    def _print_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for print_call in waiting:
+            print_call()
+
+
 class Later:
     """What goes on after a client has its answer."""
 
@@ -76,6 +97,7 @@ class Parts:
     limits: Limits
     log: CallLog
     prints: PrintsByTime
+    printing: Printing
     receipts: Receipts
     keyring: Keyring
     metrics: Metrics

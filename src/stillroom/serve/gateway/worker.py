@@ -22,7 +22,7 @@ from stillroom.serve.gateway.left_limits import recover_limits
 from stillroom.serve.gateway.machine import worker_place
 from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.order import Order, take_order
-from stillroom.serve.gateway.parts import Later, Parts, PrintsByTime
+from stillroom.serve.gateway.parts import Later, Parts, Printing, PrintsByTime
 from stillroom.serve.gateway.protocol import uvicorn_settings
 from stillroom.serve.gateway.upstream import Upstreams, open_session
 from stillroom.serve.keyring import Keyring
@@ -130,6 +130,7 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
             limits=limits,
             log=log,
             prints=PrintsByTime(secrets),
+            printing=Printing(),
             receipts=Receipts(secrets, keyring, settings.owner),
             keyring=keyring,
             metrics=Metrics(settings.state / "metrics" / f"{order.worker}.json"),
