@@ -207,7 +207,7 @@ def test_the_readmes_path_is_the_same() -> None:
 
 def test_without_a_model_at_hand(tmp_path: Path) -> None:
     path = section("From nothing to a metered call")
-    assert "add `--model classroom`" in " ".join(path.split())
+    assert "add `--model abacus=classroom`" in " ".join(path.split())
     (settings,) = re.findall(r"```yaml\n(.*?)```", path, re.DOTALL)
     (tmp_path / "gateway.yaml").write_text(settings.partition("models:")[0])
     assert read_settings(tmp_path / "gateway.yaml").models == ()
