@@ -34,9 +34,9 @@ def _plan(body: dict[str, Any]) -> dict[str, Any]:
     asked = body.get("messages") or body.get("input") or body.get("prompt") or ""
     text = asked
     if isinstance(asked, list) and asked and isinstance(asked[-1], dict):
-        text = asked[-1]["content"]
+        text = asked[-1].get("content")
     if isinstance(text, list):
-        text = "".join(part.get("text", "") if isinstance(part, dict) else str(part) for part in text)
+        text = "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in text)
     try:
         plan = json.loads(text)
     except (ValueError, TypeError):
@@ -143,7 +143,7 @@ def _stream(name: str, body: dict[str, Any], plan: dict[str, Any]) -> list[bytes
     kind = "chat.completion.chunk" if is_chat else "text_completion"
     head = {"id": "c1", "object": kind, "created": 1, "model": body["model"]}
     choices: list[dict[str, Any]] = []
-    for index in range(body.get("n") or 1):
+    for index in range(int(body.get("n") or 1)):
         for text in said:
             told = {"delta": {"role": "assistant", "content": text}} if is_chat else {"text": text}
             choices.append({"index": index, **told, "finish_reason": None})
@@ -210,7 +210,8 @@ def _whole(name: str, body: dict[str, Any], plan: dict[str, Any]) -> dict[str, A
     choice = {"message": message} if name == "chat/completions" else {"text": text}
     kind = "chat.completion" if name == "chat/completions" else "text_completion"
     choices = [
-        {"index": index, **choice, "finish_reason": "stop", "logprobs": None} for index in range(body.get("n") or 1)
+        {"index": index, **choice, "finish_reason": "stop", "logprobs": None}
+        for index in range(int(body.get("n") or 1))
     ]
     return {"id": "c1", "object": kind, "created": 1, "model": body["model"], "choices": choices, "usage": usage}
 
