@@ -165,11 +165,11 @@ def test_no_client_says_what_the_metrics_are_called(gateway: RunningGateway) -> 
     while True:
         with urlopen(gateway.admin_url + "/metrics", timeout=30) as response:
             families = list(text_string_to_metric_families(response.read().decode()))
-        labels = {
-            (label, value) for family in families for each in family.samples for label, value in each.labels.items()
-        }
+        samples = [sample for family in families for sample in family.samples]
+        labels = {label for sample in samples for label in sample.labels.items()}
         if ("reason", "model_not_found") in labels or time.monotonic() > wait_for_metrics:
             break
+        time.sleep(0.2)
     assert {value for label, value in labels if label == "model"} == {"m"}
     assert all(re.fullmatch("[a-z_]+", value) for label, value in labels if label in ("reason", "status", "kind"))
     assert {label for label, _ in labels} == {"model", "route", "status", "kind", "reason", "le"}
