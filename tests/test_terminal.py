@@ -161,7 +161,9 @@ def asking(folder: Path, questions: int, columns: int, *more: str, **environment
         (folder / "recipe.yaml").write_text(
             f"""\
 name: sums
-teacher: {{model: teacher, base_url: "{teacher.base_url}", terms: own, price: {{input_per_million: 3, output_per_million: 15}}}}
+teacher:
+  {{model: teacher, base_url: "{teacher.base_url}", terms: own,
+    price: {{input_per_million: 3, output_per_million: 15}}}}
 questions: [{{from: file, path: questions.jsonl}}]
 ask: {{concurrency: 8, budget_usd: 1}}
 """

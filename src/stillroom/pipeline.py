@@ -397,7 +397,7 @@ def serve_gateway(
     threads: int | None = None,
 ) -> None:
     """Be the gateway that a YAML file describes, until interrupted; `models` are folders to serve beside its own."""
-    with importing_extra("serve"):
+    with importing_extra("gateway"):
         from stillroom.serve.gateway.supervisor import run_gateway
         from stillroom.serve.settings import read_settings, with_changes
     folders = {name: classroom_teacher() if path == Path(CLASSROOM) else path for name, path in models.items()}

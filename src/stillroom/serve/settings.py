@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_interface
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator, model_validator
 
 from stillroom.base.errors import UsageError
 from stillroom.base.records import Route
@@ -19,6 +19,24 @@ from stillroom.text.problems import describe
 
 _LONGEST_S = 86400
 _EVERY_ROUTE: tuple[Route, ...] = get_args(Route)
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    """Of text. Pydantic's own, of two kinds, would say twice of each mistake what it is not."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a network is text: write 10.0.0.0/8, or 10.0.0.7 for one address")
+    try:
+        interface = ip_interface(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no network: write 10.0.0.0/8, or 10.0.0.7 for one address") from error
+    if interface.ip != interface.network.network_address:
+        raise ValueError(f"{value} has host bits set: write {interface.network}, or {interface.ip} for one address")
+    return interface.network
+
+
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 
 
 class _Settings(BaseModel):
@@ -123,7 +141,7 @@ class GatewaySettings(_Settings):
     listen: Address = Address(port=8000)
     admin: Address = Address(port=8001)
     workers: int = Field(default=1, ge=1, le=256)
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Whose X-Forwarded-For (its last entry) and X-TLS-Print headers are believed; nobody else's are."""
     terms_version: str | None = None
     """The version of the terms that an account must have accepted; None: none."""
