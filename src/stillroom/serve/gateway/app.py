@@ -38,6 +38,7 @@ class Gateway:
         self._parts = parts
         self._clock = clock or SystemClock()
         self.drains = False
+        self._looks_up = asyncio.Lock()
         self._openapi = orjson.dumps(openapi(parts.settings.owner))
         self._pages: Mapping[str, Callable[[Exchange], Awaitable[None]]] = {
             "/v1/models": self._models,
@@ -123,7 +124,8 @@ class Gateway:
         """A receipt again, to the account that made the call. To anybody else it is not there."""
         caller = await find_caller(self._parts, exchange)
         receipt_id = exchange.path.rpartition("/")[2]
-        found = await asyncio.to_thread(self._parts.log.receipt, receipt_id)
+        async with self._looks_up:  # one after the other: many at once would slow down everybody's calls
+            found = await asyncio.to_thread(self._parts.log.receipt, receipt_id)
         if found is None or found[0] != caller.account:
             raise Refused("receipt_not_found", 404, "There is no such receipt for this key.")
         await exchange.respond_json(200, {"id": receipt_id, "receipt": self._parts.receipts.again(found[1])})

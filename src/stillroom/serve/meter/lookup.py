@@ -36,7 +36,7 @@ def _in_open_segments(folder: Path, receipt_id: str) -> tuple[str, str] | None:
         try:
             if not _holds(path, receipt_id.encode("ascii")):
                 continue
-            for line in read_segment(path):
+            for line in read_segment(path, receipt_id.encode("ascii")):
                 if isinstance(line, Settled) and line.row["receipt_id"] == receipt_id and line.receipt is not None:
                     return line.row["account"], line.receipt
         except (StoreError, FileNotFoundError):
