@@ -3,9 +3,9 @@
     python -m benchmarks.permitted_data_set [--rows 100000] [--workers 2] [--folder DIR]
 
 nginx (Debian: nginx-light) plays the model, and the gateway before it does all that it does for an owner. `ask`,
-`check` and `verify` are the commands as anybody runs them. Then a hundred rows each have their answer, their question or their
-receipt altered, or another row's receipt; and the whole is verified without its permit. `verify_receipts` knows 26 ways
-of altering a row; here it is about the way from the gateway to the verdict.
+`check` and `verify` are the commands as anybody runs them. Then a hundred rows each have another answer, another
+question, no receipt, or another row's; and the whole is verified without its permit. `verify_receipts` knows 26 ways of
+altering a row; here it is about the way from the gateway to the verdict.
 """
 
 from __future__ import annotations
