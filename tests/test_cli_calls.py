@@ -122,3 +122,78 @@ def test_an_authority_that_is_not_there(config: Path) -> None:
     result = stillroom("stamp", "--config", str(config), "--tsa", "http://127.0.0.1:9/")
     assert result.exit_code == 1
     assert "did not answer" in result.stderr
+
+
+def used(config: Path, *words: str) -> dict[str, Any]:
+    result = stillroom("usage", "--config", str(config), "--json", *words)
+    assert result.exit_code == 0, result.output
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+def test_what_was_used_of_a_gateway_that_does_not_run(config: Path) -> None:
+    told = used(config)
+    assert {row["account"]: row["calls"] for row in told["rows"]} == {"acct_0": 3, "acct_1": 2}
+    assert (told["total"]["calls"], told["running"]) == (5, 0)
+    by_model = stillroom("usage", "--config", str(config), "--by", "model").stdout
+    assert "abacus" in by_model
+    assert "Names" not in by_model
+
+
+def test_without_the_database_there_are_ids_and_no_names(config: Path) -> None:
+    told = stillroom("usage", "--config", str(config)).stdout
+    assert "acct_1" in told
+    assert "Names are not shown. The gateway's database is not there." in told
+    assert not (config.parent / "state" / "gateway.db").exists()
+
+
+def test_what_a_killed_gateway_left_is_sealed_and_of_unknown_use(config: Path) -> None:
+    folder = calls_of(config) / "w1"
+    log = CallLog(folder, reserve_bytes=0)
+    values: dict[str, Any] = dict.fromkeys(each.name for each in fields(Call))
+    log.begin(Call(**{**values, "call_id": "lost", "at": 1, "account": "acct_2", "status": "unknown"}))
+    shutil.copytree(folder, calls_of(config) / "w2")  # as a kill leaves it
+    log.close()
+    shutil.rmtree(folder)
+    (row,) = (row for row in used(config)["rows"] if row["account"] == "acct_2")
+    assert (row["calls"], row["statuses"]) == (1, {"unknown": 1})
+    assert (row["prompt_tokens"], row["completion_tokens"], row["usd"]) == (None, None, None)
+    table = stillroom("usage", "--config", str(config)).stdout
+    (line,) = (line for line in table.splitlines() if "acct_2" in line)
+    assert line.split()[1:] == ["1", *["unknown"] * 5, "1", "unknown"]
+    assert "How 1 call ended is unknown: what they used is in no sum." in table
+
+
+@pytest.mark.parametrize(
+    ("words", "calls"),
+    [
+        (["--until", "1970-01-01"], 5),  # the calls came at its first microseconds; a day is meant to its end
+        (["--until", "1970-01-01T00:00:00.000003"], 3),
+        (["--since", "1970-01-01T00:00:00.000003"], 2),
+        (["--since", "1970-01-01T01:00:00.000003+01:00"], 2),
+        (["--since", "1970-01-02"], 0),
+    ],
+)
+def test_only_the_days_that_are_asked_for(words: list[str], calls: int, config: Path) -> None:
+    assert used(config, *words)["total"]["calls"] == calls
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--since", "yesterday"], "--since: 'yesterday' is no date."),
+        (["--since", "2026-11-02", "--until", "2026-11-01"], "--until lies before --since."),
+        (["--by", "key"], "'key' is not one of"),
+    ],
+)
+def test_times_and_groups_that_are_none(words: list[str], said: str, config: Path) -> None:
+    result = stillroom("usage", "--config", str(config), *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_gateway_that_has_never_run(config: Path) -> None:
+    shutil.rmtree(calls_of(config))
+    result = stillroom("usage", "--config", str(config))
+    assert result.exit_code != 0
+    assert "this gateway has not passed on a call yet" in " ".join(result.stderr.split())

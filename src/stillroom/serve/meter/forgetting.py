@@ -8,8 +8,6 @@ when. The record comes first: a deletion that is killed on its way is finished b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillroom.base.errors import StoreError
-from stillroom.serve.meter.call_log import SEAL_REQUEST
 from stillroom.serve.meter.chain import Sign, append_record, folder_locked, read_chain
 from stillroom.serve.meter.covered import covered_rows, ranges
-from stillroom.serve.meter.recovery import recover
-from stillroom.serve.meter.sealer import seal_before
-from stillroom.serve.meter.segment_file import Settled, open_segments, read_segment
+from stillroom.serve.meter.seal_request import have_sealed
 from stillroom.store.calls import SCHEMAS, CallTable, SealedSegment, sealed_segments, worker_folders
 from stillroom.store.files import replacing
-from stillroom.store.lock import FolderLock
 
-_LOOK_AGAIN_S = 0.2
 _RANGES_PER_RECORD = 1500
 """Some 40 KB once signed: a JWS is read up to 64 KB."""
 
@@ -49,7 +42,7 @@ def forget(calls: Path, account: str, sign: Sign | None, *, seconds_to_seal: flo
     """
     rows = segments = open_calls = 0
     for folder in worker_folders(calls):
-        open_calls += _have_all_sealed(folder, account, sign, seconds_to_seal)
+        open_calls += have_sealed(folder, sign, seconds_to_seal, account=account)
         with folder_locked(folder, "forgetting"):
             found = {segment: _rows_of(segment, account) for segment in sealed_segments(folder)}
             found = {segment: places for segment, places in found.items() if places}
@@ -59,56 +52,6 @@ def forget(calls: Path, account: str, sign: Sign | None, *, seconds_to_seal: flo
         rows += sum(map(len, found.values()))
         segments += len(found)
     return Forgotten(rows, segments, open_calls)
-
-
-def _have_all_sealed(folder: Path, account: str, sign: Sign | None, seconds: float) -> int:
-    """Until no open segment has a settled row of the account. Returns how many of its calls are open."""
-    with _own_folder(folder) as is_ours:
-        if is_ours:
-            _, number = recover(folder)
-            seal_before(folder, number, sign)
-            return 0
-    ends_at = time.monotonic() + seconds
-    while True:
-        settled, begun = _open_rows_of(folder, account)
-        if not settled:
-            return begun
-        if time.monotonic() >= ends_at:
-            raise StoreError(
-                f"{settled} rows of {account} are in a segment of {folder} that its worker did not seal.",
-                "See in the gateway's log why it cannot seal, then run this again.",
-            )
-        (folder / SEAL_REQUEST).touch()
-        time.sleep(_LOOK_AGAIN_S)
-
-
-@contextmanager
-def _own_folder(folder: Path) -> Iterator[bool]:
-    """Whether the folder is nobody's, and so ours for the block: its worker does not run."""
-    try:
-        lock = FolderLock(folder / "lock", f"The call log {folder}")
-    except StoreError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def _open_rows_of(folder: Path, account: str) -> tuple[int, int]:
-    """Settled and begun calls of an account in segments that are not sealed."""
-    settled: set[str] = set()
-    begun: set[str] = set()
-    for path in open_segments(folder):
-        try:
-            for line in read_segment(path):
-                if line is not None and line.row["account"] == account:
-                    (settled if isinstance(line, Settled) else begun).add(line.row["call_id"])
-        except StoreError:
-            if path.exists():
-                raise  # else it was sealed meanwhile
-    return len(settled), len(begun - settled)
 
 
 def _rows_of(segment: SealedSegment, account: str) -> list[int]:
