@@ -28,7 +28,7 @@ from stillroom.base.records import CallStatus
 from stillroom.base.signatures import PublicKeys
 from stillroom.cli import app
 from stillroom.serve.accounts.caller import RefusalCode
-from stillroom.serve.accounts.directory import FRESH_S
+from stillroom.serve.database.following import FRESH_S
 from stillroom.serve.gateway import protocol, upstream
 from stillroom.serve.gateway.metrics import AllWorkers
 from stillroom.serve.limits import limits

@@ -41,7 +41,6 @@ def test_rows_from_the_gateway_verify(start_gateway: Start, tmp_path: Path, monk
         monkeypatch.setenv("KEY_OF_TESTS", key.key)
         api = administration(gateway)
         issued = [api.post("/v1/permits", new_permit(gateway, key.account, calls=QUESTIONS)) for _ in range(2)]
-        time.sleep(2)  # until every worker has heard of them; a call that asked would count
         for permit, stream in zip(issued, (False, True), strict=True):
             (tmp_path / "permit").write_text(permit["token"])
             made(write_recipe(tmp_path, gateway, stream), gateway, permit["id"])

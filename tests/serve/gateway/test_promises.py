@@ -9,9 +9,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.serve.gateway.asking import chat
+from tests.serve.gateway.conftest import RunningGateway, running_gateway, wait_until
 
 if TYPE_CHECKING:
     from tests.serve.gateway.conftest import ModelServer, Start
@@ -97,10 +99,7 @@ def test_a_killed_worker_loses_no_call_that_got_a_reply(start_gateway: Start, mo
     assert sum(row["status"] == "unknown" for row in rows.values()) <= lost[0] + 8
 
 
-def _until_restarted(gateway: object, killed: int) -> None:
-    from tests.serve.gateway.conftest import RunningGateway, wait_until
-
-    assert isinstance(gateway, RunningGateway)
+def _until_restarted(gateway: RunningGateway, killed: int) -> None:
     wait_until(lambda: len(gateway.workers()) == 2 and killed not in gateway.workers())
 
 
@@ -111,9 +110,22 @@ def test_the_log_verifies_after_kills(start_gateway: Start, model: ModelServer) 
         assert gateway.post("/v1/chat/completions", chat({"say": ["a"]}), key.key)[0] == 200
     (worker,) = gateway.workers()
     os.kill(worker, signal.SIGKILL)
-    from tests.serve.gateway.conftest import wait_until
-
     wait_until(lambda: gateway.workers() not in ([], [worker]))
     assert json.loads(gateway.get("/health")[1]) == {"status": "ok"}
     gateway.stop()
     assert len(gateway.calls()) == 3
+
+
+def test_what_a_former_worker_left_is_sealed(tmp_path: Path, model: ModelServer) -> None:
+    with running_gateway(tmp_path, model.url, workers=2) as gateway:
+        key = gateway.key()
+        for _ in range(12):  # new connections: the kernel gives some of them to each worker
+            assert gateway.post("/v1/chat/completions", chat({"say": ["a"]}), key.key)[0] == 200
+        assert gateway.process is not None
+        workers = gateway.workers()
+        gateway.process.kill()
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        gateway.process.wait()
+    with running_gateway(tmp_path, model.url, workers=1) as gateway:
+        wait_until(lambda: len(gateway.calls()) == 12, pause_s=0.3)

@@ -15,8 +15,9 @@ from stillroom.base.permit import PERMIT_TYP, Permit
 from stillroom.base.signatures import SigningKey, unverified_claims
 from stillroom.serve.accounts.caller import Caller
 from stillroom.serve.database.engine import open_database, writing
+from stillroom.serve.database.following import FRESH_S
 from stillroom.serve.keyring import Keyring
-from stillroom.serve.permits.desk import FRESH_S, PermitDesk, PermitRefused
+from stillroom.serve.permits.desk import PermitDesk, PermitRefused
 from stillroom.serve.permits.rows import SECOND
 from stillroom.serve.permits.tables import permits
 

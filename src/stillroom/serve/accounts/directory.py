@@ -1,33 +1,25 @@
 """Which key belongs to whom, in the memory of each worker, and never older than two seconds.
 
-The promise: two seconds after a key was revoked, no worker lets it in. Each worker's directory asks the database every
-0.4 seconds what has changed. `fresh` tells whether the last such reading that succeeded *began* at most 1.5 seconds
-ago: everything that was committed before it began is known. A gateway whose directory is not fresh (the database is
-gone, or slow) must answer 503 rather than serve a key that may have been revoked.
+The promise: two seconds after a key was revoked, no worker lets it in. How it is held is `Following`'s to tell.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from threading import Event, Thread
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from stillroom.base.clock import Clock, SystemClock
 from stillroom.serve.accounts.caller import AccountLimits, Caller, Refusal
 from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.tables import account_events, accounts, keys, organisations
+from stillroom.serve.database.following import Following
 from stillroom.serve.secrets import Secrets
 
-POLL_S = 0.4
-FRESH_S = 1.5
 _EVENTS_AT_ONCE = 2000
 _IDS_AT_ONCE = 500
 
@@ -54,24 +46,19 @@ class Directory:
         self._clock = clock or SystemClock()
         self._keys: dict[bytes, _Key] = {}
         self._seen = 0
-        self._read_at: float | None = None
-        self._stop = Event()
-        self._thread = Thread(target=self._follow, name="stillroom-directory", daemon=True)
+        self._following = Following("directory", self.read_changes, self._clock)
 
     async def start(self) -> None:
         """Read all keys, then follow what changes. Raises SQLAlchemyError where the database cannot be read."""
-        await asyncio.to_thread(self.load)
-        self._thread.start()
+        await self._following.start(self.load)
 
     async def close(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+        await self._following.close()
 
     @property
     def fresh(self) -> bool:
-        """Whether all that was changed more than 1.5 seconds ago is known here."""
-        return self._read_at is not None and self._clock.monotonic() - self._read_at <= FRESH_S
+        """Whether all that was changed more than 1.5 seconds ago is known here. Where not, answer 503."""
+        return self._following.fresh
 
     def find(self, presented_key: str) -> Caller | None:
         """Whose key this is; None where it opens nothing, which `refusal` explains.
@@ -92,27 +79,22 @@ class Directory:
 
     def load(self) -> None:
         """Read everything. Afterwards the directory is fresh."""
-        began = self._clock.monotonic()
-        with self._engine.connect() as connection:
+        with self._following.reading(), self._engine.connect() as connection:
             # The feed's end first: what changes meanwhile is read now or comes with the feed, or both.
             seen = _newest_event(connection)
             self._keys = self._read_keys(connection, None)
-        self._seen, self._read_at = seen, began
+            self._seen = seen
 
     def read_changes(self) -> None:
         """Bring up to date what changed since the last reading. Afterwards the directory is fresh."""
-        began = self._clock.monotonic()
-        with self._engine.connect() as connection:
-            if _newest_event(connection) < self._seen:
-                is_older = True  # a backup was put back: what we know may never have happened
-            else:
-                is_older = False
-                while self._read_some_changes(connection):
+        with self._following.reading():
+            with self._engine.connect() as connection:
+                # An older feed: a backup was put back, and what we know may never have happened.
+                is_older = _newest_event(connection) < self._seen
+                while not is_older and self._read_some_changes(connection):
                     pass
-        if is_older:
-            self.load()
-        else:
-            self._read_at = began
+            if is_older:
+                self.load()
 
     def _read_some_changes(self, connection: Connection) -> bool:
         """Returns whether there may be more."""
@@ -134,12 +116,6 @@ class Directory:
             self._keys.update(self._read_keys(connection, some))
         self._seen = events[-1].id
         return len(events) == _EVENTS_AT_ONCE
-
-    def _follow(self) -> None:
-        while not self._stop.wait(POLL_S):
-            # The database may come back; until then `fresh` tells that it is gone.
-            with suppress(SQLAlchemyError):
-                self.read_changes()
 
     def _read_keys(self, connection: Connection, of_accounts: list[str] | None) -> dict[bytes, _Key]:
         query = (

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from sqlalchemy import RowMapping
+
+from stillroom.serve.limits.bound import LimitName
 
 Role = Literal["owner", "operator", "auditor"]
 AccountState = Literal["active", "restricted", "closed"]
@@ -50,6 +54,13 @@ class LimitsRow(Row):
     usd_per_month: Usd | None = None
 
 
+class UsedRow(Row):
+    """What was used of budgets, as far as workers have told; null: there is no such budget, and nobody counts."""
+
+    usd_today: str | None
+    usd_this_month: str | None
+
+
 class OrganisationRow(Row):
     id: str
     name: str
@@ -66,6 +77,7 @@ class AccountRow(Row):
     """Why, in the words that whoever calls with its keys is told."""
     replaced_by: str | None
     limits: LimitsRow
+    used: UsedRow
     models: list[str] | None
     retention: bool
     terms_version: str | None
@@ -75,10 +87,15 @@ class AccountRow(Row):
     closed_at: int | None
 
     @classmethod
-    def of(cls, row: RowMapping) -> Self:
+    def of(cls, row: RowMapping, used: Mapping[LimitName, int]) -> Self:
+        """`used` by limit name."""
         values = {name: row[name] for name in cls.model_fields if name in row}
         limits = LimitsRow(**{name: row[name] for name in LimitsRow.model_fields})
-        return cls(**values, limits=limits, state=_account_state(row))
+        spent = UsedRow(
+            usd_today=None if limits.usd_per_day is None else _usd(used.get("nano_usd_per_day", 0)),
+            usd_this_month=None if limits.usd_per_month is None else _usd(used.get("nano_usd_per_month", 0)),
+        )
+        return cls(**values, limits=limits, used=spent, state=_account_state(row))
 
 
 class KeyRow(Row):
@@ -115,6 +132,10 @@ class AdminRow(Row):
 
     def sees(self, organisation: str | None) -> bool:
         return self.organisation is None or self.organisation == organisation
+
+
+def _usd(nano: int) -> str:
+    return format((Decimal(nano) / 10**9).normalize(), "f")
 
 
 def _account_state(row: RowMapping) -> AccountState:

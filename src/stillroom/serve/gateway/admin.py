@@ -20,6 +20,9 @@ from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.gateway.metrics import AllWorkers
 from stillroom.serve.gateway.order import Order, take_order
 from stillroom.serve.gateway.protocol import uvicorn_settings
+from stillroom.serve.keyring import Keyring
+from stillroom.serve.meter.call_log import CallLog
+from stillroom.serve.meter.chain import RECORD_TYPE
 from stillroom.serve.permits.admin import permit_router
 from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
@@ -36,7 +39,8 @@ def main() -> None:
 def _administer(order: Order) -> None:
     settings = order.settings
     engine = open_database(database_url(settings))
-    app = make_admin_app(engine, Secrets.open(settings.state), [permit_router(settings)])
+    models = [model.name for model in settings.models]
+    app = make_admin_app(engine, Secrets.open(settings.state), [permit_router(settings)], models)
     registry = CollectorRegistry()
     registry.register(AllWorkers(settings.state / "metrics"))
 
@@ -51,9 +55,22 @@ def _administer(order: Order) -> None:
         signal.signal(number, lambda *_: None)
     if settings.escrow.share or (settings.state / FOLDER).exists():
         threading.Thread(target=_expire_escrow, args=[settings], daemon=True).start()
+    threading.Thread(target=_seal_left, args=[settings], daemon=True).start()
     order.report({"worker": "admin"})
     server.run(sockets=[socket.socket(fileno=order.socket)])
     engine.dispose()
+
+
+def _seal_left(settings: GatewaySettings) -> None:
+    """What workers left open that were killed, and that there are no more, since the settings now say fewer."""
+    keyring = Keyring.open(settings.state)
+    present = {f"w{number}" for number in range(settings.workers)}
+    for folder in sorted((settings.state / "calls").glob("w*")):
+        if folder.name not in present:
+            try:
+                CallLog(folder, sign=lambda record: keyring.active.sign(RECORD_TYPE, record)).close()
+            except StoreError as error:
+                _log.error("The log of a former worker is not sealed: %s", error)
 
 
 def _expire_escrow(settings: GatewaySettings) -> None:

@@ -14,7 +14,7 @@ from stillroom.base.permit import PERMIT_HEADER, Permit
 from stillroom.base.records import Route
 from stillroom.client.usage import Usage
 from stillroom.serve.accounts.caller import AccountLimits, Caller
-from stillroom.serve.accounts.directory import POLL_S
+from stillroom.serve.database.following import POLL_S
 from stillroom.serve.gateway.credentials import presented_key
 from stillroom.serve.gateway.exchange import BodyTooLargeError, Exchange
 from stillroom.serve.gateway.parts import Parts
@@ -23,9 +23,12 @@ from stillroom.serve.gateway.upstream import Upstreams
 from stillroom.serve.limits.bound import Bound, LimitName, LimitReached, LimitsUnavailable, permit_subject
 from stillroom.serve.limits.leases import Reservation
 from stillroom.serve.meter.cost import nano_usd
+from stillroom.serve.permits.desk import PermitRefused
 from stillroom.serve.routes.request import AskedFor, read_body, read_request
 
 _NANO = 10**9
+_JUST_MADE_S = 1.5 * POLL_S
+"""In which every worker hears of a key or a permit."""
 _WORDS: Mapping[LimitName, str] = {
     "requests_per_minute": "requests per minute",
     "tokens_per_minute": "tokens per minute",
@@ -60,7 +63,7 @@ async def find_caller(parts: Parts, exchange: Exchange) -> Caller:
     caller = parts.directory.find(key)
     if caller is None and parts.directory.refusal(key).code == "invalid_api_key":
         # It may have been made this moment; and who guesses at keys is slowed down.
-        await asyncio.sleep(1.5 * POLL_S)
+        await asyncio.sleep(_JUST_MADE_S)
         caller = parts.directory.find(key)
     if caller is None:
         refusal = parts.directory.refusal(key)
@@ -76,7 +79,7 @@ async def admit(parts: Parts, exchange: Exchange, route: Route, now_us: int) -> 
     body = read_body(raw)
     asked = read_request(route, body)
     upstreams = _find_model(parts, caller, route, asked.model)
-    permit = _check_permit(parts, exchange, caller, asked.model, now_us)
+    permit = await _check_permit(parts, exchange, caller, asked.model, now_us // 1_000_000)
     bounds = [*account_bounds(caller.account, caller.limits), *permit_bounds(permit)]
     reservation = await _reserve(parts, bounds, _most(asked, route, upstreams, now_us))
     return Admitted(caller, permit, route, asked, body, raw, upstreams, reservation)
@@ -147,12 +150,20 @@ def _find_model(parts: Parts, caller: Caller, route: Route, name: str) -> Upstre
     return upstreams
 
 
-def _check_permit(parts: Parts, exchange: Exchange, caller: Caller, model: str, now_us: int) -> Permit | None:
+async def _check_permit(parts: Parts, exchange: Exchange, caller: Caller, model: str, now: int) -> Permit | None:
     try:
         wire = exchange.header(PERMIT_HEADER.encode())
     except ValueError as error:
         raise Refused("bad_header", 400, f"Bad request: {error}.") from error
-    return None if wire is None else parts.permits.check(wire, caller, model, now_us // 1_000_000)
+    if wire is None:
+        return None
+    try:
+        return parts.permits.check(wire, caller, model, now)
+    except PermitRefused as error:
+        if error.reason != "permit_refused":
+            raise
+        await asyncio.sleep(_JUST_MADE_S)  # it may have been issued this moment
+        return parts.permits.check(wire, caller, model, now)
 
 
 def _most(asked: AskedFor, route: Route, upstreams: Upstreams, now_us: int) -> dict[LimitName, int]:

@@ -25,7 +25,8 @@ from stillroom.serve.spawn import serving
 
 _START_S = 60
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_S = 0.2, 10.0, 30.0
-_STOP_MARGIN_S = 10
+_STOP_MARGIN_S = 60
+"""Beyond the calls in flight: a full segment of the log is sealed. Cut short, it is sealed at the next start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from sqlalchemy import Connection, select
 
 from stillroom.base.clock import SystemClock
 from stillroom.serve.accounts.events import changing
-from stillroom.serve.accounts.problems import Conflict
 from stillroom.serve.accounts.reading import page
 from stillroom.serve.accounts.rows import AdminRow, Id, Row, Sentence
 from stillroom.serve.admin.answers import Page, PageQuery, page_of
 from stillroom.serve.admin.authority import Operates, Parts, Reads
+from stillroom.serve.admin.known_models import refuse_unknown_models
 from stillroom.serve.keyring import Keyring
-from stillroom.serve.permits.issuing import issue_permit, permit_of, revoke_permit, used_by
+from stillroom.serve.limits.bound import permit_subject
+from stillroom.serve.limits.used import used_by
+from stillroom.serve.permits.issuing import issue_permit, permit_of, revoke_permit
 from stillroom.serve.permits.rows import NewPermit, PermitRow
 from stillroom.serve.permits.tables import permits
 from stillroom.serve.pseudonyms import Pseudonyms
@@ -38,9 +40,7 @@ def permit_router(settings: GatewaySettings) -> APIRouter:
 
     @router.post("", status_code=201)
     def issue(body: NewPermit, admin: Operates, parts: Parts) -> PermitRow:
-        unknown = sorted(set(body.models) - served)
-        if unknown:
-            raise Conflict(f"There is no model {unknown[0]!r} here.", f"There is: {', '.join(sorted(served))}.")
+        refuse_unknown_models(body.models, served)
         with changing(parts.engine, admin.name) as change:
             permit_id = issue_permit(
                 change, body, admin, keyring=keyring, pseudonyms=Pseudonyms(parts.secrets), owner=settings.owner
@@ -61,8 +61,8 @@ def _list_permits(admin: Reads, parts: Parts, asked: Annotated[PermitsQuery, Que
     now = SystemClock().now_us()
     with parts.engine.connect() as connection:
         rows = page(connection, query, permits, asked.after, asked.limit)
-        used = used_by(connection, [row["id"] for row in rows])
-    return page_of(rows, asked.limit, lambda row: PermitRow.of(row, used[row["id"]], now))
+        used = used_by(connection, [permit_subject(row["id"]) for row in rows], now)
+    return page_of(rows, asked.limit, lambda row: PermitRow.of(row, used[permit_subject(row["id"])], now))
 
 
 def _show(permit: Id, admin: Reads, parts: Parts) -> PermitRow:
@@ -79,4 +79,5 @@ def _revoke(permit: Id, admin: Operates, parts: Parts, body: RevokePermitBody | 
 
 def _row(connection: Connection, permit_id: str, admin: AdminRow) -> PermitRow:
     row = permit_of(connection, permit_id, admin)
-    return PermitRow.of(row, used_by(connection, [permit_id])[permit_id], SystemClock().now_us())
+    now, subject = SystemClock().now_us(), permit_subject(permit_id)
+    return PermitRow.of(row, used_by(connection, [subject], now)[subject], now)

@@ -1,24 +1,20 @@
 """Where a worker's calls show their permits: what is issued and revoked, in memory, never older than two seconds.
 
-As the directory of keys does, it asks the database every 0.4 seconds what has changed. `fresh` tells whether the last
-reading that succeeded began at most 1.5 seconds ago; where it did not, nobody knows whether a permit was revoked.
+How that is held is `Following`'s to tell, as it is for the directory of keys.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from threading import Event, Thread
 from typing import Any
 
 from sqlalchemy import Connection, Engine, exists, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from stillroom.base.clock import Clock, SystemClock
+from stillroom.base.clock import Clock
 from stillroom.base.permit import Permit, read_permit
 from stillroom.base.signatures import SignatureRefused
 from stillroom.serve.accounts.caller import Caller
 from stillroom.serve.accounts.tables import account_events
+from stillroom.serve.database.following import Following
 from stillroom.serve.gateway.refused import Refused
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.permits.issuing import ISSUED, REVOKED
@@ -26,8 +22,6 @@ from stillroom.serve.permits.tables import permits
 from stillroom.serve.pseudonyms import Pseudonyms
 from stillroom.serve.secrets import Secrets
 
-POLL_S = 0.4
-FRESH_S = 1.5
 _MOST_READ = 1024
 """Permits kept as they were read and verified: to verify one takes as long as to sign a receipt, and more."""
 
@@ -46,29 +40,23 @@ class PermitDesk:
         self._engine = engine
         self._pseudonyms = Pseudonyms(secrets)
         self._keyring = keyring
-        self._clock = clock or SystemClock()
         self._revoked_at: dict[str, int | None] = {}
         self._seen: int | None = None
-        self._read_at: float | None = None
         self._read: dict[str, Permit] = {}
         self._read_with = keyring.keys
-        self._stop = Event()
-        self._thread = Thread(target=self._follow, name="stillroom-permits", daemon=True)
+        self._following = Following("permits", self.read_changes, clock)
 
     async def start(self) -> None:
         """Read all permits, then follow what changes. Raises SQLAlchemyError where the database cannot be read."""
-        await asyncio.to_thread(self.read_changes)
-        self._thread.start()
+        await self._following.start(self.read_changes)
 
     async def close(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+        await self._following.close()
 
     @property
     def fresh(self) -> bool:
         """Whether all that was changed more than 1.5 seconds ago is known here."""
-        return self._read_at is not None and self._clock.monotonic() - self._read_at <= FRESH_S
+        return self._following.fresh
 
     def check(self, wire: str, caller: Caller, model: str, now: int) -> Permit:
         """The permit that a call shows, where it holds for it. `now`: seconds since 1970.
@@ -102,25 +90,18 @@ class PermitDesk:
 
     def read_changes(self) -> None:
         """Bring up to date what changed since the last reading. Afterwards the desk is fresh."""
-        began = self._clock.monotonic()
-        with self._engine.connect() as connection:
+        with self._following.reading(), self._engine.connect() as connection:
             newest = connection.scalar(select(func.max(account_events.c.id))) or 0
             if self._changed_until(connection, newest):
                 rows = connection.execute(select(permits.c.id, permits.c.revoked_at))
                 self._revoked_at = {row.id: row.revoked_at for row in rows}
-        self._seen, self._read_at = newest, began
+            self._seen = newest
 
     def _changed_until(self, connection: Connection, newest: int) -> bool:
         if self._seen is None or newest < self._seen:  # the latter: a backup was put back
             return True
         events = account_events.c.event.in_((ISSUED, REVOKED)) & (account_events.c.id > self._seen)
         return newest > self._seen and bool(connection.scalar(select(exists().where(events))))
-
-    def _follow(self) -> None:
-        while not self._stop.wait(POLL_S):
-            # The database may come back; until then `fresh` tells that it is gone.
-            with suppress(SQLAlchemyError):
-                self.read_changes()
 
     def _verified(self, wire: str, now: int) -> Permit:
         keys = self._keyring.keys

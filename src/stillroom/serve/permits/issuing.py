@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from stillroom.base.permit import MAX_PERMIT_BYTES, PERMIT_TYP, Permit
 from stillroom.serve.accounts.accounts import open_account
@@ -14,18 +12,12 @@ from stillroom.serve.accounts.problems import Conflict, NotFound
 from stillroom.serve.accounts.rows import AdminRow
 from stillroom.serve.accounts.tables import accounts
 from stillroom.serve.keyring import Keyring
-from stillroom.serve.limits.tables import limit_counters, limit_leases
 from stillroom.serve.permits.rows import MOST_ACCOUNTS, SECOND, NewPermit
 from stillroom.serve.permits.tables import permits
 from stillroom.serve.pseudonyms import Pseudonyms
 
 ISSUED, REVOKED = "permit issued", "permit revoked"
 _IN_EVENT = {"models", "purpose", "calls", "tokens", "student", "nbf", "exp"}
-
-
-def subject_of(permit_id: str) -> str:
-    """What a permit's calls and tokens are counted under."""
-    return f"permit:{permit_id}"
 
 
 def issue_permit(
@@ -94,28 +86,6 @@ def permit_of(connection: Connection, permit_id: str, admin: AdminRow) -> RowMap
     if row is None or not admin.sees(row["organisation"]):
         raise NotFound(f"There is no permit {permit_id}.", "`stillroom permit list` shows those that there are.")
     return row
-
-
-def used_by(connection: Connection, permit_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """What was used of each permit, by the limit's name: what is counted, without what workers hold unused."""
-    of_subject = {subject_of(permit_id): permit_id for permit_id in permit_ids}
-    used: dict[str, dict[str, int]] = {permit_id: {} for permit_id in permit_ids}
-    leases, counters = limit_leases.c, limit_counters.c
-    held = (
-        select(leases.subject, leases.name, func.sum(leases.held - leases.used).label("unused"))
-        .where(leases.subject.in_(of_subject))
-        .group_by(leases.subject, leases.name)
-        .subquery()
-    )
-    counted = (
-        select(counters.subject, counters.name, counters.counted - func.coalesce(held.c.unused, 0))
-        .select_from(limit_counters)
-        .outerjoin(held, (held.c.subject == counters.subject) & (held.c.name == counters.name))
-        .where(counters.subject.in_(of_subject))
-    )
-    for subject, name, amount in connection.execute(counted):
-        used[of_subject[subject]][name] = int(amount)
-    return used
 
 
 def _accounts(change: Change, new: NewPermit, admin: AdminRow) -> list[str]:

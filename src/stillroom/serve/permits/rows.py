@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from stillroom.base.permit import read_unverified_permit
 from stillroom.serve.accounts.rows import Count, Id, ModelName, Name, Row, Sentence, Time
+from stillroom.serve.limits.bound import LimitName
 
 PermitState = Literal["not_begun", "holds", "expired", "revoked"]
 SECOND = 1_000_000
@@ -55,7 +56,7 @@ class PermitRow(Row):
     """The permit itself, to be given to whoever may use it."""
 
     @classmethod
-    def of(cls, row: RowMapping, used: Mapping[str, int], now: int) -> Self:
+    def of(cls, row: RowMapping, used: Mapping[LimitName, int], now: int) -> Self:
         """`used` by limit name."""
         values = {name: row[name] for name in cls.model_fields if name in row}
         says = read_unverified_permit(row["token"])
