@@ -79,6 +79,7 @@ def test_rows_made_under_a_permit_verify(folder: Path, stream: bool) -> None:
     assert rows >= 27
     assert (verified["rows"], verified["bad"], verified["reasons"], verified["read_more"]) == (rows, 0, {}, rows)
     assert verified["permits"][0]["used"]["calls"] == 9
+    assert verified["notes"] == []  # grant.json and the card are a data set's own files
     card = (folder / "runs/sums/dataset/README.md").read_text()
     assert "- on the condition: `name it so`" in card
     assert "has signed for `<script>alert(1)</script>`:" in card

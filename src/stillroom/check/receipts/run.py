@@ -37,6 +37,7 @@ from stillroom.client.fetch import fetch
 from stillroom.client.transport import is_loopback
 from stillroom.store.files import read_object, replacing
 from stillroom.store.tables import count_rows, open_parquet
+from stillroom.terms.grants import GRANT
 
 ROWS_SHOWN = 10
 _SLICE_ROWS = 8192
@@ -119,7 +120,7 @@ def _about_address(keys: str) -> Iterator[str]:
 def _not_looked_at(folder: Path, files: Sequence[Path]) -> Iterator[str]:
     """Files that no check writes, and that may hold rows. Hidden ones are passed over, as by the manifest."""
     known = {*files, *(lines_of(folder, file) for file in files)}
-    known |= {folder / name for name in ("README.md", MANIFEST, "rejected.parquet")}
+    known |= {folder / name for name in ("README.md", MANIFEST, GRANT, "rejected.parquet")}
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         if path.is_file() and path not in known and not any(part.startswith(".") for part in place.parts):
