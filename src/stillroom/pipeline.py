@@ -401,7 +401,8 @@ def serve_gateway(
         from stillroom.serve.gateway.supervisor import run_gateway
         from stillroom.serve.settings import read_settings, with_changes
     folders = {name: classroom_teacher() if path == Path(CLASSROOM) else path for name, path in models.items()}
-    settings = with_changes(read_settings(config), folders, host=host, port=port, workers=workers)
+    read = read_settings(config, {CLASSROOM: classroom_teacher()})
+    settings = with_changes(read, folders, host=host, port=port, workers=workers)
     run_gateway(settings, threads=threads)
 
 

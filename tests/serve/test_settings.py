@@ -39,3 +39,13 @@ def test_networks_of_both_kinds_and_single_addresses(tmp_path: Path) -> None:
     # As a worker is told them, on a pipe.
     changed = with_changes(settings, {}, port=1)
     assert GatewaySettings.model_validate(changed.model_dump(mode="json")).trusted_proxies == wanted
+
+
+def test_a_folder_is_beside_the_file_or_embedded(tmp_path: Path) -> None:
+    lines = "models: [{name: a, folder: classroom}, {name: b, folder: models/b}]"
+    assert [model.folder for model in settings_with(tmp_path, lines).models] == [
+        tmp_path / "classroom",
+        tmp_path / "models/b",
+    ]
+    read = read_settings(tmp_path / "gateway.yaml", {"classroom": Path("/embedded")})
+    assert [model.folder for model in read.models] == [Path("/embedded"), tmp_path / "models/b"]

@@ -177,8 +177,11 @@ def with_changes(
     return GatewaySettings.model_validate({**dict(settings), **changes})
 
 
-def read_settings(path: Path) -> GatewaySettings:
-    """Of a YAML file. Paths in it are relative to it. Raises UsageError that names the key and the line."""
+def read_settings(path: Path, embedded: Mapping[str, Path] | None = None) -> GatewaySettings:
+    """Of a YAML file. Paths in it are relative to it; `embedded` are folders that it may name otherwise.
+
+    Raises UsageError that names the key and the line.
+    """
     try:
         document = read_yaml_file(path, UsageError)
     except OSError as error:
@@ -190,8 +193,11 @@ def read_settings(path: Path) -> GatewaySettings:
         what, _ = describe(error, GatewaySettings, data, document.lines, str(path))
         raise UsageError(what, "The keys and their values are listed in docs/serve.md.") from error
     folder = path.absolute().parent
+    named = embedded or {}
     models = tuple(
-        model if model.folder is None else model.model_copy(update={"folder": folder / model.folder})
+        model
+        if model.folder is None
+        else model.model_copy(update={"folder": named.get(str(model.folder), folder / model.folder)})
         for model in settings.models
     )
     return settings.model_copy(update={"state": folder / settings.state, "models": models})
