@@ -93,6 +93,7 @@ def test_a_copy_with_the_owners_keys(config: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["signed"] == 1
     assert json.loads(stillroom("verify", "--folder", str(copy), "--json").stdout)["signed"] == 0
+    assert "No signature was checked: --keys does" in stillroom("verify", "--folder", str(copy)).stdout
     keys.write_bytes(orjson.dumps(Keyring.open(tmp_path / "stranger").jwks()))
     assert stillroom("verify", "--folder", str(copy), "--keys", str(keys)).exit_code == 1
 

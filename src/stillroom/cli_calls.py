@@ -111,11 +111,12 @@ def verify(
         from stillroom.serve.meter.verification import verify_log
 
     place = folder if folder is not None else _state(config) / _FOLDER
-    report = verify_log(place, _keys(config, keys), _roots(roots))
+    public = _keys(config, keys)
+    report = verify_log(place, public, _roots(roots))
     if as_json:
         print_json(asdict(report))
     else:
-        print_result(*verified_in_words(report))
+        print_result(*verified_in_words(report, with_keys=public is not None))
     if report.problems:
         raise SystemExit(1)
 
@@ -231,7 +232,7 @@ def _moment(text: str | None, option: str, *, is_end: bool = False) -> int | Non
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond
 
 
-def verified_in_words(report: LogReport) -> list[str]:
+def verified_in_words(report: LogReport, *, with_keys: bool) -> list[str]:
     shown = [problem.what for problem in report.problems[:_SHOWN]]
     if len(report.problems) > _SHOWN:
         shown.append(f"And {len(report.problems) - _SHOWN:,} more; --json names all.")
@@ -244,6 +245,8 @@ def verified_in_words(report: LogReport) -> list[str]:
         lines.append(f"{counted(report.forgotten, 'row')} deleted on request.")
     verb = "has" if report.records == 1 else "have"
     signed = f"{report.signed} of {counted(report.records, 'record')} {verb} a right signature"
+    if not with_keys:
+        signed = "No signature was checked: --keys does"
     lines.append(f"{signed}; {counted(report.stamped, 'time stamp')} that fit.")
     if report.open_segments:
         lines.append(f"{counted(report.open_segments, 'segment')} not sealed yet, and so not verified.")
