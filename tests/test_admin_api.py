@@ -106,3 +106,17 @@ def test_the_credential_goes_nowhere_else() -> None:
     ):
         api.get("/v1/a")
     assert seen_elsewhere == []
+
+
+def test_a_limit_is_called_as_its_option_is() -> None:
+    message = "body.limits.usd_per_day: should be an amount in USD."
+    body = json.dumps({"error": {"message": message, "type": "x", "code": "invalid_request", "param": None}}).encode()
+    with server_that_answers(422, body) as (api, _), pytest.raises(UsageError, match="take --usd-per-day: should be"):
+        api.patch("/v1/accounts/acct_1", {})
+
+
+def test_an_address_without_its_scheme_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_ADMIN_KEY", KEY)
+    monkeypatch.setenv("STILLROOM_ADMIN_URL", "localhost:8001")
+    with pytest.raises(UsageError, match="STILLROOM_ADMIN_URL is 'localhost:8001'"):
+        AdminApi.from_environment()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Self
@@ -14,6 +15,7 @@ from stillroom.base.errors import ServeError, StillroomError, UsageError
 
 URL_ENV, KEY_ENV = "STILLROOM_ADMIN_URL", "STILLROOM_ADMIN_KEY"
 DEFAULT_URL = "http://127.0.0.1:8001"
+_LIMIT = re.compile(r"^body\.limits\.(\w+)")
 _TIMEOUT_S = 60
 _MOST_BYTES = 64 << 20
 
@@ -42,7 +44,12 @@ class AdminApi:
                 f"The environment variable {KEY_ENV} is not set.",
                 "Set it to your administrator's key: stillroom admin create makes one.",
             )
-        return cls(os.environ.get(URL_ENV, "").strip() or DEFAULT_URL, key)
+        url = os.environ.get(URL_ENV, "").strip() or DEFAULT_URL
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"{URL_ENV} is {url!r}, and no address of the web.", f"Set it to one such as {DEFAULT_URL}."
+            )
+        return cls(url, key)
 
     def get(self, path: str, **query: str | int | None) -> Any:
         """`query`: None is left out. Raises StillroomError with what the gateway says, ServeError if it is silent."""
@@ -96,6 +103,11 @@ class AdminApi:
             remedy = f"Look whether {URL_ENV} is the address of its admin API, and not of the API itself."
             return ServeError(f"{self._url} answered with status {status}, and not as an admin API does.", remedy)
         if status == 422:
-            return UsageError(f"The gateway does not take {message}")
+            return UsageError(f"The gateway does not take {_as_option(message)}")
         remedy = f"Look at {KEY_ENV}." if status == 401 else ""
         return StillroomError(message, remedy)
+
+
+def _as_option(message: str) -> str:
+    """A limit as the command line calls it, not by its place in the request that the command sent."""
+    return _LIMIT.sub(lambda limit: "--" + limit[1].replace("_", "-"), message)

@@ -90,7 +90,8 @@ def id_of(given: str, kind: str, rows: Iterable[Mapping[str, Any]]) -> str:
         return str(found[0])
     if found:
         raise UsageError(f"There is more than one {kind} called {given!r}: {', '.join(found)}.", "Give its id.")
-    raise UsageError(f"There is no {kind} {given!r}.", f"stillroom {kind} list shows those that there are.")
+    listing = "key list ACCOUNT" if kind == "key" else f"{kind} list"
+    raise UsageError(f"There is no {kind} {given!r}.", f"stillroom {listing} shows those that there are.")
 
 
 def account_id(api: AdminApi, given: str) -> str:
