@@ -58,6 +58,7 @@ def bounded_protocol(bounds: Bounds) -> type[HttpToolsProtocol]:
             """Bytes that came since the request began, or since the last ones of its body."""
             self._why_unreadable = _NO_HTTP
             self._is_deaf = False
+            self._closes_afterwards = False
             self._request_timer: asyncio.TimerHandle | None = None
             self._stall_timer: asyncio.TimerHandle | None = None
             if len(self.connections) > bounds.connections:
@@ -111,6 +112,8 @@ def bounded_protocol(bounds: Bounds) -> type[HttpToolsProtocol]:
             self.scope["stillroom.connection"] = self  # type: ignore[typeddict-unknown-key]
             super().on_headers_complete()
             self._head_is_there = True
+            # Who is answered early goes on sending for a while, and would find a reset where the answer was.
+            self._closes_afterwards, self.cycle.keep_alive = not self.cycle.keep_alive, True
 
         def on_body(self, body: bytes) -> None:
             self._beside_body = 0
@@ -120,6 +123,10 @@ def bounded_protocol(bounds: Bounds) -> type[HttpToolsProtocol]:
             self._end_request_timer()
             self._head_is_there, self._beside_body = False, 0
             super().on_message_complete()
+            if self._closes_afterwards:
+                self.cycle.keep_alive = False
+                if self.cycle.response_complete:
+                    self.transport.close()
 
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words for it
             """Called where the parser ended."""
