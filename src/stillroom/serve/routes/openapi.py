@@ -152,6 +152,7 @@ _REFUSALS = {
     "408": "The request came too slowly",
     "413": "The request is too large",
     "429": "A limit is reached: retry-after says when to come back",
+    "431": "The headers are too long",
     "4XX": "The model's server refused the request, in its own words",
     "502": "No server of the model can be reached",
     "503": "Calls can't be let in, counted or written down just now",
