@@ -20,6 +20,7 @@ from tests.serve.gateway.wire import (
     chunk,
     code,
     connect,
+    read_answer,
     read_to_end,
     request,
     statuses,
@@ -59,6 +60,8 @@ def test_a_head_or_a_body_that_comes_too_slowly_is_not_waited_for(cramped: Runni
                 break
             except TimeoutError:
                 continue
+        slow.settimeout(60)
+        answer += read_to_end(slow)
         assert (statuses(answer), code(answer)) == ([408], "request_too_slow")
         for name in half:
             answer = read_to_end(connections[name])
@@ -77,9 +80,12 @@ def test_who_sends_too_much_is_told_so_and_can_read_it(cramped: RunningGateway, 
     for sent in (declared, chunked):
         answer = ask(cramped.url, sent)
         assert (statuses(answer), code(answer)) == ([413], "request_too_large")
-    # An ordinary client, which sends all of it before it reads.
-    status, answer, _ = cramped.post("/v1/chat/completions", b" " * (1 << 20), key)
-    assert (status, json.loads(answer)["error"]["code"]) == (413, "request_too_large")
+    # Ordinary clients, which send all of it before they read, whether or not they then close the connection.
+    for fields in (b"", CLOSE):
+        with connect(cramped.url) as connection:
+            connection.sendall(request(authorization(key) + fields, b" " * (1 << 20)))
+            answer = read_answer(connection)
+            assert (statuses(answer), code(answer)) == ([413], "request_too_large")
     assert model.get("/counts")["begun"] == before
 
 

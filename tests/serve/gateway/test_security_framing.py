@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,10 +16,15 @@ from tests.serve.gateway.wire import (
     chunk,
     code,
     connect,
+    read_answer,
     read_to_end,
     request,
     statuses,
 )
+
+from stillroom.serve.accounts.admins import THE_MACHINE, create_admin
+from stillroom.serve.accounts.events import changing
+from stillroom.serve.accounts.keys import KeyHashes
 
 if TYPE_CHECKING:
     from tests.serve.gateway.conftest import ModelServer, RunningGateway
@@ -154,20 +158,9 @@ def test_one_request_after_the_other_is_answered_on_one_connection(gateway: Runn
             (request(fields), 200),
         ):
             connection.sendall(sent)
-            assert statuses(_one_answer(connection)) == [status]
+            assert statuses(read_answer(connection)) == [status]
         connection.sendall(request(fields + CLOSE))
         assert statuses(read_to_end(connection)) == [200]
-
-
-def _one_answer(connection: socket.socket) -> bytes:
-    came = b""
-    while True:
-        head, found, body = came.partition(b"\r\n\r\n")
-        if found:
-            length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length: "))
-            if len(body) == int(length.partition(b": ")[2]):
-                return came
-        came += connection.recv(1 << 16)
 
 
 def test_a_field_after_the_body_is_no_header(gateway: RunningGateway) -> None:
@@ -180,6 +173,25 @@ def test_a_field_after_the_body_is_no_header(gateway: RunningGateway) -> None:
     # Not a second key either, which would be refused.
     assert statuses(ask(gateway.url, with_trailers(authorization(key), b"X-Api-Key: another\r\n"))) == [200]
     assert statuses(ask(gateway.url, with_trailers(authorization(key), b"X-Stillroom-Permit: x\r\n"))) == [200]
+
+
+def test_the_admin_port_reads_no_more_into_a_request_than_that(gateway: RunningGateway) -> None:
+    with changing(gateway.engine, "test") as change:
+        hashes = KeyHashes(gateway.secrets, "sra")
+        _, admin = create_admin(change, hashes, THE_MACHINE, name="Otto", role="auditor", organisation=None)
+    key = authorization(admin.text)
+
+    def sent(fields: bytes, body: bytes = b"", *, has_length: bool = True) -> bytes:
+        return request(fields, body, path=b"/v1/me", method=b"GET", has_length=has_length)
+
+    assert statuses(ask(gateway.admin_url, sent(key + CLOSE))) == [200]
+    assert statuses(ask(gateway.admin_url, sent(key) + sent(key))) == [200]
+    hidden = sent(CHUNKED + CLOSE, b"0\r\n" + key + b"\r\n", has_length=False)
+    assert statuses(ask(gateway.admin_url, hidden)) == [401]
+    for name in ("a length and chunks", "a space before the colon", "another coding", "a line feed alone"):
+        assert statuses(ask(gateway.admin_url, _with(key, NO_HTTP[name]) + sent(key))) == [400], name
+    assert statuses(ask(gateway.admin_url, _with(key, NO_UPGRADE["HTTP/2 in clear"]))) == [400]
+    assert statuses(ask(gateway.admin_url, sent(key + b"X: y\r\n" * 16_000))) == [431]
 
 
 def test_a_body_that_was_not_asked_for_leaves_nothing_on_the_connection(gateway: RunningGateway) -> None:

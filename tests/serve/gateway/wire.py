@@ -61,6 +61,21 @@ def read_to_end(connection: socket.socket) -> bytes:
     return came
 
 
+def read_answer(connection: socket.socket) -> bytes:
+    """One response, which says how long it is."""
+    came = b""
+    while True:
+        head, found, body = came.partition(b"\r\n\r\n")
+        if found:
+            length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length: "))
+            if len(body) == int(length.partition(b": ")[2]):
+                return came
+        piece = connection.recv(1 << 16)
+        if not piece:
+            return came
+        came += piece
+
+
 def statuses(answers: bytes) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
 
