@@ -198,7 +198,7 @@ def test_a_permit_that_would_write_on_the_terminal_is_none(university: str) -> N
     [
         ({"--organisation": "Nobody"}, 2, "There is no organisation 'Nobody'. stillroom organisation list"),
         ({"--account": "carol"}, 2, "There is no account 'carol'"),
-        ({"--model": "abacsu"}, 1, "There is no model 'abacsu' here. There is: abacus, mini."),
+        ({"--model": "abacsu"}, 1, "There is no model 'abacsu' here. Did you mean abacus?"),
         ({"--until": "2020-01-01"}, 1, "ended already"),
         ({"--until": "tomorrow"}, 2, "--until: 'tomorrow' is no time. Write 90d, 2027-01-31"),
         ({"--until": "9999-12-31"}, 2, "expires_at"),

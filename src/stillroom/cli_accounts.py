@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from stillroom.admin_api import AdminApi
 from stillroom.base.errors import UsageError
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
+from stillroom.cli_output import print_json
 from stillroom.cli_rows import (
     account_id,
     count_or_nothing,
@@ -99,7 +101,7 @@ def create_account(
         "terms_version": terms,
         "billing_reference": billing,
     }
-    show_row(api.post("/v1/accounts", body), as_json)
+    _show_account(api.post("/v1/accounts", body), as_json)
 
 
 @account_command("list", "stillroom account list --json")
@@ -119,9 +121,9 @@ def list_accounts(
 
 @account_command("show", "stillroom account show research")
 def show_account(account: Account, as_json: Json = False) -> None:
-    """Show an account, its limits included."""
+    """Show an account, its limits included, and what is used of its budgets."""
     api = AdminApi.from_environment()
-    show_row(api.get(f"/v1/accounts/{account_id(api, account)}"), as_json)
+    _show_account(api.get(f"/v1/accounts/{account_id(api, account)}"), as_json)
 
 
 @account_command("set", "stillroom account set research --usd-per-day 20 --concurrent none")
@@ -156,7 +158,7 @@ def set_account(
     if not body:
         raise UsageError("Nothing to change was given.", "stillroom account set --help shows what there is.")
     api = AdminApi.from_environment()
-    show_row(api.patch(f"/v1/accounts/{account_id(api, account)}", body), as_json)
+    _show_account(api.patch(f"/v1/accounts/{account_id(api, account)}", body), as_json)
 
 
 @account_command("accept-terms", "stillroom account accept-terms research 2026-11")
@@ -167,7 +169,7 @@ def accept_terms(
 ) -> None:
     """Record that an account has accepted a version of the terms."""
     api = AdminApi.from_environment()
-    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/terms", {"version": version}), as_json)
+    _show_account(api.post(f"/v1/accounts/{account_id(api, account)}/terms", {"version": version}), as_json)
 
 
 @account_command("restrict", "stillroom account restrict research --reason 'Please call us.'")
@@ -178,14 +180,14 @@ def restrict_account(
 ) -> None:
     """Serve no call of an account until `stillroom account lift`."""
     api = AdminApi.from_environment()
-    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/restrict", {"reason": reason}), as_json)
+    _show_account(api.post(f"/v1/accounts/{account_id(api, account)}/restrict", {"reason": reason}), as_json)
 
 
 @account_command("lift", "stillroom account lift research")
 def lift_restriction(account: Account, as_json: Json = False) -> None:
     """Lift the restriction of an account."""
     api = AdminApi.from_environment()
-    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/lift"), as_json)
+    _show_account(api.post(f"/v1/accounts/{account_id(api, account)}/lift"), as_json)
 
 
 @account_command("close", "stillroom account close research")
@@ -199,7 +201,7 @@ def close_account(
     """Close an account: its keys stop, for good."""
     api = AdminApi.from_environment()
     body = {"replaced_by": None if replaced_by is None else account_id(api, replaced_by)}
-    show_row(api.post(f"/v1/accounts/{account_id(api, account)}/close", body), as_json)
+    _show_account(api.post(f"/v1/accounts/{account_id(api, account)}/close", body), as_json)
 
 
 @account_command("events", "stillroom account events research")
@@ -213,6 +215,22 @@ def events(
     api = AdminApi.from_environment()
     rows = api.rows("/v1/events", account=None if account is None else account_id(api, account))
     show_events(rows, as_json)
+
+
+def _show_account(row: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(row)
+        return
+    limits, used = row["limits"], row["used"]
+    spent = {
+        "used today": _of(used["usd_today"], limits["usd_per_day"]),
+        "used this month": _of(used["usd_this_month"], limits["usd_per_month"]),
+    }
+    show_row({name: value for name, value in row.items() if name != "used"} | spent, as_json)
+
+
+def _of(used: str | None, most: str | None) -> str | None:
+    return None if used is None else f"{used} of {most} USD"
 
 
 def _limits(

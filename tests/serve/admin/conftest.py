@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -75,10 +75,12 @@ class Client:
 
 
 @contextmanager
-def admin_server(engine: Engine, secrets: Secrets = SECRETS) -> Iterator[int]:
+def admin_server(engine: Engine, secrets: Secrets = SECRETS, models: Collection[str] | None = None) -> Iterator[int]:
     """Gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(make_admin_app(engine, secrets), log_level="critical", timeout_graceful_shutdown=3)
+    config = uvicorn.Config(
+        make_admin_app(engine, secrets, models=models), log_level="critical", timeout_graceful_shutdown=3
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

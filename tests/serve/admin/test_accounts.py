@@ -6,10 +6,13 @@ import time
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
-from tests.serve.admin.conftest import SECRETS, Client
+from sqlalchemy import Engine, insert, update
+from tests.serve.admin.conftest import SECRETS, Client, admin_server, new_admin_key
 
 from stillroom.serve.accounts.directory import Directory
+from stillroom.serve.database.engine import writing
+from stillroom.serve.limits.bound import LimitName, window_of
+from stillroom.serve.limits.tables import limit_counters, limit_leases
 
 NO_LIMITS = {
     "requests_per_minute": None,
@@ -32,6 +35,7 @@ def test_an_account_from_its_beginning_to_its_end(operator: Client, engine: Engi
         "restricted_for": None,
         "replaced_by": None,
         "limits": NO_LIMITS,
+        "used": {"usd_today": None, "usd_this_month": None},
         "models": None,
         "retention": False,
         "terms_version": None,
@@ -215,3 +219,49 @@ def test_a_change_that_changes_nothing_is_no_event(operator: Client) -> None:
     operator.patch(f"/v1/accounts/{account}", {"retention": True, "billing_reference": "c", "name": "research"})
     operator.post(f"/v1/accounts/{account}/terms", {"version": "1"})
     assert operator.get("/v1/events") == before
+
+
+def test_what_is_used_of_budgets_is_told(operator: Client, engine: Engine) -> None:
+    organisation = operator.organisation()
+    limits = {"usd_per_day": "2.50", "usd_per_month": "20"}
+    account = operator.account(organisation, limits=limits)
+    assert operator.get(f"/v1/accounts/{account}")["used"] == {"usd_today": "0", "usd_this_month": "0"}
+    now = time.time_ns() // 1000
+    names: tuple[LimitName, ...] = ("nano_usd_per_day", "nano_usd_per_month")
+    today, month = (window_of(name, now).starts_at for name in names)
+    with writing(engine) as connection:
+        row = {"subject": account, "wanted_until": 0}
+        days = {"name": "nano_usd_per_day", "starts_at": today, "counted": 1_500_000_000}
+        months = {"name": "nano_usd_per_month", "starts_at": month, "counted": 10_000_000_001}
+        connection.execute(insert(limit_counters), [row | days, row | months])
+        lease = {"instance": "i", "subject": account, "ends_at": now * 2, "told_at": now, "held": 1_000_000_000}
+        # The second one is of a month that is over.
+        leases = [
+            lease | {"name": "nano_usd_per_day", "starts_at": today, "used": 250_000_000},
+            lease | {"name": "nano_usd_per_month", "starts_at": month - 1, "used": 0},
+        ]
+        connection.execute(insert(limit_leases), leases)
+    used = {"usd_today": "0.75", "usd_this_month": "10.000000001"}
+    assert operator.get(f"/v1/accounts/{account}")["used"] == used
+    assert [row["used"] for row in operator.get("/v1/accounts")["data"]] == [used]
+    with writing(engine) as connection:
+        connection.execute(update(limit_counters).values(starts_at=limit_counters.c.starts_at - 1))
+    assert operator.get(f"/v1/accounts/{account}")["used"] == {"usd_today": "0", "usd_this_month": "0"}
+
+
+def test_a_model_that_is_not_served_is_refused_with_the_one_that_was_meant(engine: Engine) -> None:
+    with admin_server(engine, models=["abacus", "mini"]) as port:
+        operator = Client(port, new_admin_key(engine, "operator", "Otto"))
+        organisation = operator.organisation()
+        account = operator.account(organisation, models=["abacus"])
+        for models, words in ((["mini", "abacsu"], "Did you mean abacus?"), (["zebra"], "There is: abacus, mini.")):
+            new = {"organisation": organisation, "name": "another", "models": models}
+            said = f"There is no model {models[-1]!r} here. {words}"
+            for method, path, body in (
+                ("POST", "/v1/accounts", new),
+                ("PATCH", f"/v1/accounts/{account}", {"models": models}),
+            ):
+                answer = operator.ask(method, path, body)
+                assert (answer.status, answer.body["error"]["message"]) == (409, said)
+        assert [row["models"] for row in operator.get("/v1/accounts")["data"]] == [["abacus"]]
+        assert operator.patch(f"/v1/accounts/{account}", {"models": None})["models"] is None

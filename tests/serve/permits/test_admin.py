@@ -109,7 +109,7 @@ def test_it_says_how_much_is_used(office: Office) -> None:
 
 def test_what_cannot_be_issued_is_told(office: Office) -> None:
     for change, status, words in (
-        ({"models": ["abacsu"]}, 409, "There is no model 'abacsu' here. There is: abacus, mini."),
+        ({"models": ["abacsu"]}, 409, "There is no model 'abacsu' here. Did you mean abacus?"),
         ({"expires_at": 1}, 409, "ended already"),
         ({"accounts": [f"acct_{NOBODY}"]}, 404, "There is no account"),
         ({"organisation": f"org_{NOBODY}"}, 404, "There is no organisation"),

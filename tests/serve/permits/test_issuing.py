@@ -15,8 +15,10 @@ from stillroom.serve.accounts.organisations import close_organisation, create_or
 from stillroom.serve.accounts.problems import Conflict, NotFound
 from stillroom.serve.accounts.tables import account_events
 from stillroom.serve.database.engine import writing
+from stillroom.serve.limits.bound import permit_subject
 from stillroom.serve.limits.tables import limit_counters, limit_leases
-from stillroom.serve.permits.issuing import permit_of, used_by
+from stillroom.serve.limits.used import used_by
+from stillroom.serve.permits.issuing import permit_of
 from stillroom.serve.permits.rows import SECOND, NewPermit, PermitRow
 from stillroom.serve.pseudonyms import Pseudonyms
 
@@ -27,8 +29,9 @@ ELSEWHERE = THE_MACHINE.model_copy(update={"organisation": "org_elsewhere"})
 
 def row_of(owner: Any, permit_id: str) -> PermitRow:
     with owner.engine.connect() as connection:
-        used = used_by(connection, [permit_id])
-        return PermitRow.of(permit_of(connection, permit_id, THE_MACHINE), used[permit_id], owner.clock.now_us())
+        now, subject = owner.clock.now_us(), permit_subject(permit_id)
+        used = used_by(connection, [subject], now)
+        return PermitRow.of(permit_of(connection, permit_id, THE_MACHINE), used[subject], now)
 
 
 def test_what_is_signed_is_what_was_asked_for(owner: Any) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy import Connection, select
 
+from stillroom.base.clock import SystemClock
 from stillroom.serve.accounts.accounts import (
     accept_terms,
     billing_print,
@@ -24,6 +25,8 @@ from stillroom.serve.accounts.rows import AccountRow, AdminRow, Id, LimitsRow, M
 from stillroom.serve.accounts.tables import accounts
 from stillroom.serve.admin.answers import Page, PageQuery, page_of
 from stillroom.serve.admin.authority import AdminParts, Operates, Parts, Reads
+from stillroom.serve.admin.known_models import refuse_unknown_models
+from stillroom.serve.limits.used import used_by
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
@@ -75,6 +78,7 @@ class AccountsQuery(PageQuery):
 
 @router.post("", status_code=201)
 def create(body: NewAccountBody, admin: Operates, parts: Parts) -> AccountRow:
+    _refuse_unknown(parts, body.models)
     settings = {
         "name": body.name,
         "models": body.models,
@@ -100,7 +104,9 @@ def list_accounts(admin: Reads, parts: Parts, asked: Annotated[AccountsQuery, Qu
         if organisation is not None:
             query = query.where(accounts.c.organisation == organisation)
     with parts.engine.connect() as connection:
-        return page_of(page(connection, query, accounts, asked.after, asked.limit), asked.limit, AccountRow.of)
+        rows = page(connection, query, accounts, asked.after, asked.limit)
+        used = used_by(connection, [row["id"] for row in rows], SystemClock().now_us())
+    return page_of(rows, asked.limit, lambda row: AccountRow.of(row, used[row["id"]]))
 
 
 @router.get("/{account}")
@@ -111,6 +117,7 @@ def show(account: Id, admin: Reads, parts: Parts) -> AccountRow:
 
 @router.patch("/{account}")
 def change_one(account: Id, body: ChangeAccountBody, admin: Operates, parts: Parts) -> AccountRow:
+    _refuse_unknown(parts, body.models)
     settings: dict[str, Any] = body.model_dump(
         include={"name", "models", "retention"}, exclude_unset=True
     ) | body.limits.model_dump(exclude_unset=True)
@@ -152,9 +159,15 @@ def close(account: Id, admin: Operates, parts: Parts, body: CloseBody | None = N
         return _row(change.connection, account, admin)
 
 
+def _refuse_unknown(parts: AdminParts, models: list[str] | None) -> None:
+    if parts.models is not None:
+        refuse_unknown_models(models or (), parts.models)
+
+
 def _billing(parts: AdminParts, reference: str | None) -> str | None:
     return None if reference is None else billing_print(parts.secrets, reference)
 
 
 def _row(connection: Connection, account: str, admin: AdminRow) -> AccountRow:
-    return AccountRow.of(account_of(connection, account, admin))
+    row = account_of(connection, account, admin)
+    return AccountRow.of(row, used_by(connection, [account], SystemClock().now_us())[account])

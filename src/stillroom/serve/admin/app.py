@@ -8,7 +8,7 @@ Every route but `/health` and `/openapi.json` needs an administrator's key, in t
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -32,8 +32,13 @@ _log = logging.getLogger(__name__)
 _CODES = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
 
-def make_admin_app(engine: Engine, secrets: Secrets, routers: Sequence[APIRouter] = ()) -> FastAPI:
-    """`routers`: those of other parts of the gateway, which use `stillroom.serve.admin.authority` as ours do."""
+def make_admin_app(
+    engine: Engine, secrets: Secrets, routers: Sequence[APIRouter] = (), models: Collection[str] | None = None
+) -> FastAPI:
+    """`routers`: those of other parts of the gateway, which use `stillroom.serve.admin.authority` as ours do.
+
+    `models`: the names that accounts may be allowed; None: any.
+    """
     app = FastAPI(
         title="stillroom admin API",
         version=__version__,
@@ -41,7 +46,7 @@ def make_admin_app(engine: Engine, secrets: Secrets, routers: Sequence[APIRouter
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.parts = AdminParts.of(engine, secrets)
+    app.state.parts = AdminParts.of(engine, secrets, models)
     app.add_middleware(Bounded)
     app.add_api_route("/health", _health, responses={503: PROBLEMS[503]}, tags=["health"])
     for router in (organisations.router, accounts.router, keys.router, admins.router, events.router, *routers):

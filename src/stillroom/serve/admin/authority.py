@@ -7,6 +7,7 @@ def create_admin(admin: Owns, parts: Parts) -> ...        owners alone
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -32,10 +33,13 @@ class AdminParts:
     secrets: Secrets
     key_hashes: KeyHashes
     admin_hashes: KeyHashes
+    models: frozenset[str] | None
+    """Those that the gateway serves; None: it is not known, and any name is taken."""
 
     @classmethod
-    def of(cls, engine: Engine, secrets: Secrets) -> AdminParts:
-        return cls(engine, secrets, KeyHashes(secrets, "sr"), KeyHashes(secrets, "sra"))
+    def of(cls, engine: Engine, secrets: Secrets, models: Collection[str] | None) -> AdminParts:
+        served = None if models is None else frozenset(models)
+        return cls(engine, secrets, KeyHashes(secrets, "sr"), KeyHashes(secrets, "sra"), served)
 
 
 def _parts(request: Request) -> AdminParts:
