@@ -110,6 +110,7 @@ def test_forgetting_leaves_a_log_that_verifies(config: Path) -> None:
 
 def test_wrong_usage_is_told(config: Path, tmp_path: Path) -> None:
     assert stillroom("verify").exit_code == 2
+    assert stillroom("forget", "research", "--config", str(config)).exit_code == 2  # a name, and no id
     assert stillroom("verify", "--config", str(config), "--folder", str(tmp_path)).exit_code == 2
     assert stillroom("verify", "--config", str(config), "--keys", "x").exit_code == 2
     assert stillroom("stamp", "--config", str(config), "--tsa", "file:///etc/passwd").exit_code == 2

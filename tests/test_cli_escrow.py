@@ -98,6 +98,16 @@ def test_a_hold_is_on_one_or_on_all(config: str, whose: list[str]) -> None:
     assert json.loads(said("escrow", "list", "--config", config, "--json"))["holds"] == []
 
 
+def test_a_name_is_no_accounts_id(config: str) -> None:
+    """A hold on a name would hold nothing, and forgetting a name would delete nothing."""
+    held = stillroom("escrow", "hold", "case", "--account", "research", "--reason", "why", "--config", config)
+    forgotten = stillroom("escrow", "forget", "research", "--config", config)
+    for result in (held, forgotten):
+        assert (result.exit_code, "'research' is no account's id" in result.stderr) == (2, True)
+    assert json.loads(said("escrow", "list", "--config", config, "--json"))["holds"] == []
+    assert "Nothing was kept of acct_9." in said("escrow", "forget", "acct_9", "--config", config)
+
+
 def test_before_the_gateway_has_started(tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text(SETTINGS)
     result = stillroom("escrow", "list", "--config", str(tmp_path / "gateway.yaml"))

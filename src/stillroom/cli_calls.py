@@ -18,6 +18,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result, visible
+from stillroom.cli_rows import account_id_itself
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def forget(
         from stillroom.serve.meter.chain import RECORD_TYPE
         from stillroom.serve.meter.forgetting import forget as forget_account
 
+    account_id_itself(account)
     state = _state(config)
     keyring = Keyring.open(state)
     forgotten = forget_account(state / _FOLDER, account, lambda record: keyring.active.sign(RECORD_TYPE, record))

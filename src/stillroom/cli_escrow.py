@@ -14,6 +14,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_rows import account_id_itself
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Delete an account's key and its records. Refused while a legal hold covers them."""
-    records = _escrow(config).forget(account, _name(by))
+    records = _escrow(config).forget(account_id_itself(account), _name(by))
     if as_json:
         print_json({"records": records})
-    else:
+    elif records:
         print_result(f"Deleted {counted(records, 'record')} of {account}, and the key that opened them.")
+    else:
+        print_result(f"Nothing was kept of {account}.")
 
 
 @command("hold", "stillroom escrow hold case-2026-114 --account acct_7Qm2 --reason 'court order' --config gateway.yaml")
@@ -92,7 +95,9 @@ def hold(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called: no two holds share a name.")],
     config: Config,
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
-    account: Annotated[str | None, typer.Option("--account", metavar="ACCOUNT", help="Whose records.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ACCOUNT", help="Whose records: an account's id.")
+    ] = None,
     everybody: Annotated[bool, typer.Option("--all", metavar=FLAG, help="Instead: every account's.")] = False,
     by: By = None,
     as_json: Json = False,
@@ -100,7 +105,8 @@ def hold(
     """Keep records from expiring and from being deleted until the hold is released."""
     if (account is None) != everybody:
         raise UsageError("A hold is on one account or on all.", "Give --account ACCOUNT or --all.")
-    _print_hold(_escrow(config).hold(account, name, reason, _name(by)), as_json)
+    held = None if account is None else account_id_itself(account)
+    _print_hold(_escrow(config).hold(held, name, reason, _name(by)), as_json)
 
 
 @command("release", "stillroom escrow release case-2026-114 --config gateway.yaml")

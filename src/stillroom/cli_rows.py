@@ -94,6 +94,16 @@ def id_of(given: str, kind: str, rows: Iterable[Mapping[str, Any]]) -> str:
     raise UsageError(f"There is no {kind} {given!r}.", f"stillroom {listing} shows those that there are.")
 
 
+def account_id_itself(given: str) -> str:
+    """For what is done without the admin API: a name there would be an account of which nothing is known.
+
+    Raises UsageError for a name.
+    """
+    if not given.startswith("acct_"):
+        raise UsageError(f"{given!r} is no account's id.", "stillroom account list shows the ids: acct_...")
+    return given
+
+
 def account_id(api: AdminApi, given: str) -> str:
     return id_of(given, "account", api.rows("/v1/accounts"))
 
