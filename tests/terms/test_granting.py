@@ -12,6 +12,7 @@ from stillroom.base.errors import RecipeError, StillroomError, TermsError
 from stillroom.base.permit import Permit
 from stillroom.terms.granting import conditions_of, grant_of
 from stillroom.terms.grants import Grant
+from stillroom.terms.ledger import read_ledger
 from stillroom.terms.permissions import Permission
 
 PERMIT = Permit(
@@ -114,6 +115,8 @@ def test_a_written_permission_takes_the_place_of_an_entry(terms: str) -> None:
     assert said.startswith(f"Jane Doe gave a written permission for {terms}: letter.pdf, recorded on 2026-11-26")
     ((_, asked),) = grant.conditions()
     assert list(asked.in_words()) == ["whatever the written permission of Jane Doe asks"]
+    entry = read_ledger().get(terms)
+    assert grant.entries[0].read_on == (None if entry is None or entry.read_on is None else str(entry.read_on))
 
 
 def test_a_permission_for_other_terms_does_not_help() -> None:

@@ -77,6 +77,7 @@ def _granted(terms_id: str, recorded: Mapping[str, Permission]) -> GrantedTerms:
             outputs_may_train=entry.outputs_may_train,
             source=entry.source,
             document_date=entry.document_date,
+            read_on=entry.read_on.isoformat() if entry.read_on else None,
             permission=permission,
         )
     if STRICTNESS[entry.outputs_may_train] > STRICTNESS["conditions"]:
@@ -100,7 +101,7 @@ def _refused(entry: Entry) -> TermsError:
         what = f"{entry.name}{dated}, entry {entry.id}, forbids that its outputs train another model. {entry.why}"
         return TermsError(what, f"Ask another teacher. {allow}")
     what = f"Whether outputs under {entry.name}, entry {entry.id}, may train another model is not known. {entry.why}"
-    return TermsError(what, f"{f'Read them at {entry.source}' if entry.source else 'Read them'}. {allow}")
+    return TermsError(what, f"{f'Read it at {entry.source}' if entry.source else 'Read it'}. {allow}")
 
 
 def _refuse_another_owner(ids: Sequence[str], host: str) -> None:
