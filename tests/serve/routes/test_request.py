@@ -128,6 +128,14 @@ def test_a_response_that_leans_on_what_is_kept_elsewhere_is_refused(fields: dict
     assert _asked("responses", **dict.fromkeys(fields)).model == "m"
 
 
+@pytest.mark.parametrize(
+    "item", [{"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}, {"type": None, "id": "m"}]
+)
+def test_an_item_that_is_kept_elsewhere_is_refused(item: dict[str, Any]) -> None:
+    error = _refused("responses", input=[{"role": "user", "content": "Go on."}, item])
+    assert (error.code, error.param) == ("unsupported_parameter", "input[1]")
+
+
 def test_a_message() -> None:
     messages = [
         USER,

@@ -36,6 +36,11 @@ _MESSAGES: Schema = {
         "properties": {"role": {"type": "string"}, "content": _CONTENT},
     },
 }
+_ITEM: Schema = {
+    "type": "object",
+    "properties": {"content": _CONTENT, "type": {"not": {"const": "item_reference"}}},
+    "description": "Whole: nothing is kept here from one call to the next.",
+}
 
 
 def _count(least: int = 1, most: int = MOST_TOKENS) -> Schema:
@@ -75,7 +80,7 @@ BODIES: dict[Route, Schema] = {
         input={
             "anyOf": [
                 {"type": ["string", "null"]},
-                {"type": "array", "items": {"type": "object", "properties": {"content": _CONTENT}}},
+                {"type": "array", "items": _ITEM},
             ]
         },
         instructions=_TEXT,

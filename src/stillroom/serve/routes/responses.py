@@ -91,6 +91,9 @@ def _add_items(conversation: Conversation, items: list[Any]) -> None:
         if isinstance(role, str):
             conversation.add(role, content, param)
             continue
+        if item.get("type") == "item_reference" or (item.keys() <= {"id", "type"} and item.get("id") is not None):
+            what = f"input[{position}]: nothing is kept here from one call to the next. Send the item itself."
+            raise ApiError(400, what, code="unsupported_parameter", param=f"input[{position}]")
         read_content(content, param)
         conversation.tokens += json_tokens(item)
         if item.get("type") in ("function_call", "custom_tool_call", "reasoning"):
