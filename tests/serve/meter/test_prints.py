@@ -126,6 +126,18 @@ def test_long_texts_take_no_longer_than_their_beginning(prints: Prints) -> None:
     assert one.prompt != other.prompt
 
 
+@pytest.mark.parametrize("signs", ["“”", "«»", "「」", "‘’"])
+def test_a_quotation_begins_with_the_last_sign_before_its_end(signs: str) -> None:
+    """Searched for from every sign, to the end of the text, thousands of them would take the square of its length."""
+    assert skeleton(f"say {signs[0]}one {signs[0]}two{signs[1]} more") == f"say {signs[0]}one \0 more"
+
+
+def test_a_very_long_text_does_not_grow() -> None:
+    ligature = "\ufdfa"
+    assert len(normalised(ligature)) == 18
+    assert len(normalised(ligature * 100_001)) == 100_001
+
+
 def jaccard(one: str, other: str) -> float:
     runs = [{text[at : at + GRAM] for at in range(len(text) - GRAM + 1)} for text in (one, other)]
     return len(runs[0] & runs[1]) / len(runs[0] | runs[1])
