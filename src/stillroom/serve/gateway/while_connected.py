@@ -24,6 +24,8 @@ class WhileConnected:
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
+        if self._exchange.connection.is_lost:  # while something before this was waited for
+            raise HungUp
         self._task, self._cancelling = task, task.cancelling()
         self._exchange.connection.when_lost = self._hang_up
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._give_up, TimeoutError)
