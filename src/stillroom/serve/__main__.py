@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stillroom.base.child_process import end_with_parent, report_stream
 from stillroom.base.errors import StillroomError
@@ -17,7 +18,7 @@ def main() -> None:
     end_with_parent()
     report_file = report_stream()
 
-    def report(content: dict[str, str]) -> None:
+    def report(content: dict[str, str | int | None]) -> None:
         print(json.dumps(content), file=report_file, flush=True)
 
     order = json.loads(sys.argv[1])
@@ -26,10 +27,10 @@ def main() -> None:
     try:
         serve(
             {name: Path(path) for name, path in order["models"].items()},
-            port=0,
+            port=order["port"],
             threads=order["threads"],
             max_batch=order["max_batch"],
-            on_ready=lambda url: report({"url": url}),
+            on_ready=lambda url: report({"url": url, "port": urlsplit(url).port}),
         )
     except StillroomError as error:
         report({"what": error.what, "remedy": error.remedy})

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from stillroom.base.child_process import child_process
+from stillroom.base.child_process import Child, child_process
 
 
 @contextmanager
@@ -16,10 +16,20 @@ def serving(models: Mapping[str, Path], *, threads: int | None = None, max_batch
     The process ends with the block, and with this process, however that ends. Raises ServeError, with the server's own
     words, if it can't start.
     """
+    with server_process(models, threads=threads, max_batch=max_batch) as child:
+        yield str(child.ready["url"])
+
+
+@contextmanager
+def server_process(
+    models: Mapping[str, Path], *, port: int = 0, threads: int | None = None, max_batch: int = 64
+) -> Iterator[Child]:
+    """The same, for whoever looks after the process. `port` 0: any that is free; what it is stands in `ready`."""
     order = {
         "models": {name: str(path.absolute()) for name, path in models.items()},
+        "port": port,
         "threads": threads,
         "max_batch": max_batch,
     }
     with child_process("stillroom.serve", order, "The server") as child:
-        yield str(child.ready["url"])
+        yield child

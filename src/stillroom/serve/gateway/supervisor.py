@@ -18,10 +18,10 @@ from stillroom.base.errors import ServeError, UsageError
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
+from stillroom.serve.gateway.model_process import kept_serving
 from stillroom.serve.listening import listen
 from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
-from stillroom.serve.spawn import serving
 
 _START_S = 60
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_S = 0.2, 10.0, 30.0
@@ -59,7 +59,7 @@ def run_gateway(
         admin_socket = stack.enter_context(listen(settings.admin.host, settings.admin.port))
         addresses = Addresses(_url(settings.listen.host, sockets[0]) + "/v1", _url(settings.admin.host, admin_socket))
         folders = {model.name: model.folder for model in settings.models if model.folder is not None}
-        local_url = stack.enter_context(serving(folders, threads=threads)) if folders else None
+        local_url = stack.enter_context(kept_serving(folders, threads=threads)) if folders else None
         (settings.state / "metrics").mkdir(mode=0o700, exist_ok=True)
         common = {
             "settings": settings.model_dump(mode="json"),
