@@ -30,13 +30,20 @@ class Secrets:
         Whoever reads the file can make keys and receipts of this gateway: it is the owner's alone to read. Losing it
         makes every key, print and receipt salt that was made with it useless.
         """
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = state / _FILE
         try:
-            return cls(_read(path))
-        except FileNotFoundError:
-            _create(path)
-            return cls(_read(path))  # the one that is there, if another process was faster
+            state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                return cls(_read(path))
+            except FileNotFoundError:
+                _create(path)
+                return cls(_read(path))  # the one that is there, if another process was faster
+        except OSError as error:
+            why = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+            raise StoreError(
+                f"The state folder {state} cannot be used: {why}.",
+                "Name a folder that this user may write to, and nobody else reads.",
+            ) from error
 
     def derive(self, purpose: str, epoch: str = "") -> bytes:
         """32 bytes for one purpose and, where keys of it are changed from time to time, one epoch."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from stillroom.base.errors import UsageError
 from stillroom.base.records import Route
+from stillroom.base.validation import first_problem
 from stillroom.client.settings import Price
 from stillroom.text.plain_yaml import read_yaml_file
 from stillroom.text.problems import describe
@@ -60,6 +61,14 @@ class UpstreamSettings(_Settings):
     """What the model is called there; None: as here."""
     health_path: str | None = Field(default=None, pattern="^/")
     """Asked with GET, beside `base_url`, to see whether the server is back; None: `/models`."""
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_a_variable(cls, value: str | None) -> str | None:
+        # What stands there instead is likely the key, and is not repeated.
+        if value is not None and not (value.isidentifier() and value.isascii()):
+            raise ValueError("this must be the name of an environment variable, not a key")
+        return value
 
     @field_validator("base_url")
     @classmethod
@@ -150,13 +159,14 @@ class GatewaySettings(_Settings):
     segments: Segments = Segments()
     escrow: EscrowSettings = EscrowSettings()
 
-    @model_validator(mode="after")
-    def _each_model_once(self) -> Self:
-        names = [model.name for model in self.models]
+    @field_validator("models")
+    @classmethod
+    def _each_model_once(cls, models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+        names = [model.name for model in models]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"models: two are called {name}")
-        return self
+                raise ValueError(f"two are called {name}")
+        return models
 
 
 def with_changes(
@@ -167,14 +177,17 @@ def with_changes(
     port: int | None = None,
     workers: int | None = None,
 ) -> GatewaySettings:
-    """What a command line says beside the file. Raises UsageError where two models have one name."""
+    """What a command line says beside the file. Raises UsageError where it can't be."""
     listen = {"host": host or settings.listen.host, "port": settings.listen.port if port is None else port}
     more = [ModelSettings(name=name, folder=folder.absolute()) for name, folder in folders.items()]
     for model in more:
         if any(model.name == other.name for other in settings.models):
             raise UsageError(f"The file has a model {model.name} already.", "Write --model OTHERNAME=DIR.")
     changes = {"listen": listen, "workers": workers or settings.workers, "models": [*settings.models, *more]}
-    return GatewaySettings.model_validate({**dict(settings), **changes})
+    try:
+        return GatewaySettings.model_validate({**dict(settings), **changes})
+    except ValidationError as error:
+        raise UsageError(f"{first_problem(error)}.", "stillroom serve --help shows what there is.") from error
 
 
 def read_settings(path: Path, embedded: Mapping[str, Path] | None = None) -> GatewaySettings:
@@ -190,7 +203,7 @@ def read_settings(path: Path, embedded: Mapping[str, Path] | None = None) -> Gat
     try:
         settings = GatewaySettings.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        what, _ = describe(error, GatewaySettings, data, document.lines, str(path))
+        what, _ = describe(error, GatewaySettings, data, document.lines, str(path), whole="the settings")
         raise UsageError(what, "The keys and their values are listed in docs/serve.md.") from error
     folder = path.absolute().parent
     named = embedded or {}

@@ -19,15 +19,22 @@ _LISTED = 8
 
 
 def describe(
-    error: ValidationError, model: type[BaseModel], data: Any, lines: Mapping[Path, int], file: str
+    error: ValidationError,
+    model: type[BaseModel],
+    data: Any,
+    lines: Mapping[Path, int],
+    file: str,
+    *,
+    whole: str = "the recipe",
 ) -> tuple[str, str]:
     """What happened and what to do: one line per problem, each with its place in `data` and its line in `file`.
 
-    `data` is what `model` was given, as plain values; `lines` says where each of them stands.
+    `data` is what `model` was given, as plain values, `whole` what all of it is called; `lines` says where each of them
+    stands.
     """
     own = [details for details in error.errors() if not _follows_from_its_entries(details)]
     own = _without_those_misspelt(_of_what_was_meant(own, data), model, data)
-    problems = list(dict.fromkeys(_problem(details, model, data, lines) for details in own))
+    problems = list(dict.fromkeys(_problem(details, model, data, lines, whole) for details in own))
     if len(problems) == 1:
         return f"{file}: {problems[0]}", "The keys and their values are listed in docs/recipe.md."
     listed = "".join(f"\n  {problem}" for problem in problems)
@@ -77,14 +84,14 @@ def _without_those_misspelt(errors: list[ErrorDetails], model: type[BaseModel], 
     ]
 
 
-def _problem(details: ErrorDetails, model: type[BaseModel], data: Any, lines: Mapping[Path, int]) -> str:
+def _problem(details: ErrorDetails, model: type[BaseModel], data: Any, lines: Mapping[Path, int], whole: str) -> str:
     kind, value = details["type"], details["input"]
     path = _path_in(data, details["loc"], last_may_be_absent=kind == "missing")
     context = details.get("ctx", {})
     tag = str(context.get("discriminator")).split("|")[-1].strip(" '")
     if kind == "union_tag_invalid":
         path, value = (*path, tag), context["tag"]
-    place = ".".join(str(part) for part in path) or "the recipe"
+    place = ".".join(str(part) for part in path) or whole
     line = lines.get(path)
     prefix = f"{place} (line {line})" if line else place
     if kind == "extra_forbidden":

@@ -118,4 +118,4 @@ def _bound_statements(connection: psycopg.Connection, _record: object) -> None:
 def _reason(error: SQLAlchemyError) -> str:
     """What the driver said, on one line; without SQLAlchemy's pointer to its own pages."""
     original = getattr(error, "orig", None)
-    return " ".join(str(original or error).split()).rstrip(".")
+    return " ".join(str(original or error).split()).rstrip(".?")

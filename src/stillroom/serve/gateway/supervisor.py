@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,9 @@ def run_gateway(
     """
     if not settings.models:
         raise UsageError("The gateway has no model.", "Add one under models:, or name a folder with --model DIR.")
+    if settings.listen.port and settings.listen == settings.admin:
+        what = f"listen and admin are both {settings.listen.host} port {settings.listen.port}."
+        raise UsageError(what, "Give one of them another port.")
     Secrets.open(settings.state)
     engine = open_database(database_url(settings))
     upgrade(engine)
@@ -111,6 +114,10 @@ class _Child:
     starts_at: float = field(default=0.0)
     is_ready: bool = False
 
+    @property
+    def name(self) -> str:
+        return str(self.order.get("worker", "admin"))
+
     def start(self) -> None:
         number = self.listener.fileno()
         self.process = subprocess.Popen(
@@ -124,28 +131,49 @@ class _Child:
         self.began, self.is_ready = time.monotonic(), False
         assert self.process.stdin is not None
         # On a pipe, not as an argument: the address of the database may hold a password, and arguments are public.
-        self.process.stdin.write(json.dumps({**self.order, "socket": number}).encode() + b"\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended already, which is seen soon
+            self.process.stdin.write(json.dumps({**self.order, "socket": number}).encode() + b"\n")
+            self.process.stdin.flush()
 
     def hear(self) -> None:
-        """Read what it says first. Raises ServeError, in its own words, where it can't begin."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise ServeError(f"{self.module} ended with exit code {self.process.wait()} before it was ready.")
-        report = json.loads(line)
-        if "what" in report:
-            raise ServeError(report["what"], report["remedy"])
+        """Wait for what it says first. Raises ServeError, in its own words, where it can't begin."""
+        words = self._first_words()
+        if words is None:
+            assert self.process is not None
+            raise ServeError(f"The process {self.name} ended with code {self.process.wait()} before it was ready.")
+        if "what" in words:
+            raise ServeError(words["what"], words["remedy"])
         self.is_ready = True
 
     def died(self, now: float) -> None:
-        """Plan the next start: at once, then ever later while it keeps dying."""
+        """Say so, in its own words where it could not begin, and plan the next start: ever later if it keeps dying."""
+        assert self.process is not None
+        why = f"ended with code {self.process.returncode}."
+        words = None if self.is_ready else self._first_words()
+        if words is not None and "what" in words:
+            why = " ".join(["can't begin.", words["what"], words["remedy"]]).rstrip()
+        print(f"The process {self.name} {why} It is started again.", file=sys.stderr, flush=True)
         if now - self.began > _STEADY_S:
             self.pause_s = _FIRST_PAUSE_S
         self.starts_at = now + self.pause_s
         self.pause_s = min(self.pause_s * 2, _LONGEST_PAUSE_S)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Of a process that has ended."""
+        assert self.process is not None
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
         self.process = None
+
+    def _first_words(self) -> dict[str, Any] | None:
+        """None: it ended without a word."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
 
 
 class _Supervision:
@@ -173,31 +201,29 @@ class _Supervision:
             assert child.process.stdout is not None
             selector.register(child.process.stdout, selectors.EVENT_READ)
             if not selector.select(_START_S):
-                raise ServeError(f"{child.module} was not ready after {_START_S} seconds.")
+                raise ServeError(f"The process {child.name} was not ready after {_START_S} seconds.")
         child.hear()
 
     def _look_after_them(self) -> None:
         now = time.monotonic()
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
-                print(
-                    f"{child.module} ended with code {child.process.returncode}: it is started again.", file=sys.stderr
-                )
                 child.died(now)
             elif child.process is None and child.starts_at <= now:
                 child.start()
 
     def _stop(self) -> None:
-        alive = [child.process for child in self._children if child.process is not None]
-        for process in alive:
+        alive = [(child, child.process) for child in self._children if child.process is not None]
+        for _, process in alive:
             process.terminate()
         ends = time.monotonic() + self._drain_s + _STOP_MARGIN_S
-        for process in alive:
+        for child, process in alive:
             try:
                 process.wait(max(0.1, ends - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            child.let_go()
 
 
 @contextmanager
