@@ -85,3 +85,15 @@ def test_a_stream_is_passed_on_with_a_receipt_before_its_last_event(route: str, 
     assert receipt.replies[0].answer == text_digest(salt, "answer", "one two three")
     (row,) = gateway.calls_of(key, 1)
     assert (row["status"], row["completion_tokens"], row["counted_by"]) == ("ok", 6, "provider")
+
+
+@pytest.mark.parametrize("limit", [{"tokens_per_minute": 50}, {"usd_per_day": "0.000001"}])
+def test_a_request_that_is_too_large_for_its_limit_is_told_what_helps(
+    limit: dict[str, Any], gateway: RunningGateway
+) -> None:
+    """Waiting would not: there is no retry-after."""
+    key = gateway.key(**limit)
+    status, reply, headers = gateway.post(PATHS["chat"], _body("chat", {"say": ["words"]}, max_tokens=4000), key.key)
+    assert status == 429
+    assert json.loads(reply)["error"]["message"].endswith("Name a smaller max_tokens, or send less.")
+    assert "retry-after" not in headers

@@ -181,9 +181,16 @@ async def _reserve(parts: Parts, bounds: list[Bound], most: Mapping[LimitName, i
     except LimitReached as error:
         is_money = "nano_usd" in error.name
         code = "permit_spent" if error.name.startswith("permit") else "budget_reached" if is_money else error.name
-        words = f"The limit is reached: {_WORDS[error.name]}."
-        raise Refused(code, 429, words, retry_after_s=error.retry_after_s) from error
+        raise Refused(code, 429, _in_words(error.name, bounds, most), retry_after_s=error.retry_after_s) from error
     except LimitsUnavailable as error:
         raise Refused(
             "limits_unavailable", 503, "Limits can't be counted just now. Try again.", retry_after_s=1
         ) from error
+
+
+def _in_words(name: LimitName, bounds: list[Bound], most: Mapping[LimitName, int]) -> str:
+    """Waiting does not help who asks for more than a limit ever allows: that is another thing than a limit in use."""
+    allowed = next(bound.most for bound in bounds if bound.name == name)
+    if 0 < allowed < most[name]:
+        return f"This request alone may pass the limit: {_WORDS[name]}. Name a smaller max_tokens, or send less."
+    return f"The limit is reached: {_WORDS[name]}."
