@@ -184,7 +184,7 @@ WRONG = [
     (["account", "set", ID, "--model", "a", "--all-models"], "contradict"),
     (["account", "set", ID, "--concurrent", "four"], "--concurrent"),
     (["account", "set", ID, "--concurrent", "-4"], "--concurrent"),
-    (["account", "create", "x", "--organisation", ID, "--usd-per-day", "2,50"], "usd_per_day: should be an amount"),
+    (["account", "create", "x", "--organisation", ID, "--usd-per-day", "2,50"], "--usd-per-day: should be an amount"),
     (["account", "create", " x", "--organisation", ID], "name: should be one line of text"),
     (["account", "show", "acct_1"], "There is no account 'acct_1'"),
     (["key", "create", "nobody"], "There is no account 'nobody'"),

@@ -251,7 +251,7 @@ def test_a_gateway_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch)
     assert "http://127.0.0.1:1 does not answer" in error
     assert "sra-secret" not in error
     monkeypatch.setenv("STILLROOM_ADMIN_URL", "nonsense")
-    assert "STILLROOM_ADMIN_URL" in refused("permit", "list", code=1)
+    assert "STILLROOM_ADMIN_URL" in refused("permit", "list", code=2)
     monkeypatch.delenv("STILLROOM_ADMIN_KEY")
     assert "STILLROOM_ADMIN_KEY is not set" in refused("permit", "list", code=2)
 
