@@ -188,7 +188,7 @@ WRONG = [
     (["account", "create", " x", "--organisation", ID], "name: should be one line of text"),
     (["account", "show", "acct_1"], "There is no account 'acct_1'"),
     (["key", "create", "nobody"], "There is no account 'nobody'"),
-    (["key", "revoke", "key_1"], "There is no key 'key_1'"),
+    (["key", "revoke", "key_1"], "'key_1' is no key's id"),
     (["account", "list", "--organisation", "Nowhere"], "There is no organisation 'Nowhere'"),
     (["key", "create", ID, "--expires", "soon"], "--expires"),
     (["key", "create", ID, "--expires", "90"], "--expires"),

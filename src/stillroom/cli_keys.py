@@ -12,7 +12,16 @@ from stillroom.admin_api import AdminApi
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
-from stillroom.cli_rows import account_id, group_of_commands, id_of, moment, seconds, show_new_key, show_row, show_rows
+from stillroom.cli_rows import (
+    account_id,
+    group_of_commands,
+    id_itself,
+    moment,
+    seconds,
+    show_new_key,
+    show_row,
+    show_rows,
+)
 
 keys = group_of_commands("The keys that accounts call with. A key is shown once, when it is made.")
 admins = group_of_commands("Who administers a gateway: owners, operators and auditors, each with a key of its own.")
@@ -118,4 +127,5 @@ def whoami(as_json: Json = False) -> None:
 
 def _path(kind: str, given: str) -> str:
     """Where the key or administrator with this id is. Raises UsageError for anything but an id."""
-    return f"/v1/{kind}s/{id_of(given, kind, ())}"
+    listing = "stillroom key list ACCOUNT" if kind == "key" else "stillroom admin list"
+    return f"/v1/{kind}s/{id_itself(given, kind, listing)}"

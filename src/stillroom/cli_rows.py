@@ -81,8 +81,7 @@ def id_of(given: str, kind: str, rows: Iterable[Mapping[str, Any]]) -> str:
 
     Raises UsageError where no row has that name, or several have, and for a key in place of an id.
     """
-    if given.startswith(("sr-", "sra-")):
-        raise UsageError("This is a key itself, and not its id.", "stillroom key list ACCOUNT shows the ids of keys.")
+    _refuse_key(given)
     if _ID.fullmatch(given):
         return given
     found = [row["id"] for row in rows if row["name"] == given and row["closed_at"] is None]
@@ -90,8 +89,20 @@ def id_of(given: str, kind: str, rows: Iterable[Mapping[str, Any]]) -> str:
         return str(found[0])
     if found:
         raise UsageError(f"There is more than one {kind} called {given!r}: {', '.join(found)}.", "Give its id.")
-    listing = "key list ACCOUNT" if kind == "key" else f"{kind} list"
-    raise UsageError(f"There is no {kind} {given!r}.", f"stillroom {listing} shows those that there are.")
+    raise UsageError(f"There is no {kind} {given!r}.", f"stillroom {kind} list shows those that there are.")
+
+
+def id_itself(given: str, kind: str, listing: str) -> str:
+    """An id as it is, of what is named by nothing else. Raises UsageError for a name, and for a key in its place."""
+    _refuse_key(given)
+    if not _ID.fullmatch(given):
+        raise UsageError(f"{given!r} is no {kind}'s id.", f"{listing} shows the ids.")
+    return given
+
+
+def _refuse_key(given: str) -> None:
+    if given.startswith(("sr-", "sra-")):
+        raise UsageError("This is a key itself, and not its id.", "stillroom key list ACCOUNT shows the ids of keys.")
 
 
 def account_id_itself(given: str) -> str:
