@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,11 @@ from tests.serve.gateway.asking import chat
 from tests.serve.gateway.conftest import wait_until
 from typer.testing import CliRunner
 
+from stillroom.admin_api import AdminApi
 from stillroom.cli import app
+from stillroom.serve.accounts.admins import THE_MACHINE, create_admin
+from stillroom.serve.accounts.events import changing
+from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.store.call_usage import sealed_usage
 
 if TYPE_CHECKING:
@@ -80,3 +85,30 @@ def test_a_call_that_is_running_is_told_of_and_in_no_sum(gateway: RunningGateway
     assert (
         json.loads(usage(gateway, "--json"))["total"]["calls"] == sealed_usage(gateway.state / "calls", "day")[1].calls
     )
+
+
+def test_what_is_used_of_a_budget_and_of_a_permit_is_told_by_the_admin_api(gateway: RunningGateway) -> None:
+    key = gateway.key(usd_per_day="1", usd_per_month="30")
+    with changing(gateway.engine, "test") as change:
+        hashes = KeyHashes(gateway.secrets, "sra")
+        _, admin = create_admin(change, hashes, THE_MACHINE, name="Uma", role="operator", organisation=None)
+    api = AdminApi(gateway.admin_url, admin.text)
+    new = {"organisation": gateway.organisations["Acme"], "accounts": [key.account], "models": ["m"], "calls": 5}
+    told = {"purpose": "a test", "student": "small", "expires_at": time.time_ns() // 1000 + 3_600_000_000}
+    permit = api.post("/v1/permits", new | told)
+    shown = {"x-stillroom-permit": permit["token"]}
+    assert gateway.post("/v1/chat/completions", chat({"say": ["one "]}), key.key, shown)[0] == 200
+    (row,) = gateway.calls_of(key, 1)
+    cost = row["cost_usd"].rstrip("0")
+    used = {"usd_today": cost, "usd_this_month": cost}
+    wait_until(lambda: api.get(f"/v1/accounts/{key.account}")["used"] == used, pause_s=0.3)
+    wait_until(lambda: api.get(f"/v1/permits/{permit['id']}")["calls_used"] == 1, pause_s=0.3)
+    assert usage_of(gateway, "permit", permit["id"])["name"] == "small (Acme)"
+    environment = {"STILLROOM_ADMIN_URL": gateway.admin_url, "STILLROOM_ADMIN_KEY": admin.text}
+    result = CliRunner().invoke(app, ["account", "show", key.account], env=environment)
+    assert f"used today       {cost} of 1 USD\n" in result.stdout
+    assert f"used this month  {cost} of 30 USD\n" in result.stdout
+    result = CliRunner().invoke(app, ["permit", "show", permit["id"]], env=environment)
+    assert "Used: 1 of 5 calls." in result.stdout
+    refused = CliRunner().invoke(app, ["account", "set", key.account, "--model", "n"], env=environment)
+    assert (refused.exit_code, refused.stderr) == (1, "Error: There is no model 'n' here. There is: m.\n")
