@@ -60,6 +60,10 @@ class Directory:
         """Whether all that was changed more than 1.5 seconds ago is known here. Where not, answer 503."""
         return self._following.fresh
 
+    async def catch_up(self) -> None:
+        """Wait for what was changed a moment ago."""
+        await self._following.catch_up()
+
     def find(self, presented_key: str) -> Caller | None:
         """Whose key this is; None where it opens nothing, which `refusal` explains.
 

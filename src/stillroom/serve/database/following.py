@@ -18,6 +18,7 @@ from stillroom.base.clock import Clock, SystemClock
 
 POLL_S = 0.4
 FRESH_S = 1.5
+_LOOK_S = 0.02
 
 
 class Following:
@@ -44,6 +45,12 @@ class Following:
     def fresh(self) -> bool:
         """Whether all that was changed more than 1.5 seconds ago is known."""
         return self._read_at is not None and self._clock.monotonic() - self._read_at <= FRESH_S
+
+    async def catch_up(self) -> None:
+        """Wait until what was committed before now is known, or it takes longer than a reading may."""
+        asked = self._clock.monotonic()
+        while self._clock.monotonic() - asked < FRESH_S and (self._read_at is None or self._read_at < asked):
+            await asyncio.sleep(_LOOK_S)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

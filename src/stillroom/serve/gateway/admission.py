@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from stillroom.base.permit import PERMIT_HEADER, Permit
 from stillroom.base.records import Route
 from stillroom.client.usage import Usage
 from stillroom.serve.accounts.caller import AccountLimits, Caller
-from stillroom.serve.database.following import POLL_S
 from stillroom.serve.gateway.credentials import presented_key
 from stillroom.serve.gateway.exchange import BodyTooLargeError, Exchange
 from stillroom.serve.gateway.parts import Parts
@@ -27,8 +25,6 @@ from stillroom.serve.permits.desk import PermitRefused
 from stillroom.serve.routes.request import AskedFor, read_body, read_request
 
 _NANO = 10**9
-_JUST_MADE_S = 1.5 * POLL_S
-"""In which every worker hears of a key or a permit."""
 _WORDS: Mapping[LimitName, str] = {
     "requests_per_minute": "requests per minute",
     "tokens_per_minute": "tokens per minute",
@@ -63,7 +59,7 @@ async def find_caller(parts: Parts, exchange: Exchange) -> Caller:
     caller = parts.directory.find(key)
     if caller is None and parts.directory.refusal(key).code == "invalid_api_key":
         # It may have been made this moment; and who guesses at keys is slowed down.
-        await asyncio.sleep(_JUST_MADE_S)
+        await parts.directory.catch_up()
         caller = parts.directory.find(key)
     if caller is None:
         refusal = parts.directory.refusal(key)
@@ -162,7 +158,7 @@ async def _check_permit(parts: Parts, exchange: Exchange, caller: Caller, model:
     except PermitRefused as error:
         if error.reason != "permit_refused":
             raise
-        await asyncio.sleep(_JUST_MADE_S)  # it may have been issued this moment
+        await parts.permits.catch_up()  # it may have been issued this moment
         return parts.permits.check(wire, caller, model, now)
 
 

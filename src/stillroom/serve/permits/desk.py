@@ -58,6 +58,10 @@ class PermitDesk:
         """Whether all that was changed more than 1.5 seconds ago is known here."""
         return self._following.fresh
 
+    async def catch_up(self) -> None:
+        """Wait for what was changed a moment ago."""
+        await self._following.catch_up()
+
     def check(self, wire: str, caller: Caller, model: str, now: int) -> Permit:
         """The permit that a call shows, where it holds for it. `now`: seconds since 1970.
 
