@@ -28,7 +28,7 @@ from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.organisations import create_organisation
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
-from stillroom.serve.meter.call_log import SEAL_REQUEST
+from stillroom.serve.meter.segment_file import Settled, open_segments, read_segment
 from stillroom.serve.secrets import Secrets
 from stillroom.store.calls import call_dataset
 
@@ -138,17 +138,22 @@ class RunningGateway:
         return sorted(rows, key=lambda row: row["at"])
 
     def calls_of(self, key: Key, number: int) -> list[dict[str, Any]]:
-        """The rows of one account, once there are so many: the gateway goes on, and seals what it has."""
-        rows: list[dict[str, Any]] = []
+        """The rows of one account, once there are so many: sealed ones, and those of segments that still grow."""
+        rows: dict[str, dict[str, Any]] = {}
 
         def all_there() -> bool:
-            for folder in (self.state / "calls").glob("w*"):
-                (folder / SEAL_REQUEST).touch()
-            rows[:] = [row for row in self.calls() if row["account"] == key.account]
+            rows.update(
+                (row["call_id"], row) for row in [*self._unsealed(), *self.calls()] if row["account"] == key.account
+            )
             return len(rows) >= number
 
-        wait_until(all_there, pause_s=0.3)
-        return rows
+        wait_until(all_there, pause_s=0.1)
+        return sorted(rows.values(), key=lambda row: row["at"])
+
+    def _unsealed(self) -> Iterator[dict[str, Any]]:
+        for folder in (self.state / "calls").glob("w*"):
+            for path in open_segments(folder):
+                yield from (line.row for line in read_segment(path) if isinstance(line, Settled))
 
 
 def _exchange(request: Request) -> tuple[int, bytes, dict[str, str]]:
