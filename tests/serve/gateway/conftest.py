@@ -76,6 +76,7 @@ class RunningGateway:
     """Without /v1."""
     admin_url: str = ""
     organisations: dict[str, str] = field(default_factory=dict)
+    told_of_servers: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -126,11 +127,16 @@ class RunningGateway:
         return [int(line) for line in found.stdout.split()]
 
     def stop(self) -> str:
-        """End it as an operator does; everything is sealed then. Returns what it wrote to standard error."""
+        """End it as an operator does; everything is sealed then. Returns what it wrote to standard error.
+
+        But for what it says of models' servers, which is in `told_of_servers`.
+        """
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         _, errors = self.process.communicate(timeout=120)
-        return errors
+        lines = errors.splitlines(keepends=True)
+        self.told_of_servers = [line.strip() for line in lines if line.startswith("The server http")]
+        return "".join(line for line in lines if not line.startswith("The server http"))
 
     def calls(self) -> list[dict[str, Any]]:
         """All sealed rows, by time. After `stop`, or with what `seal` had sealed."""

@@ -46,6 +46,14 @@ def test_a_server_that_is_down_is_passed_over_until_it_is_back(start_gateway: St
         assert status == 502
         assert b"secret" not in body
         assert b"127.0.0.1" not in body
+    # Whoever runs the gateway is told which server, why, and that it was back.
+    assert gateway.stop() == ""
+    told = "\n".join(gateway.told_of_servers)
+    assert f"The server http://127.0.0.1:{port}/v1 fails: Cannot connect to host 127.0.0.1:{port}" in told
+    assert f"The server http://127.0.0.1:{port}/v1 answers again." in told
+    assert f"The server {model.url}/v1 fails: status 500." in told
+    assert told.count("Cannot connect") == 1
+    assert "secret" not in told
 
 
 def test_what_a_server_refuses_is_passed_on_and_costs_nothing(gateway: RunningGateway) -> None:

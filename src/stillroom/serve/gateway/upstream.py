@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
 from yarl import URL
 
 from stillroom.base.errors import UsageError
@@ -27,6 +36,7 @@ PATHS: Final[Mapping[Route, str]] = {
 }
 _KEPT_S = 4.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_TOLD_AGAIN_S = 60.0
 NOT_ANSWERED: Final = (ClientError, OSError, TimeoutError)
 """What is raised where a server can't be reached, breaks off or says nothing."""
 _BUSY, _WRONG_KEY = 429, (401, 403)
@@ -50,6 +60,8 @@ class _Health:
     """On the event loop's clock: not asked before, while another one can be."""
     is_down: bool = False
     """It can't be reached. One that answers with an error may have been given a request that it can't stand."""
+    told_at: float = -_TOLD_AGAIN_S
+    """When whoever runs the gateway was last told why."""
 
 
 class Upstream:
@@ -78,15 +90,23 @@ class Upstream:
         sent = {**headers, **self._headers} if headers else self._headers
         return await self._session.post(self._urls[route], data=body, headers=sent, allow_redirects=False)
 
-    def failed(self, now: float, *, is_down: bool = False) -> None:
-        """Leave it alone for a second, and twice as long each time it fails again."""
+    def failed(self, now: float, why: str, *, is_down: bool = False) -> None:
+        """Leave it alone for a second, and twice as long each time it fails again. `why`: no text of the server's."""
+        if now - self.health.told_at >= _TOLD_AGAIN_S:
+            self.health.told_at = now
+            self._tell(f"fails: {why}.")
         self.health.is_down |= is_down
         pause = min(_FIRST_PAUSE_S * 2 ** min(self.health.failures, 10), _LONGEST_PAUSE_S)
         self.health.failures += 1
         self.health.closed_until = now + pause
 
     def answered(self) -> None:
+        if self.health.is_down:
+            self._tell("answers again.")
         self.health.failures, self.health.is_down = 0, False
+
+    def _tell(self, what: str) -> None:
+        print(f"The server {self.settings.base_url} {what}", file=sys.stderr, flush=True)
 
     async def is_back(self) -> bool:
         """Whether it answers a question that costs nothing."""
@@ -151,7 +171,7 @@ class Upstreams:
                     if await upstream.is_back():
                         upstream.answered()
                     else:
-                        upstream.failed(now, is_down=True)
+                        upstream.failed(now, "it is still not back", is_down=True)
 
 
 class FirstAnswer:
@@ -174,7 +194,7 @@ class FirstAnswer:
             try:
                 response = await upstream.post(self._route, self._bodies[upstream.settings.model], self._headers)
             except NOT_ANSWERED as error:
-                upstream.failed(self._now(), is_down=True)
+                upstream.failed(self._now(), _why(error), is_down=True)
                 failure = UpstreamFailed(type(error).__name__)
                 continue
             refusal = _refusal(response)
@@ -185,14 +205,14 @@ class FirstAnswer:
             response.close()
             failure = refusal
             if not refusal.busy:
-                upstream.failed(self._now())
+                upstream.failed(self._now(), str(refusal))
         raise failure
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, UpstreamFailed):
-            self._upstream.failed(self._now())
+            self._upstream.failed(self._now(), str(error))
         # Its connection is closed with it, unless it was read to its end.
         self._response.close()
 
@@ -207,6 +227,11 @@ def _refusal(response: ClientResponse) -> UpstreamFailed | None:
     if status in _WRONG_KEY or not 400 <= status < 500:
         return UpstreamFailed(f"status {status}")
     return None
+
+
+def _why(error: Exception) -> str:
+    """An address that can't be reached is told in the system's words; other errors may quote what the server sent."""
+    return str(error) if isinstance(error, ClientConnectorError) else type(error).__name__
 
 
 def _read_key(variable: str | None) -> str | None:
