@@ -142,6 +142,14 @@ def test_what_was_used_of_a_gateway_that_does_not_run(config: Path) -> None:
     assert "Names" not in by_model
 
 
+def test_a_narrow_terminal_cuts_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillroom.cli_usage._WIDE", 40)
+    lines = stillroom("usage", "--config", str(config)).stdout.splitlines()
+    assert lines[0] == "acct_0"
+    assert "  prompt tokens: 0; cached of them: 0" in lines
+    assert lines[lines.index("all") + 1].startswith("  5 calls:")
+
+
 def test_without_the_database_there_are_ids_and_no_names(config: Path) -> None:
     told = stillroom("usage", "--config", str(config)).stdout
     assert "acct_1" in told

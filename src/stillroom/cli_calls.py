@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import functools
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
-from stillroom.cli_output import print_json, print_result, visible
+from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import account_id_itself
+from stillroom.cli_usage import By, show_usage, usage_as_json
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from stillroom.base.signatures import PublicKeys
     from stillroom.serve.meter.verification import LogReport
     from stillroom.serve.settings import GatewaySettings
-    from stillroom.serve.usage import GatewayUsage
-    from stillroom.store.call_usage import CallUsage
 
 calls = typer.Typer(
     no_args_is_help=True,
@@ -40,18 +36,12 @@ command = functools.partial(command_of, calls)
 
 _FOLDER = "calls"
 _SHOWN = 20
-_WIDE = 400
-"""A file or a pipe has no width of its own."""
-_SUMS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "usd")
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")]
 Roots = Annotated[
     Path | None,
     typer.Option("--roots", metavar="FILE", help="Certificates (PEM) that time stamps have to trace back to."),
 ]
-
-
-By = Literal["account", "organisation", "model", "permit", "day"]
 
 
 @command("usage", "stillroom calls usage --config gateway.yaml --by organisation --since 2026-11-01")
@@ -66,7 +56,7 @@ def usage(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what was used: calls, tokens, money. The gateway may run or not; of what runs, all that has ended counts."""
+    """Say what was used: calls, tokens, money, of all calls that have ended, whether or not the gateway runs."""
     begins_at, ends_at = _moment(since, "--since"), _moment(until, "--until", is_end=True)
     if begins_at is not None and ends_at is not None and ends_at <= begins_at:
         raise UsageError("--until lies before --since.", "Turn them round.")
@@ -75,14 +65,12 @@ def usage(
 
     used = gateway_usage(_settings(config), by, begins_at, ends_at)
     if as_json:
-        rows = [_usage_as_json(row, by, used) for row in used.rows]
-        print_json({"rows": rows, "total": _usage_as_json(used.total, None, used), "running": used.running})
-        return
-    if used.rows:
-        _show_usage(used, by)
+        print_json(usage_as_json(used, by))
+    elif used.rows:
+        show_usage(used, by)
     else:
         print_result("No call has ended in that time.")
-    if used.running:
+    if used.running and not as_json:
         verb = "is" if used.running == 1 else "are"
         print_result(f"{counted(used.running, 'call')} {verb} still running, and in no sum.")
 
@@ -171,54 +159,6 @@ def stamp(
         print_result(f"Record {each.index} of {each.worker} is stamped {each.at:%Y-%m-%d %H:%M:%S} UTC: {each.file}")
     if not stamped:
         print_result("Nothing was sealed since the last stamps.")
-
-
-def _show_usage(used: GatewayUsage, by: By) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    is_named = by not in ("model", "day")
-    table = Table(by, *(["name"] if is_named else []), box=None, padding=(0, 2, 0, 0))
-    for column in _SUMS:
-        table.add_column(column.replace("_tokens", "").replace("usd", "USD"), justify="right", no_wrap=True)
-    table.add_column("of the calls")
-    rows = [*used.rows, used.total] if len(used.rows) > 1 else used.rows
-    for row in rows:
-        what = "all" if row is used.total else row.of or "none"
-        name = [visible(used.names.get(row.of or "", ""))] if is_named else []
-        sums = [_in_digits(getattr(row, column)) for column in _SUMS]
-        table.add_row(*map(Text, [visible(what), *name, *sums, _endings(row)]))
-    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
-    if unknown := used.total.statuses.get("unknown"):
-        print_result(f"How {counted(unknown, 'call')} ended is unknown: what they used is in no sum.")
-    if used.without_names is not None:
-        print_result(f"Names are not shown. {used.without_names}")
-    if used.total.estimated:
-        print_result(f"The tokens of {counted(used.total.estimated, 'call')} are estimates: nobody counted them.")
-
-
-def _in_digits(amount: int | Decimal | None) -> str:
-    if isinstance(amount, Decimal):
-        return _usd(amount)
-    return "unknown" if amount is None else f"{amount:,}"
-
-
-def _usd(amount: Decimal) -> str:
-    return format(amount.normalize(), "f")
-
-
-def _endings(row: CallUsage) -> str:
-    said = [f"{count:,} {status.replace('_', ' ')}" for status, count in row.statuses.items()]
-    return ", ".join([*said, *([f"{row.estimated:,} estimated"] if row.estimated else [])])
-
-
-def _usage_as_json(row: CallUsage, by: By | None, used: GatewayUsage) -> dict[str, Any]:
-    values = {**asdict(row), "usd": None if row.usd is None else _usd(row.usd)}
-    what = values.pop("of")
-    if by is None:
-        return values
-    named = {} if by in ("model", "day") else {"name": used.names.get(what)}
-    return {by: what, **named, **values}
 
 
 def _moment(text: str | None, option: str, *, is_end: bool = False) -> int | None:
