@@ -18,6 +18,7 @@ from stillroom.admin_api import AdminApi
 from stillroom.serve.accounts.admins import THE_MACHINE, create_admin
 from stillroom.serve.accounts.events import changing
 from stillroom.serve.accounts.keys import KeyHashes
+from stillroom.serve.meter.seal_request import have_sealed
 
 if TYPE_CHECKING:
     from tests.serve.gateway.conftest import RunningGateway
@@ -138,6 +139,8 @@ def _until_known(
 def _all_that_was_written(cramped: RunningGateway) -> dict[str, bytes]:
     """Each file as it lies there, the tables as they are read, and what the admin process shows to anybody."""
     told: dict[str, bytes] = {}
+    for folder in (cramped.state / "calls").glob("w*"):
+        have_sealed(folder, None, 60)
     for path in cramped.state.rglob("*"):
         if path.is_file():
             told[str(path)] = path.read_bytes()
