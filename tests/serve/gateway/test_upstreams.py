@@ -71,6 +71,14 @@ def test_what_a_server_refuses_is_passed_on_and_costs_nothing(gateway: RunningGa
     )
 
 
+def test_a_server_that_does_not_know_its_model_is_told_of(start_gateway: Start, model: ModelServer) -> None:
+    gateway = start_gateway(model.url)
+    assert gateway.post(CHAT, chat({"status": 404, "message": "no such model"}), gateway.key().key)[0] == 404
+    assert gateway.stop() == ""
+    what = "answers 404: are its base_url, and the model's name there, right?"
+    assert gateway.told_of_servers == [f"The server {model.url}/v1 {what}"]
+
+
 def test_busy_servers_say_when_to_come_back(gateway: RunningGateway) -> None:
     key = gateway.key()
     status, body, headers = gateway.post(CHAT, chat({"status": 429, "headers": {"retry-after": "7"}}), key.key)

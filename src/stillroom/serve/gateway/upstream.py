@@ -40,6 +40,8 @@ _TOLD_AGAIN_S = 60.0
 NOT_ANSWERED: Final = (ClientError, OSError, TimeoutError)
 """What is raised where a server can't be reached, breaks off or says nothing."""
 _BUSY, _WRONG_KEY = 429, (401, 403)
+_NOT_THERE = 404
+"""Passed on, as 4xx are; but the gateway asks for what its settings say that there is."""
 
 
 class UpstreamFailed(Exception):  # noqa: N818 - what happened is the name
@@ -92,9 +94,7 @@ class Upstream:
 
     def failed(self, now: float, why: str, *, is_down: bool = False) -> None:
         """Leave it alone for a second, and twice as long each time it fails again. `why`: no text of the server's."""
-        if now - self.health.told_at >= _TOLD_AGAIN_S:
-            self.health.told_at = now
-            self._tell(f"fails: {why}.")
+        self.tell_rarely(now, f"fails: {why}.")
         self.health.is_down |= is_down
         pause = min(_FIRST_PAUSE_S * 2 ** min(self.health.failures, 10), _LONGEST_PAUSE_S)
         self.health.failures += 1
@@ -104,6 +104,12 @@ class Upstream:
         if self.health.is_down:
             self._tell("answers again.")
         self.health.failures, self.health.is_down = 0, False
+
+    def tell_rarely(self, now: float, what: str) -> None:
+        """Told to whoever runs the gateway, unless something was in the last minute."""
+        if now - self.health.told_at >= _TOLD_AGAIN_S:
+            self.health.told_at = now
+            self._tell(what)
 
     def _tell(self, what: str) -> None:
         print(f"The server {self.settings.base_url} {what}", file=sys.stderr, flush=True)
@@ -201,6 +207,8 @@ class FirstAnswer:
             if refusal is None:
                 self._upstream, self._response = upstream, response
                 upstream.answered()
+                if response.status == _NOT_THERE:
+                    upstream.tell_rarely(self._now(), "answers 404: are its base_url, and the model's name there, right?")
                 return response
             response.close()
             failure = refusal
