@@ -75,7 +75,7 @@ def test_a_server_that_does_not_know_its_model_is_told_of(start_gateway: Start, 
     gateway = start_gateway(model.url)
     assert gateway.post(CHAT, chat({"status": 404, "message": "no such model"}), gateway.key().key)[0] == 404
     assert gateway.stop() == ""
-    what = "answers 404: are its base_url, and the model's name there, right?"
+    what = "answers 404: are its base_url and the model's name there right?"
     assert gateway.told_of_servers == [f"The server {model.url}/v1 {what}"]
 
 

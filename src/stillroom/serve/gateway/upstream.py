@@ -208,7 +208,7 @@ class FirstAnswer:
                 self._upstream, self._response = upstream, response
                 upstream.answered()
                 if response.status == _NOT_THERE:
-                    upstream.tell_rarely(self._now(), "answers 404: are its base_url, and the model's name there, right?")
+                    upstream.tell_rarely(self._now(), "answers 404: are its base_url and the model's name there right?")
                 return response
             response.close()
             failure = refusal
