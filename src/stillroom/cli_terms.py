@@ -31,6 +31,9 @@ terms = typer.Typer(
 )
 command = functools.partial(command_of, terms)
 
+_WIDE = 400
+"""A file or a pipe has no width of its own."""
+
 TermsId = Annotated[str, typer.Argument(metavar="ENTRY", help="An entry's id, as stillroom terms list names it.")]
 
 
@@ -56,7 +59,7 @@ def list_terms(
     for entry in read_ledger().values():
         yours = "; you have a permission" if entry.id in permitted else ""
         table.add_row(entry.id, f"{entry.outputs_may_train}{yours}", Text(entry.name))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
     for other in sorted(permitted.keys() - read_ledger().keys()):
         print_result(f"{other} is not in the ledger; you have a permission.")
     print_result("This is not legal advice: the documents decide. stillroom terms show ENTRY says more.")

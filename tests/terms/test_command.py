@@ -52,7 +52,8 @@ def test_list_names_every_entry() -> None:
     shown = stillroom("terms", "list")
     assert shown.exit_code == 0
     for entry in read_ledger().values():
-        assert f"{entry.id} " in shown.stdout
+        (line,) = (line for line in shown.stdout.splitlines() if line.split()[:1] == [entry.id])
+        assert entry.name in line  # whole: a pipe has no width
     assert "This is not legal advice" in shown.stdout
     listed = json.loads(stillroom("terms", "list", "--json").stdout)
     assert [each["entry"]["id"] for each in listed] == list(read_ledger())
