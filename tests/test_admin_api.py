@@ -120,3 +120,39 @@ def test_an_address_without_its_scheme_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("STILLROOM_ADMIN_URL", "localhost:8001")
     with pytest.raises(UsageError, match="STILLROOM_ADMIN_URL is 'localhost:8001'"):
         AdminApi.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://[::1", "no address of the web"),
+        ("http://", "no address of the web"),
+        ("http://127.0.0.1:99999", "no address of the web"),
+        ("http://user:secret@127.0.0.1:1", "more in it than an address"),
+        ("http://user:secret@127.0.0.1:x", "no address of the web"),
+        ("http://127.0.0.1:1?x=1", "more in it than an address"),
+    ],
+)
+def test_an_address_that_is_none_is_told_and_no_password_in_it(
+    url: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STILLROOM_ADMIN_KEY", KEY)
+    monkeypatch.setenv("STILLROOM_ADMIN_URL", url)
+    with pytest.raises(UsageError, match=words) as caught:
+        AdminApi.from_environment()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sra-a\nb", "sra-\x01", "sra-\u043a", "sra-\udcff"])
+def test_a_credential_that_no_header_holds_is_told(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_ADMIN_KEY", key)
+    with pytest.raises(UsageError, match="STILLROOM_ADMIN_KEY holds no key"):
+        AdminApi.from_environment()
+
+
+@pytest.mark.parametrize("value", ["\udcff", 10**20])
+def test_what_json_cannot_hold_is_not_sent(value: str | int) -> None:
+    with server_that_answers(200, b"{}") as (api, seen):
+        with pytest.raises(UsageError, match="cannot be sent"):
+            api.post("/v1/a", {"x": value})
+        assert seen == []

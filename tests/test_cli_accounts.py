@@ -134,7 +134,7 @@ def test_events_are_in_words(engine: Engine) -> None:  # noqa: ARG001
 
 
 def test_tables_are_whole_and_cannot_write_on_the_terminal(engine: Engine) -> None:  # noqa: ARG001
-    organisation = told("organisation", "create", "Müller [bold]& Söhne\u202e")["id"]
+    organisation = told("organisation", "create", "Müller [bold]& Söhne\ue000")["id"]
     name = "a long name that goes on and on " * 2 + "to its end"
     account = told("account", "create", name, "--organisation", organisation, "--concurrent", "4")["id"]
     told("key", "create", account, "--name", "laptop")
@@ -186,6 +186,8 @@ WRONG = [
     (["account", "set", ID, "--concurrent", "-4"], "--concurrent"),
     (["account", "create", "x", "--organisation", ID, "--usd-per-day", "2,50"], "--usd-per-day: should be an amount"),
     (["account", "create", " x", "--organisation", ID], "name: should be one line of text"),
+    (["account", "create", "Acme\u200b", "--organisation", ID], "characters that are not seen"),
+    (["account", "create", "\u202egpj", "--organisation", ID], "characters that are not seen"),
     (["account", "show", "acct_1"], "There is no account 'acct_1'"),
     (["key", "create", "nobody"], "There is no account 'nobody'"),
     (["key", "revoke", "key_1"], "'key_1' is no key's id"),

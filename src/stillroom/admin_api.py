@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 
@@ -27,7 +27,7 @@ class AdminApi:
 
         from stillroom.client.transport import is_loopback
 
-        self._url = url.rstrip("/")
+        self._url = _address(url)
         builder = SyncClientBuilder().timeout(timedelta(seconds=_TIMEOUT_S)).user_agent("stillroom")
         builder = builder.follow_redirects(False)  # a redirect would send the credential elsewhere
         if is_loopback(self._url):
@@ -37,19 +37,16 @@ class AdminApi:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Raises UsageError where there is no credential in it."""
+        """Raises UsageError where there is no credential in it, or no address."""
         key = os.environ.get(KEY_ENV, "").strip()
         if not key:
             raise UsageError(
                 f"The environment variable {KEY_ENV} is not set.",
                 "Set it to your administrator's key: stillroom admin create makes one.",
             )
-        url = os.environ.get(URL_ENV, "").strip() or DEFAULT_URL
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(
-                f"{URL_ENV} is {url!r}, and no address of the web.", f"Set it to one such as {DEFAULT_URL}."
-            )
-        return cls(url, key)
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError(f"{KEY_ENV} holds no key.", "Set it to your administrator's key: sra-...")
+        return cls(os.environ.get(URL_ENV, "").strip() or DEFAULT_URL, key)
 
     def get(self, path: str, **query: str | int | None) -> Any:
         """`query`: None is left out. Raises StillroomError with what the gateway says, ServeError if it is silent."""
@@ -79,10 +76,11 @@ class AdminApi:
         from pyreqwest.exceptions import PyreqwestError
         from pyreqwest.http import Url
 
+        sent = None if body is None else _sent(body)
         try:
             request = self._client.request(method, Url(self._url + path)).bearer_auth(self._key)
-            if body is not None:
-                request = request.header("content-type", "application/json").body_bytes(orjson.dumps(body))
+            if sent is not None:
+                request = request.header("content-type", "application/json").body_bytes(sent)
             with request.build_streamed() as response:
                 status, data = response.status, bytes(response.body_reader.read(_MOST_BYTES) or b"")
         except (PyreqwestError, ValueError) as error:
@@ -106,6 +104,31 @@ class AdminApi:
             return UsageError(f"The gateway does not take {_as_option(message)}")
         remedy = f"Look at {KEY_ENV}." if status == 401 else ""
         return StillroomError(message, remedy)
+
+
+def _address(url: str) -> str:
+    """Raises UsageError for what is no address of the web. It is not repeated where a password may stand in it."""
+    remedy = f"Set it to one such as {DEFAULT_URL}."
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:  # brackets without their other half, a port that is no number
+        usable = False
+    if not usable:
+        shown = "" if "@" in url else f"{url!r}, and "
+        raise UsageError(f"{URL_ENV} is {shown}no address of the web.", remedy)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UsageError(f"{URL_ENV} has more in it than an address: a user, a query or a fragment.", remedy)
+    return url.rstrip("/")
+
+
+def _sent(body: Any) -> bytes:
+    """Raises UsageError for a text that is no Unicode, and for a number above 64 bits."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        what = f"The gateway cannot be sent this: {error}."
+        raise UsageError(what, "Look for a number that is too large, or a letter that is no UTF-8.") from error
 
 
 def _as_option(message: str) -> str:

@@ -21,6 +21,7 @@ _ID = re.compile(r"[a-z]+_[0-9a-f]{22}", re.ASCII)
 NOTHING = "none"
 """Takes a limit, or another value, away."""
 _WIDE = 400
+_BEGINS_WITH_A_DAY = re.compile(r"\d{4}-\d\d-\d\d([T ]|$)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _US = 1_000_000
 _CHANGES = ("changed", "accepted terms", "organisation renamed")
@@ -152,9 +153,12 @@ def moment(text: str | None, option: str) -> int | None:
     if re.fullmatch(r"[0-9]+[smhdSMHD]", text, re.ASCII):
         return int(datetime.now(UTC).timestamp() * _US) + seconds(text, option) * _US
     try:
-        read = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {text!r} is no time.", "Write 90d, 2027-01-31 or 2027-01-31T18:00.") from error
+        # Not every way of writing a day: what is meant to its end is told by its form.
+        read = datetime.fromisoformat(text) if _BEGINS_WITH_A_DAY.match(text) else None
+    except ValueError:
+        read = None
+    if read is None:
+        raise UsageError(f"{option}: {text!r} is no time.", "Write 90d, 2027-01-31 or 2027-01-31T18:00.")
     return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * _US)
 
 

@@ -9,7 +9,7 @@ from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.http import Url
 
 from stillroom.base.errors import DataError
-from stillroom.client.transport import is_loopback
+from stillroom.client.transport import causes_of, is_loopback
 
 _TIMEOUT_S = 30
 
@@ -28,7 +28,10 @@ def fetch(address: str, most_bytes: int) -> bytes:
             if response.status != 200:
                 raise DataError(f"{address} answered with status {response.status}.", remedy)
             data = bytes(response.body_reader.read(most_bytes + 1) or b"")
-    except (PyreqwestError, ValueError) as error:
+    except PyreqwestError as error:
+        why = [error.message, *causes_of(error)][-1]
+        raise DataError(f"{address} cannot be read: {why}.", remedy) from error
+    except ValueError as error:  # it is no address
         raise DataError(f"{address} cannot be read: {error}.", remedy) from error
     if len(data) > most_bytes:
         raise DataError(f"{address} sends more than {most_bytes:,} bytes.", remedy)

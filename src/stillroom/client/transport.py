@@ -211,8 +211,17 @@ def _value(headers: Mapping[str, str], name: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a web address is on this machine, where no proxy is to be asked."""
-    return urlsplit(address).hostname in _LOOPBACK
+    """Whether a web address is on this machine, where no proxy is to be asked. What is no address is not."""
+    try:
+        return urlsplit(address).hostname in _LOOPBACK
+    except ValueError:  # a bracket without its other half
+        return False
+
+
+def causes_of(error: PyreqwestError) -> list[str]:
+    """What led to it, in words, the nearest to the network last."""
+    details = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
+    return [str(cause["message"]) for cause in details.get("causes") or ()]
 
 
 class _Spool:
@@ -260,8 +269,7 @@ async def _receive_whole(reader: ResponseBodyReader, spool: _Spool) -> None:
 
 
 def _not_answered(error: PyreqwestError) -> NotAnswered:
-    details = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
-    causes = [str(cause["message"]) for cause in details.get("causes") or ()]
+    causes = causes_of(error)
     detail = causes[-1] if causes else error.message
     # The exception's class does not say whether the call was sent: a server that reads it and resets shows as
     # ConnectError, one that never answers as ConnectTimeoutError. The phase stands in the chain of causes.

@@ -15,12 +15,15 @@ Role = Literal["owner", "operator", "auditor"]
 AccountState = Literal["active", "restricted", "closed"]
 KeyState = Literal["active", "expired", "revoked"]
 
-_VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f]"
-_ONE_LINE = rf"^{_VISIBLE}([^\x00-\x1f\x7f-\x9f]*{_VISIBLE})?$"
+# Nothing that ends a line, turns the direction of writing or cannot be seen: two names would look the same. Joiners are
+# letters' own in some scripts.
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_VISIBLE = rf"[^\s{_UNSEEN}]"
+_ONE_LINE = rf"^{_VISIBLE}([^{_UNSEEN}]*{_VISIBLE})?$"
 _USD = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$"
 _ID = r"^[a-z]{2,10}_[0-9a-f]{22}$"
 FORMS = {
-    _ONE_LINE: "should be one line of text, without spaces around it",
+    _ONE_LINE: "should be one line of text, without spaces around it and without characters that are not seen",
     _USD: "should be an amount in USD, such as 2.50, below 1000000000 and with nine decimals at most",
     _ID: "should be an id, such as acct_ and 22 digits and letters",
 }
