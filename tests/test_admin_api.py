@@ -156,3 +156,20 @@ def test_what_json_cannot_hold_is_not_sent(value: str | int) -> None:
         with pytest.raises(UsageError, match="cannot be sent"):
             api.post("/v1/a", {"x": value})
         assert seen == []
+
+
+PATHS = ["organisations", "accounts", "accounts/acct_1/keys", "admins", "permits", "events"]
+
+
+@pytest.mark.parametrize("row", [None, 5, {}, {"id": 5, "limits": None, "created_at": 10**18, "says": {}}])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_row_that_is_none_is_told(path: str, row: object) -> None:
+    body = json.dumps({"data": [row], "next": None}).encode()
+    with server_that_answers(200, body) as (api, _), pytest.raises(ServeError, match=f"answered /v1/{path} as no"):
+        list(api.rows(f"/v1/{path}"))
+
+
+@pytest.mark.parametrize("path", [*PATHS[:-1], "keys/key_1/rotate", "keys/key_1/revoke", "accounts/acct_1/close"])
+def test_an_answer_without_its_fields_is_told(path: str) -> None:
+    with server_that_answers(200, b"{}") as (api, _), pytest.raises(ServeError, match=f"answered /v1/{path} as no"):
+        api.post(f"/v1/{path}", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from stillroom.base.errors import ServeError, StillroomError, UsageError
+from stillroom.base.validation import first_problem
 
 URL_ENV, KEY_ENV = "STILLROOM_ADMIN_URL", "STILLROOM_ADMIN_KEY"
 DEFAULT_URL = "http://127.0.0.1:8001"
@@ -50,27 +51,43 @@ class AdminApi:
 
     def get(self, path: str, **query: str | int | None) -> Any:
         """`query`: None is left out. Raises StillroomError with what the gateway says, ServeError if it is silent."""
-        given = urlencode({name: value for name, value in query.items() if value is not None})
-        return self._ask("GET", f"{path}?{given}" if given else path)
+        return self._checked("GET", path, self._get(path, query))
 
     def rows(self, path: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
         """All rows of a list, page after page."""
         after: str | int | None = None
         while True:
-            page = self.get(path, **query, after=after)
+            page = self._get(path, {**query, "after": after})
             data, following = page.get("data"), page.get("next")
             if not isinstance(data, list) or (following is not None and following == after):
                 raise self._problem(200, page)
-            yield from data
+            yield from (self._checked("GET", path, row) for row in data)
             if following is None:
                 return
             after = following
 
     def post(self, path: str, body: Any = None) -> Any:
-        return self._ask("POST", path, body)
+        return self._checked("POST", path, self._ask("POST", path, body))
 
     def patch(self, path: str, body: Any) -> Any:
-        return self._ask("PATCH", path, body)
+        return self._checked("PATCH", path, self._ask("PATCH", path, body))
+
+    def _get(self, path: str, query: Mapping[str, str | int | None]) -> Any:
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        return self._ask("GET", f"{path}?{given}" if given else path)
+
+    def _checked(self, method: str, path: str, row: Any) -> Any:
+        """The row. Raises ServeError where it is not what commands can read: another server, another version."""
+        from pydantic import ValidationError
+
+        from stillroom.admin_answers import check_row
+
+        try:
+            check_row(method, path, row)
+        except ValidationError as error:
+            what = f"{self._url} answered {path} as no admin API of this version does: {first_problem(error)}."
+            raise ServeError(what, f"Look at {URL_ENV}, and whether the gateway is of this version.") from error
+        return row
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         from pyreqwest.exceptions import PyreqwestError

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from stillroom.base.errors import StillroomError, Stopped
+from stillroom.cli_output import visible
 
 P = ParamSpec("P")
 
@@ -70,7 +71,9 @@ def _to_go_on() -> str:
 
 
 def _print_lines(first: Text, *lines: str) -> None:
-    _stderr().print(first, *(Text(line) for line in lines if line), sep="\n", soft_wrap=True)
+    """What another server, a file or an argument says may stand in them: it cannot write on the terminal."""
+    first.plain = visible(first.plain)  # a character for each, so that styles stay where they are
+    _stderr().print(first, *(Text(visible(line)) for line in lines if line), sep="\n", soft_wrap=True)
 
 
 def _refused_by_the_system(error: OSError) -> StillroomError:
