@@ -108,12 +108,22 @@ def test_forgetting_leaves_a_log_that_verifies(config: Path) -> None:
     assert json.loads(stillroom("forget", "acct_0", "--config", str(config), "--json").stdout)["rows"] == 0
 
 
+def test_forgetting_makes_no_key_of_its_own(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(config.read_text().replace("state: ", "state: another-"))
+    result = stillroom("forget", "acct_0", "--config", str(other))
+    assert result.exit_code == 2
+    assert "has no signing keys" in result.stderr
+    assert not list(config.parent.glob("another-*"))
+
+
 def test_wrong_usage_is_told(config: Path, tmp_path: Path) -> None:
     assert stillroom("verify").exit_code == 2
     assert stillroom("forget", "research", "--config", str(config)).exit_code == 2  # a name, and no id
     assert stillroom("verify", "--config", str(config), "--folder", str(tmp_path)).exit_code == 2
     assert stillroom("verify", "--config", str(config), "--keys", "x").exit_code == 2
     assert stillroom("stamp", "--config", str(config), "--tsa", "file:///etc/passwd").exit_code == 2
+    assert stillroom("stamp", "--config", str(config), "--tsa", "http://[::1").exit_code == 2
     assert stillroom("verify", "--folder", str(tmp_path / "nowhere")).exit_code == 1
     roots = stillroom("verify", "--config", str(config), "--roots", str(config))
     assert roots.exit_code == 1
@@ -192,6 +202,8 @@ def test_only_the_days_that_are_asked_for(words: list[str], calls: int, config: 
     ("words", "said"),
     [
         (["--since", "yesterday"], "--since: 'yesterday' is no date."),
+        (["--since", "20261101"], "--since: '20261101' is no date."),
+        (["--until", "9999-12-31"], "--until: '9999-12-31' is no date."),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "--until lies before --since."),
         (["--by", "key"], "'key' is not one of"),
     ],

@@ -113,3 +113,13 @@ def test_before_the_gateway_has_started(tmp_path: Path) -> None:
     result = stillroom("escrow", "list", "--config", str(tmp_path / "gateway.yaml"))
     assert result.exit_code == 2
     assert not (tmp_path / "state").exists()
+
+
+def test_a_lost_secret_is_told_and_no_other_one_made(config: str) -> None:
+    secret = Path(config).parent / "state" / "secret"
+    secret.unlink()
+    for words in (["list"], ["forget", "acct_1"], ["hold", "case", "--all", "--reason", "court"]):
+        result = stillroom("escrow", *words, "--config", config)
+        assert result.exit_code == 1
+        assert "has no gateway's secret" in result.stderr
+    assert not secret.exists()

@@ -15,7 +15,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_rows import account_id_itself
+from stillroom.cli_rows import BEGINS_WITH_A_DAY, account_id_itself
 from stillroom.cli_usage import By, show_usage, usage_as_json
 from stillroom.text.counted import counted
 
@@ -118,12 +118,14 @@ def forget(
 ) -> None:
     """Delete an account's rows, sketches and receipts from the log. It can be verified as before, and says how many."""
     with ends_at_once():
-        from stillroom.serve.keyring import Keyring
+        from stillroom.serve.keyring import FOLDER, Keyring
         from stillroom.serve.meter.chain import RECORD_TYPE
         from stillroom.serve.meter.forgetting import forget as forget_account
 
     account_id_itself(account)
     state = _state(config)
+    if not (state / FOLDER).is_dir():  # a new key would sign what older ones have to be known for
+        raise UsageError(f"{state} has no signing keys.", "Look at state: in the file, or put them back from a backup.")
     keyring = Keyring.open(state)
     forgotten = forget_account(state / _FOLDER, account, lambda record: keyring.active.sign(RECORD_TYPE, record))
     if as_json:
@@ -166,11 +168,13 @@ def _moment(text: str | None, option: str, *, is_end: bool = False) -> int | Non
     if text is None:
         return None
     try:
-        read = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {text!r} is no date.", "Write 2026-11-30 or 2026-11-30T12:00.") from error
-    is_day = len(text) <= len("2026-11-30")
-    moment = (read if read.tzinfo else read.replace(tzinfo=UTC)) + timedelta(days=is_end and is_day)
+        read = datetime.fromisoformat(text) if BEGINS_WITH_A_DAY.match(text) else None
+        is_day = len(text) <= len("2026-11-30")
+        moment = read and (read if read.tzinfo else read.replace(tzinfo=UTC)) + timedelta(days=is_end and is_day)
+    except (ValueError, OverflowError):  # the last day of all has none behind it
+        moment = None
+    if moment is None:
+        raise UsageError(f"{option}: {text!r} is no date.", "Write 2026-11-30 or 2026-11-30T12:00.")
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond
 
 

@@ -129,7 +129,7 @@ def _escrow(config: Path) -> Escrow:
     settings = read_settings(config)
     if not settings.state.is_dir():
         raise UsageError(f"{settings.state} is not there yet.", "The gateway makes it when it starts.")
-    return Escrow(settings.state / FOLDER, Secrets.open(settings.state), settings.escrow)
+    return Escrow(settings.state / FOLDER, Secrets.of(settings.state), settings.escrow)
 
 
 def _name(by: str | None) -> str:

@@ -21,7 +21,7 @@ _ID = re.compile(r"[a-z]+_[0-9a-f]{22}", re.ASCII)
 NOTHING = "none"
 """Takes a limit, or another value, away."""
 _WIDE = 400
-_BEGINS_WITH_A_DAY = re.compile(r"\d{4}-\d\d-\d\d([T ]|$)", re.ASCII)
+BEGINS_WITH_A_DAY = re.compile(r"\d{4}-\d\d-\d\d([T ]|$)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _US = 1_000_000
 _CHANGES = ("changed", "accepted terms", "organisation renamed")
@@ -154,7 +154,7 @@ def moment(text: str | None, option: str) -> int | None:
         return int(datetime.now(UTC).timestamp() * _US) + seconds(text, option) * _US
     try:
         # Not every way of writing a day: what is meant to its end is told by its form.
-        read = datetime.fromisoformat(text) if _BEGINS_WITH_A_DAY.match(text) else None
+        read = datetime.fromisoformat(text) if BEGINS_WITH_A_DAY.match(text) else None
     except ValueError:
         read = None
     if read is None:

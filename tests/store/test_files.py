@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -26,6 +27,16 @@ def test_a_file_is_written_whole_with_its_folder(tmp_path: Path) -> None:
     assert path.read_bytes() == b"\x00raw"
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_is_no_file_does_not_give_way_to_one(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    for place in (path, tmp_path):
+        with pytest.raises(StoreError, match="is there, and no file"):
+            write_atomically(place, "text")
+    assert path.is_fifo()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -79,6 +80,16 @@ def test_a_damaged_file_is_refused_and_not_written_on(tmp_path: Path, letter: Pa
     with pytest.raises(DataError):
         record_permission(path, "mit", letter, "a", None, AT)
     assert path.read_bytes() == damaged
+
+
+def test_what_is_no_file_is_neither_read_nor_written(tmp_path: Path, letter: Path) -> None:
+    path = tmp_path / "permissions.toml"
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="is no file"):
+        read_permissions(path)
+    with pytest.raises(DataError, match="is no file"):
+        record_permission(path, "mit", letter, "Jane", None, AT)
+    assert path.is_fifo()
 
 
 def test_a_place_where_nothing_can_be_written(tmp_path: Path, letter: Path) -> None:

@@ -45,6 +45,14 @@ class Secrets:
                 "Name a folder that this user may write to, and nobody else reads.",
             ) from error
 
+    @classmethod
+    def of(cls, state: Path) -> Self:
+        """Of a gateway that has run. Raises StoreError where there is none: what an older one made would stay shut."""
+        if not (state / _FILE).exists():
+            remedy = "Look at state: in the gateway's file, or put the secret back from a backup."
+            raise StoreError(f"{state} has no gateway's secret in it.", remedy)
+        return cls.open(state)
+
     def derive(self, purpose: str, epoch: str = "") -> bytes:
         """32 bytes for one purpose and, where keys of it are changed from time to time, one epoch."""
         info = f"stillroom {purpose}\0{epoch}".encode()

@@ -19,9 +19,12 @@ from stillroom.base.errors import StoreError
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to. On leaving it is synced and takes the place of `path`.
 
-    An exception inside leaves `path` as it was. Raises StoreError where the folder cannot be written.
+    An exception inside leaves `path` as it was. Raises StoreError where the folder cannot be written, or where
+    something else than a file is at `path`: a device that gave way to a file would be gone from the machine.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path} is there, and no file.", "Name another file.")
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:

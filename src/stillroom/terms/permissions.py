@@ -72,6 +72,8 @@ def permissions_file(environment: Mapping[str, str] = os.environ) -> Path:
 
 def read_permissions(path: Path) -> list[Permission]:
     """In the order in which they were recorded; none where there is no file. Raises DataError for a damaged one."""
+    if path.exists() and not path.is_file():  # some devices never end
+        raise DataError(f"{path} is no file.", f"Name another one in {VARIABLE}.")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

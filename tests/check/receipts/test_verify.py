@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -364,6 +365,18 @@ def test_a_data_set_without_rows_or_receipts(maker: Maker, data_set: Callable[..
         verify_receipts(folder, keys_of(folder))
     train.unlink()
     with pytest.raises(DataError, match="no rows to verify"):
+        verify_receipts(folder, keys_of(folder))
+
+
+def test_tables_that_are_empty_and_one_that_is_no_file(maker: Maker, data_set: Callable[..., Path]) -> None:
+    folder = data_set([maker.row(1)])
+    train = folder / "data" / "train-00000-of-00001.parquet"
+    pq.write_table(pq.read_table(train).slice(0, 0), train)
+    facts = verify_receipts(folder, keys_of(folder))
+    assert (facts["rows"], facts["reasons"]) == (0, {"altered_lines": 1})  # its lines are still there
+    train.unlink()
+    os.mkfifo(train)
+    with pytest.raises(DataError, match="is no file"):
         verify_receipts(folder, keys_of(folder))
 
 

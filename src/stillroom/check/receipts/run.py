@@ -131,6 +131,8 @@ def _tables(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder} has no rows to verify: there is no table in its folder data.")
     for file in files:
+        if not file.is_file():  # a pipe would be waited for
+            raise DataError(f"{file} is no file.", "Verify the folder that stillroom check has written.")
         count_rows(file)  # the clear error
         with open_parquet(file) as table:
             problem = _problem_of(table.schema_arrow)
@@ -161,8 +163,8 @@ def _is_text(kind: pa.DataType) -> bool:
 def _orders(
     folder: Path, files: Sequence[Path], parts: Sequence[Part], temporary: Path, common: dict[str, Any], processes: int
 ) -> Iterator[Order]:
-    """One for each process, at most `processes`."""
-    count = min(processes, len(parts))
+    """One for each process, at most `processes`; one where there are no rows, too."""
+    count = max(1, min(processes, len(parts)))
     for number in range(count):
         yield Order(
             files=[str(file) for file in files],

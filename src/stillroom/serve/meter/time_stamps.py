@@ -55,7 +55,7 @@ def stamp_log(calls: Path, url: str, roots: Sequence[Certificate] | None = None)
     already is not stamped again. Raises UsageError for an address that is none, ServeError for an authority that does
     not answer or answers something else.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
+    if not _is_address(url):
         raise UsageError(f"{url} is no address of a time stamping authority.", "It looks like https://host/path.")
     stamped = []
     for folder in worker_folders(calls):
@@ -73,6 +73,14 @@ def stamp_log(calls: Path, url: str, roots: Sequence[Certificate] | None = None)
         write_atomically(path, response.as_bytes())
         stamped.append(Stamped(folder.name, lines[-1].record["index"], response.tst_info.gen_time, path))
     return stamped
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket without its other half
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isascii()
 
 
 def check_stamps(
