@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from typer.testing import CliRunner
 
 from stillroom.admin_api import AdminApi
 from stillroom.base.errors import ServeError, StillroomError, UsageError
+from stillroom.cli import app
 
 KEY = "sra-abcdefgh-secret"
 
@@ -173,3 +175,14 @@ def test_a_row_that_is_none_is_told(path: str, row: object) -> None:
 def test_an_answer_without_its_fields_is_told(path: str) -> None:
     with server_that_answers(200, b"{}") as (api, _), pytest.raises(ServeError, match=f"answered /v1/{path} as no"):
         api.post(f"/v1/{path}", {})
+
+
+def test_what_a_server_says_cannot_write_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_ADMIN_KEY", KEY)
+    body = json.dumps({"error": {"message": "no\x1b[2J\x1b]0;title\x07 way"}}).encode()
+    with server_that_answers(409, body) as (api, _):
+        monkeypatch.setenv("STILLROOM_ADMIN_URL", api._url)
+        result = CliRunner().invoke(app, ["organisation", "create", "x"])
+    assert result.exit_code == 1
+    assert "Error: no\ufffd[2J" in result.stderr
+    assert "\x1b" not in result.stderr

@@ -53,6 +53,10 @@ def verify(
     path = Path(dataset)
     places = (path, path / "dataset", RUNS / path / "dataset", path.parent)
     folder = next((place for place in places if (place / "manifest.json").is_file()), path)
+    if out is not None and out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{out} lies in the data set, which is looked at and not written to.", "Name a file elsewhere."
+        )
     differences = pipeline.verify_dataset(folder)
     facts: dict[str, Any] = {"differences": differences}
     if keys is not None:

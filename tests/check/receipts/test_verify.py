@@ -407,6 +407,10 @@ def test_the_command(maker: Maker, data_set: Callable[..., Path]) -> None:
     facts = json.loads(said[said.index("{") :])
     assert (facts["bad"], facts["reasons"], facts["differences"]) == (12, {"missing": 12}, [])
     assert len((folder.parent / "bad.jsonl").read_text().splitlines()) == 12
+    code, said = command(str(folder), "--keys", keys_of(folder), "--out", str(folder / "manifest.json"))
+    assert code == 2
+    assert "lies in the data set" in said
+    assert (folder / "manifest.json").read_text().startswith("{")
     code, said = command(str(folder), "--out", "x")
     assert code == 2
     assert "go with --keys" in said
