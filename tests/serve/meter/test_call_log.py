@@ -213,7 +213,7 @@ def test_kill_9_loses_and_doubles_no_call(tmp_path: Path, opened: Any) -> None:
     assert recovered <= set(ids) - ok
     assert not verify_log(tmp_path).problems
     assert call_dataset(tmp_path, "receipts").count_rows() == len(ok)
-    assert len(read_chain(tmp_path / "w0")) > 4
+    assert len(read_chain(tmp_path / "w0")) >= 4  # what each of them left, and whatever was sealed before its end
 
 
 def test_a_line_that_was_cut_anywhere_does_not_count(tmp_path: Path, opened: Any, fill: Any, begun: Any) -> None:
