@@ -169,7 +169,8 @@ CallStatus = Literal["ok", "refused", "failed", "hung_up", "unknown"]
 class Call:
     """One call that the gateway passed to a model, as its log keeps it. No text of it: prints and counts only.
 
-    What is known before the model is asked stands in the intent; the rest is None there, and `status` is `unknown`.
+    What is known before the model is asked stands in the intent; the rest is None there, the prints among it, and
+    `status` is `unknown`.
     A `*_print` is a keyed HMAC in hex (16 bytes): equal for equal things of one key epoch, and no way back.
     """
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from stillroom.base.errors import ServeError, UsageError
@@ -111,7 +111,7 @@ class _Child:
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
-    starts_at: float = field(default=0.0)
+    starts_at: float = 0.0
     is_ready: bool = False
 
     @property
@@ -180,7 +180,6 @@ class _Supervision:
     def __init__(self, children: Sequence[_Child], drain_s: float) -> None:
         self._children = children
         self._drain_s = drain_s
-        self._stopping = False
 
     def run(self, on_ready: Callable[[], None]) -> None:
         with _signals() as told:
