@@ -26,11 +26,11 @@ from stillroom.serve.meter.call_log import SEAL_REQUEST, CallLog
 from stillroom.serve.meter.chain import read_chain
 from stillroom.serve.meter.forgetting import forget
 from stillroom.serve.meter.ids import new_id
-from stillroom.serve.meter.normal import normalised, skeleton
-from stillroom.serve.meter.prints import Prints
-from stillroom.serve.meter.sketch import Sketcher
 from stillroom.serve.meter.verification import verify_log
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
+from stillroom.text.normal import normalised, skeleton
+from stillroom.text.prints import Prints
+from stillroom.text.sketch import Sketcher
 
 QUESTIONS = Path(__file__).parents[1] / "tests" / "data" / "gsm8k" / "test_excerpt.jsonl"
 PROMPT_CHARACTERS = 1_500

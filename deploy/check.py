@@ -34,7 +34,7 @@ from tests.serve.gateway.conftest import Key, RunningGateway, model_server, runn
 from tests.serve.test_deploy import filled_in, with_command  # noqa: E402
 
 from stillroom.serve.meter.call_log import SEAL_REQUEST  # noqa: E402
-from stillroom.serve.meter.prints import Prints, epoch_at  # noqa: E402
+from stillroom.text.prints import Prints, epoch_at  # noqa: E402
 
 NAME, CLIENT = "gateway.example", "127.77.0.5"
 CHAT = "/v1/chat/completions"

@@ -18,7 +18,7 @@ from stillroom.cli import app
 from stillroom.serve.accounts.directory import Directory
 from stillroom.serve.accounts.events import changing
 from stillroom.serve.database.engine import open_database
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 ID = f"org_{'0' * 22}"
 CONFIG = """

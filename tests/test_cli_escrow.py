@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from stillroom.cli import app
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import EscrowSettings
+from stillroom.store.secrets import Secrets
 
 PAGE = Path(__file__).parents[1] / "docs" / "escrow.md"
 SETTINGS = """\

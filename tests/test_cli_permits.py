@@ -28,8 +28,8 @@ from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.permits.admin import permit_router
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import read_settings
+from stillroom.store.secrets import Secrets
 
 PAGE = Path(__file__).parents[1] / "docs" / "permits.md"
 SETTINGS = """\

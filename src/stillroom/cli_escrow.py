@@ -123,8 +123,8 @@ def release(
 def _escrow(config: Path) -> Escrow:
     with ends_at_once():
         from stillroom.serve.escrow.escrow import FOLDER, Escrow
-        from stillroom.serve.secrets import Secrets
         from stillroom.serve.settings import read_settings
+        from stillroom.store.secrets import Secrets
 
     settings = read_settings(config)
     if not settings.state.is_dir():

@@ -20,8 +20,8 @@ from stillroom.serve.admin.answers import PROBLEMS
 from stillroom.serve.admin.app import make_admin_app
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.permits.admin import permit_router
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import read_settings
+from stillroom.store.secrets import Secrets
 
 PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text(encoding="utf-8")
 SETTINGS = """

@@ -18,7 +18,7 @@ from stillroom.client.reply import parse_reply
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.pseudonyms import Pseudonyms
 from stillroom.serve.receipts import MOST_BYTES_IN_HEADER, Receipts
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 NOW = 1_800_000_000
 BODY = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from functools import lru_cache
 
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 _KEPT = 4096
 

@@ -26,7 +26,7 @@ from stillroom.base.signatures import unverified_claims
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.meter.ids import new_id
 from stillroom.serve.pseudonyms import Pseudonyms
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 MOST_BYTES_IN_HEADER = 3_000
 """Of a receipt on the wire. Proxies in front of a gateway commonly refuse a reply whose headers pass 4 KiB, so that a

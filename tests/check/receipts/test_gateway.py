@@ -24,7 +24,7 @@ from stillroom.serve.receipts import Receipts
 from stillroom.serve.routes.events import EventSplitter
 from stillroom.serve.routes.reply import ReplyReader
 from stillroom.serve.routes.request import read_body, read_request
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 from stillroom.store.tables import message_row
 
 DATA = Path(__file__).parents[2] / "data" / "replies" / "replies.jsonl"

@@ -15,7 +15,7 @@ from stillroom.serve.accounts.admins import THE_MACHINE
 from stillroom.serve.accounts.events import Change, changing
 from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.organisations import create_organisation
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 
 class HandClock(SystemClock):

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from tests.serve.accounts.conftest import Office
 
 from stillroom.serve.accounts.keys import KeyHashes
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 SECRETS = Secrets(b"s" * 32)
 HASHES = KeyHashes(SECRETS, "sr")

@@ -21,7 +21,7 @@ from stillroom.serve.accounts.events import changing
 from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.rows import Role
 from stillroom.serve.admin.app import make_admin_app
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 SECRETS = Secrets(b"s" * 32)
 

@@ -23,8 +23,8 @@ from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.meter.ids import new_id
 from stillroom.serve.routes.asked import AskedFor
 from stillroom.serve.routes.request import read_request
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import EscrowSettings
+from stillroom.store.secrets import Secrets
 
 DAY_US = 86_400_000_000
 START_US = 1_790_000_000_000_000

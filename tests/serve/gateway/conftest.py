@@ -29,8 +29,8 @@ from stillroom.serve.accounts.organisations import create_organisation
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
 from stillroom.serve.meter.segment_file import Settled, open_segments, read_segment
-from stillroom.serve.secrets import Secrets
 from stillroom.store.calls import call_dataset
+from stillroom.store.secrets import Secrets
 
 _number = count()
 PRICE = {"input_per_million": 1, "output_per_million": 10, "cached_per_million": 0.5}

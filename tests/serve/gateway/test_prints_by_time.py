@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stillroom.serve.gateway.parts import PrintsByTime
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 DAY = 86_400_000_000
 YEAR_2027 = 1_798_761_600_000_000

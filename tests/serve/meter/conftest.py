@@ -15,8 +15,8 @@ from stillroom.base.signatures import PublicKey, PublicKeys, SigningKey
 from stillroom.serve.meter.call_log import CallLog
 from stillroom.serve.meter.chain import RECORD_TYPE, Sign
 from stillroom.serve.meter.ids import new_id
-from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.sealing import seal
+from stillroom.text.prints import EarlierPrints
 
 AT = 1_795_699_848_558_268
 

@@ -19,11 +19,11 @@ from stillroom.base.canonical import canonical_bytes
 from stillroom.base.errors import ServeError, StoreError
 from stillroom.serve.meter import sealer
 from stillroom.serve.meter.chain import append_record, read_chain
-from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.rows import canonical_row
 from stillroom.serve.meter.segment_file import open_segments
 from stillroom.serve.meter.verification import verify_log
 from stillroom.store.calls import CALLS, EARLIER_PRINTS, SCHEMAS, call_dataset, sealed_segments
+from stillroom.text.prints import EarlierPrints
 
 
 class Killed(BaseException):

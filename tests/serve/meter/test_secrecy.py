@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from stillroom.serve.meter.prints import Prints
 from stillroom.serve.meter.segment_file import open_segments
-from stillroom.serve.secrets import Secrets
 from stillroom.store.calls import SCHEMAS, sealed_segments
+from stillroom.store.secrets import Secrets
+from stillroom.text.prints import Prints
 
 SECRET = bytes(range(100, 132))
 KEY = "sr-aB3dE5gH-thatIsTheKeyOfTheAccountAndNobodyElses"

@@ -21,7 +21,7 @@ from stillroom.serve.permits.desk import PermitDesk
 from stillroom.serve.permits.issuing import issue_permit, permit_of, revoke_permit
 from stillroom.serve.permits.rows import SECOND, NewPermit
 from stillroom.serve.pseudonyms import Pseudonyms
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 NOW = 1_800_000_000
 

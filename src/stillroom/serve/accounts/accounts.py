@@ -14,7 +14,7 @@ from stillroom.serve.accounts.problems import Conflict
 from stillroom.serve.accounts.reading import account_of
 from stillroom.serve.accounts.rows import AdminRow
 from stillroom.serve.accounts.tables import accounts
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 CHANGEABLE = (
     "name",

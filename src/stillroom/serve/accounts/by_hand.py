@@ -16,8 +16,8 @@ from stillroom.serve.accounts.tables import organisations
 from stillroom.serve.database.address import database_url
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
+from stillroom.store.secrets import Secrets
 
 
 def make_admin(settings: GatewaySettings, name: str, role: Role, organisation: str | None) -> dict[str, Any]:

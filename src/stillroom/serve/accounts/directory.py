@@ -18,7 +18,7 @@ from stillroom.serve.accounts.caller import AccountLimits, Caller, Refusal
 from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.tables import account_events, accounts, keys, organisations
 from stillroom.serve.database.following import Following
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 _EVENTS_AT_ONCE = 2000
 _IDS_AT_ONCE = 500

@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 KeyKind = Literal["sr", "sra"]
 """What a key begins with: an account's, which calls models, or an administrator's, which changes accounts."""

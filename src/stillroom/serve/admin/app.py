@@ -25,7 +25,7 @@ from stillroom.serve.admin import accounts, admins, events, keys, organisations
 from stillroom.serve.admin.answers import PROBLEMS, problem
 from stillroom.serve.admin.authority import AdminParts, Parts
 from stillroom.serve.admin.bounded import Bounded
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 _log = logging.getLogger(__name__)
 

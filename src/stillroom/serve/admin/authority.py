@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from stillroom.serve.accounts.admins import admin_with_key
 from stillroom.serve.accounts.keys import KeyHashes
 from stillroom.serve.accounts.rows import AdminRow
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 _CREDENTIAL = HTTPBearer(auto_error=False, description="An administrator's key: sra-...")
 

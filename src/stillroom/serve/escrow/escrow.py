@@ -33,9 +33,9 @@ from stillroom.serve.escrow.commitment import SALT_BYTES, Coin, Drawn
 from stillroom.serve.escrow.holds import Hold, add_hold, end_hold, holding, note_action, read_holds
 from stillroom.serve.escrow.record_file import SUFFIX, Opened, read_record, write_record
 from stillroom.serve.routes.asked import AskedFor
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import EscrowSettings
 from stillroom.store.files import sync
+from stillroom.store.secrets import Secrets
 
 FOLDER = "escrow"
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

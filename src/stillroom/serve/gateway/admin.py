@@ -24,8 +24,8 @@ from stillroom.serve.keyring import Keyring
 from stillroom.serve.meter.call_log import CallLog
 from stillroom.serve.meter.chain import RECORD_TYPE
 from stillroom.serve.permits.admin import permit_router
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
+from stillroom.store.secrets import Secrets
 
 _EXPIRE_S = 600
 _log = logging.getLogger(__name__)

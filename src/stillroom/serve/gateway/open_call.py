@@ -14,10 +14,10 @@ from stillroom.serve.gateway.parts import Parts
 from stillroom.serve.gateway.refused import Refused
 from stillroom.serve.gateway.second_reply import SecondReply
 from stillroom.serve.meter.ids import new_id
-from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.segment_file import LogFull
 from stillroom.serve.receipts import BegunReceipt
 from stillroom.serve.routes.reply import ReplyReader
+from stillroom.text.prints import EarlierPrints
 
 Bill = Literal["what was counted", "nothing"]
 

@@ -13,11 +13,11 @@ from stillroom.serve.gateway.upstream import Upstreams
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.limits.limits import Limits
 from stillroom.serve.meter.call_log import CallLog
-from stillroom.serve.meter.prints import Prints, epoch_at, overlapping_at
 from stillroom.serve.permits.desk import PermitDesk
 from stillroom.serve.receipts import Receipts
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
+from stillroom.store.secrets import Secrets
+from stillroom.text.prints import Prints, epoch_at, overlapping_at
 
 _HOUR_US = 3600 * 1_000_000
 

@@ -20,8 +20,8 @@ from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
 from stillroom.serve.gateway.model_process import kept_serving
 from stillroom.serve.listening import listen
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import GatewaySettings
+from stillroom.store.secrets import Secrets
 
 _START_S = 60
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_S = 0.2, 10.0, 30.0

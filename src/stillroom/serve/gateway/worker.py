@@ -31,9 +31,9 @@ from stillroom.serve.meter.call_log import CallLog
 from stillroom.serve.meter.chain import RECORD_TYPE
 from stillroom.serve.permits.desk import PermitDesk
 from stillroom.serve.receipts import Receipts
-from stillroom.serve.secrets import Secrets
 from stillroom.serve.settings import ModelSettings, UpstreamSettings
 from stillroom.store.lock import FolderLock
+from stillroom.store.secrets import Secrets
 
 _METRICS_S = 1.0
 _GARBAGE = (20_000, 20, 50)

@@ -20,12 +20,12 @@ from stillroom.base.errors import StillroomError, StoreError
 from stillroom.base.records import Call
 from stillroom.serve.meter.chain import Sign
 from stillroom.serve.meter.lookup import find_receipt
-from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.recovery import recover
 from stillroom.serve.meter.sealer import seal_before
 from stillroom.serve.meter.segment_file import LogFull, SegmentFile, begun_line, settled_line
 from stillroom.store.files import sync
 from stillroom.store.lock import FolderLock
+from stillroom.text.prints import EarlierPrints
 
 SEAL_REQUEST = "seal-please"
 """A file of this name in a worker's folder has it seal what is settled, within a second or two."""

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from stillroom.base.records import Call
-from stillroom.serve.meter.prints import EarlierPrints
+from stillroom.text.prints import EarlierPrints
 
 CALL_COLUMNS = tuple(field.name for field in fields(Call))
 EARLIER_COLUMNS = tuple(field.name for field in fields(EarlierPrints))

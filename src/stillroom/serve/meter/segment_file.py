@@ -24,8 +24,8 @@ import orjson
 
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Call
-from stillroom.serve.meter.prints import EarlierPrints
 from stillroom.serve.meter.rows import CALL_COLUMNS, call_row, call_values
+from stillroom.text.prints import EarlierPrints
 
 _VERSION = 1
 _LARGEST_INTEGER = 2**53 - 1

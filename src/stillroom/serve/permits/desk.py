@@ -20,7 +20,7 @@ from stillroom.serve.keyring import Keyring
 from stillroom.serve.permits.issuing import ISSUED, REVOKED
 from stillroom.serve.permits.tables import permits
 from stillroom.serve.pseudonyms import Pseudonyms
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
 
 _MOST_READ = 1024
 """Permits kept as they were read and verified: to verify one takes as long as to sign a receipt, and more."""

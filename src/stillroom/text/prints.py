@@ -15,9 +15,9 @@ from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
 
-from stillroom.serve.meter.normal import normalised, skeleton
-from stillroom.serve.meter.sketch import Sketcher
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
+from stillroom.text.normal import normalised, skeleton
+from stillroom.text.sketch import Sketcher
 
 Purpose = Literal["ip", "tls", "billing", "user", "prompt", "system", "skeleton"]
 PRINT_BYTES = 16

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stillroom.serve.meter.normal import normalised, skeleton
-from stillroom.serve.meter.prints import Prints, epoch_at, overlapping_at
-from stillroom.serve.meter.sketch import GRAM, Sketcher, likeness
-from stillroom.serve.secrets import Secrets
+from stillroom.store.secrets import Secrets
+from stillroom.text.normal import normalised, skeleton
+from stillroom.text.prints import Prints, epoch_at, overlapping_at
+from stillroom.text.sketch import GRAM, Sketcher, likeness
 
 GSM8K = Path(__file__).parents[2] / "data" / "gsm8k" / "test_excerpt.jsonl"
 
