@@ -13,7 +13,7 @@ from stillroom.text.normal import normalised, skeleton
 from stillroom.text.prints import Prints, epoch_at, overlapping_at
 from stillroom.text.sketch import GRAM, Sketcher, likeness
 
-GSM8K = Path(__file__).parents[2] / "data" / "gsm8k" / "test_excerpt.jsonl"
+GSM8K = Path(__file__).parents[1] / "data" / "gsm8k" / "test_excerpt.jsonl"
 
 
 @pytest.fixture(scope="module")

@@ -239,3 +239,77 @@ class AccountEvent:
     """What changed, without secrets."""
     prints: dict[str, str]
     """Keyed prints of what the account was registered with, such as `billing`."""
+
+
+Family = Literal["network", "payment", "client", "content", "time"]
+"""What a signal or a link rests on. A finding rests on two of them at least."""
+FindingStatus = Literal["open", "confirmed", "dismissed", "asked", "drill"]
+"""`asked`: the customer was asked; `drill`: one of the operator's own sanctioned campaigns."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingSignal:
+    name: str
+    family: Family
+    value: float
+    standing: float | None
+    """The share of the operator's accounts (or groups) whose value is lower: 0 to 1. None where there is none to
+    compare with."""
+    sentence: str
+    """Plain words, with the numbers in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingLink:
+    family: Family
+    kind: str
+    """What is shared: `ip`, `billing`, `client`, `system`, `template`, `shards`, `in step`, `turns` and so on."""
+    accounts: int
+    """How many of the finding's accounts it links."""
+    others: int | None
+    """How many accounts outside of the finding share it."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A benign explanation that was tested."""
+
+    name: str
+    """`office`, `application`, `benchmark run`, `one customer`, `reseller`, `batch job`, `agent`, ..."""
+    is_ruled_out: bool
+    sentence: str
+    """What speaks for it, and what against."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a person is asked to look at. It never acts by itself."""
+
+    id: str
+    """Stays the same while a campaign goes on, also when its accounts are replaced."""
+    kind: Literal["account", "campaign"]
+    accounts: tuple[str, ...]
+    organisations: tuple[str, ...]
+    since_at: int
+    until_at: int
+    """UTC in microseconds: the window that was looked at."""
+    found_at: int
+    score: float
+    alarm_rate: float | None
+    """Findings of this score or more that are expected a month, on this operator's traffic; None before calibration."""
+    signals: tuple[FindingSignal, ...]
+    links: tuple[FindingLink, ...]
+    explanations: tuple[Explanation, ...]
+    against: tuple[str, ...]
+    """What would speak against it: sentences."""
+    calls: int
+    questions: int | None
+    """Different questions, where they can be counted."""
+    permits: tuple[str, ...]
+    """Permits that cover other calls of these accounts: those calls are not in the finding."""
+    permitted_calls: int
+    calls_root: str | None
+    """Digest of the signed roots of the calls' log that it was made from."""
+    detector_version: str
+    status: FindingStatus = "open"

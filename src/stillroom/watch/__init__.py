@@ -1,0 +1,1 @@
+"""From the gateway's calls to findings that a careful person can act on."""

@@ -1,0 +1,88 @@
+"""The tables that `watch` keeps of calls: additive counts by account and day, small however many calls there were.
+
+    WATCH/state/TABLE/PART.parquet
+
+Rows of two parts with the same key (marked *) are added up when they are read, so that an hour of new calls is one new
+part. Calls that carry a permit are counted in `activity.permitted_calls` and are in nothing else. A `day` counts from
+1970-01-01 in UTC. What a source of calls does not say is null and is named by `capabilities`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pyarrow as pa
+
+StateTable = Literal["activity", "templates", "prompts", "keys", "models", "bank_hits", "events", "aliases"]
+KeyKind = Literal["ip", "billing", "tls", "agent", "client", "system", "user"]
+"""`client`: TLS print and agent together; `user`: the label that a client sends."""
+
+_text, _integer, _number = pa.string(), pa.int64(), pa.float64()
+HOURS = tuple(f"hour_{hour:02}" for hour in range(24))
+SAMPLED_PREFIX = "0"
+"""Prompts whose print begins so, one in sixteen, are counted one by one: enough to estimate how often any is repeated."""
+LONG_REPLY, LONG_REPLY_RATIO = 200, 4
+"""A long reply to a short question: this many completion tokens, and this many for each token of the prompt."""
+
+
+def _schema(**fields: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
+
+
+ACTIVITY = _schema(
+    account=_text,  # *
+    day=_integer,  # *
+    organisation=_text,
+    calls=_integer,
+    permitted_calls=_integer,
+    failed=_integer,
+    first_at=_integer,
+    last_at=_integer,
+    turns_known=_integer,
+    single_turn=_integer,
+    lengths_known=_integer,
+    prompt_tokens=_integer,
+    completion_tokens=_integer,
+    long_replies=_integer,
+    asks_known=_integer,
+    asks_reasoning=_integer,
+    asks_logprobs=_integer,
+    asks_grading=_integer,
+    n_known=_integer,
+    many_samples=_integer,
+    gaps=_integer,  # between two calls of the account that are at most ten minutes apart
+    gaps_s=_number,
+    gaps_square_s=_number,
+    **{hour: _integer for hour in HOURS},  # calls in each hour of the day, UTC
+)
+TEMPLATES = _schema(
+    account=_text,  # *
+    skeleton_print=_text,  # *
+    day=_integer,  # *
+    calls=_integer,
+    prompts=_integer,  # different ones on that day
+)
+PROMPTS = _schema(account=_text, prompt_print=_text, day=_integer, calls=_integer, single_turn=_integer)
+KEYS = _schema(account=_text, kind=_text, value=_text, day=_integer, calls=_integer)
+MODELS = _schema(account=_text, model=_text, day=_integer, calls=_integer)
+BANK_HITS = _schema(
+    account=_text,  # *
+    bank=_text,  # *
+    question=_integer,  # * its place in the bank, from 0
+    day=_integer,  # *
+    calls=_integer,
+    exact_calls=_integer,  # the others are alike only
+    first_at=_integer,
+)
+EVENTS = _schema(account=_text, organisation=_text, at=_integer, event=_text, prints=_text)  # prints: JSON
+ALIASES = _schema(kind=_text, earlier=_text, later=_text)  # the same thing's prints in two epochs of the keys
+SCHEMAS: dict[StateTable, pa.Schema] = {
+    "activity": ACTIVITY,
+    "templates": TEMPLATES,
+    "prompts": PROMPTS,
+    "keys": KEYS,
+    "models": MODELS,
+    "bank_hits": BANK_HITS,
+    "events": EVENTS,
+    "aliases": ALIASES,
+}
