@@ -20,7 +20,7 @@ KeyKind = Literal["ip", "billing", "tls", "agent", "client", "system", "user"]
 _text, _integer, _number = pa.string(), pa.int64(), pa.float64()
 HOURS = tuple(f"hour_{hour:02}" for hour in range(24))
 SAMPLED_PREFIX = "0"
-"""Prompts whose print begins so, one in sixteen, are counted one by one: enough to estimate how often any is repeated."""
+"""Prompts whose print begins so, one in sixteen, are counted one by one: enough to see how often any is repeated."""
 LONG_REPLY, LONG_REPLY_RATIO = 200, 4
 """A long reply to a short question: this many completion tokens, and this many for each token of the prompt."""
 
@@ -53,7 +53,7 @@ ACTIVITY = _schema(
     gaps=_integer,  # between two calls of the account that are at most ten minutes apart
     gaps_s=_number,
     gaps_square_s=_number,
-    **{hour: _integer for hour in HOURS},  # calls in each hour of the day, UTC
+    **dict.fromkeys(HOURS, _integer),  # calls in each hour of the day, UTC
 )
 TEMPLATES = _schema(
     account=_text,  # *

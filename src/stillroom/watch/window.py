@@ -1,4 +1,4 @@
-"""What detectors look at: the kept tables of some weeks, added up, in memory. It grows with accounts, not with calls."""
+"""What detectors look at: some weeks of the kept tables, added up, in memory. It grows with accounts, not calls."""
 
 from __future__ import annotations
 
@@ -8,35 +8,24 @@ import pyarrow as pa
 
 _text, _integer = pa.string(), pa.int64()
 
-TEMPLATES = pa.schema(
-    {
-        "account": _text,
-        "skeleton_print": _text,
-        "calls": _integer,
-        "prompts": _integer,
-        "first_day": _integer,
-        "last_day": _integer,
-    }
+
+def _schema(**fields: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
+
+
+TEMPLATES = _schema(
+    account=_text, skeleton_print=_text, calls=_integer, prompts=_integer, first_day=_integer, last_day=_integer
 )
 """Only templates that two accounts or more use, or that one account uses twenty times."""
-KEYS = pa.schema(
-    {"account": _text, "kind": _text, "value": _text, "calls": _integer, "first_day": _integer, "last_day": _integer}
-)
+KEYS = _schema(account=_text, kind=_text, value=_text, calls=_integer, first_day=_integer, last_day=_integer)
 """`user` is not among these: see `USERS`."""
-USERS = pa.schema({"account": _text, "users": _integer})
+USERS = _schema(account=_text, users=_integer)
 """How many different `user` labels an account sent."""
-MODELS = pa.schema({"account": _text, "model": _text, "calls": _integer, "first_day": _integer})
-BANK_HITS = pa.schema(
-    {
-        "account": _text,
-        "bank": _text,
-        "question": _integer,
-        "calls": _integer,
-        "exact_calls": _integer,
-        "first_at": _integer,
-    }
+MODELS = _schema(account=_text, model=_text, calls=_integer, first_day=_integer)
+BANK_HITS = _schema(
+    account=_text, bank=_text, question=_integer, calls=_integer, exact_calls=_integer, first_at=_integer
 )
-REPEATS = pa.schema({"account": _text, "sampled": _integer, "different": _integer, "once": _integer})
+REPEATS = _schema(account=_text, sampled=_integer, different=_integer, once=_integer)
 """Of the sampled prompts: their calls, how many different ones, how many that were asked once only."""
 
 
