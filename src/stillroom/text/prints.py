@@ -26,6 +26,7 @@ _ADDRESSES_KEPT = 1024
 """Most calls come from an address that has just called."""
 _MONTHS_PER_EPOCH = 3
 _OVERLAP_US = 7 * 86_400 * 1_000_000
+_HOUR_US = 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,36 @@ class Prints:
         begun = self._begun[purpose].copy()
         begun.update(value)
         return begun.digest()[:PRINT_BYTES].hex()
+
+
+class PrintsByTime:
+    """The prints of the epoch that a call falls into."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._by_epoch: dict[str, Prints] = {}
+        self._hour = -1
+        self._at_hour: tuple[Prints, Prints | None]
+
+    def at(self, at_us: int) -> tuple[Prints, Prints | None]:
+        """Those of that time's epoch, and of the one before while it overlaps. Epochs change on the hour."""
+        hour = at_us // _HOUR_US
+        if hour != self._hour:
+            before = overlapping_at(at_us)
+            self._at_hour = self._of(epoch_at(at_us)), None if before is None else self._of(before)
+            self._hour = hour
+        return self._at_hour
+
+    def _of(self, epoch: str) -> Prints:
+        prints = self._by_epoch.get(epoch)
+        if prints is None:
+            prints = self._by_epoch[epoch] = Prints(self._secrets, epoch)
+        return prints
+
+
+def billing_print(secrets: Secrets, reference: str) -> str:
+    """Of how an account is paid for (a customer number, a card's token): the same in all epochs."""
+    return hmac.digest(secrets.derive("billing prints"), _utf8(reference), "sha256")[:PRINT_BYTES].hex()
 
 
 def epoch_at(at_us: int) -> str:

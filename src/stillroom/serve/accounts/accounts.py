@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ from stillroom.serve.accounts.problems import Conflict
 from stillroom.serve.accounts.reading import account_of
 from stillroom.serve.accounts.rows import AdminRow
 from stillroom.serve.accounts.tables import accounts
-from stillroom.store.secrets import Secrets
 
 CHANGEABLE = (
     "name",
@@ -27,13 +25,6 @@ CHANGEABLE = (
     "retention",
 )
 """The columns that `create_account` and `change_account` set as told; the others have an event of their own."""
-
-_PRINT_BYTES = 16
-
-
-def billing_print(secrets: Secrets, reference: str) -> str:
-    """Of how an account is paid for (a customer number, a card's token): equal for equal ones, and no way back."""
-    return hmac.digest(secrets.derive("billing prints"), reference.encode(), "sha256")[:_PRINT_BYTES].hex()
 
 
 def create_account(

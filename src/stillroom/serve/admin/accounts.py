@@ -11,7 +11,6 @@ from sqlalchemy import Connection, select
 from stillroom.base.clock import SystemClock
 from stillroom.serve.accounts.accounts import (
     accept_terms,
-    billing_print,
     change_account,
     change_payment,
     close_account,
@@ -27,6 +26,7 @@ from stillroom.serve.admin.answers import Page, PageQuery, page_of
 from stillroom.serve.admin.authority import AdminParts, Operates, Parts, Reads
 from stillroom.serve.admin.known_models import refuse_unknown_models
 from stillroom.serve.limits.used import used_by
+from stillroom.text.prints import billing_print
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 

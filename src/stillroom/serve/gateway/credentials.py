@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote_to_bytes
 
 from stillroom.serve.gateway.exchange import Exchange
 from stillroom.serve.gateway.refused import Refused
+from stillroom.text import connections
+from stillroom.text.connections import Proxies, is_trusted
 
-_AGENT_LENGTH = 64
 _KEY_IN_QUERY = b"sr-"
-_KEY = re.compile(r"sra?-[a-z0-9]{8}-[\w-]*")
-_LONGEST_AGENT = 256
-"""Of which anything is kept, in the log or in memory."""
 
 
 def presented_key(exchange: Exchange) -> str:
@@ -36,49 +30,19 @@ def presented_key(exchange: Exchange) -> str:
     return named[0]
 
 
-def client_address(exchange: Exchange, proxies: Sequence[IPv4Network | IPv6Network]) -> str | None:
-    """The address that the connection comes from; behind trusted proxies, the last one that they did not add.
-
-    X-Forwarded-For is read from its end, as long as the hop that wrote an entry is trusted: what a client writes into
-    the header itself is never reached.
-    """
-    address = exchange.peer
-    if not _is_trusted(address, proxies):
-        return address
-    hops = exchange.joined_header(b"x-forwarded-for").split(",")
-    for hop in reversed([hop.strip() for hop in hops]):
-        if not hop:
-            break
-        address = hop
-        if not _is_trusted(hop, proxies):
-            break
-    return address
+def client_address(exchange: Exchange, proxies: Proxies) -> str | None:
+    """The address that the connection comes from; behind trusted proxies, the last one that they did not add."""
+    if not is_trusted(exchange.peer, proxies):
+        return exchange.peer
+    return connections.client_address(exchange.peer, exchange.joined_header(b"x-forwarded-for"), proxies)
 
 
-def tls_print(exchange: Exchange, proxies: Sequence[IPv4Network | IPv6Network]) -> str | None:
+def tls_print(exchange: Exchange, proxies: Proxies) -> str | None:
     """What the proxy says of the client's TLS hello, where the proxy is trusted."""
-    return exchange.last_header(b"x-tls-print") if _is_trusted(exchange.peer, proxies) else None
+    return exchange.last_header(b"x-tls-print") if is_trusted(exchange.peer, proxies) else None
 
 
 def agent_name(exchange: Exchange) -> str | None:
-    """The name and version that User-Agent begins with, printable ASCII: `OpenAI/Python 1.60.0`. Never a key."""
+    """The name and version that User-Agent begins with."""
     told = exchange.last_header(b"user-agent")
-    return _name_of(told[:_LONGEST_AGENT]) if told else None
-
-
-@lru_cache(maxsize=1024)
-def _name_of(told: str) -> str | None:
-    first = _KEY.sub("?", told.partition("(")[0].strip())[:_AGENT_LENGTH]
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in first) or None
-
-
-def _is_trusted(address: str | None, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
-    if address is None or not proxies:
-        return False
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed in network for network in proxies)
+    return connections.agent_name(told) if told else None

@@ -16,35 +16,7 @@ from stillroom.serve.meter.call_log import CallLog
 from stillroom.serve.permits.desk import PermitDesk
 from stillroom.serve.receipts import Receipts
 from stillroom.serve.settings import GatewaySettings
-from stillroom.store.secrets import Secrets
-from stillroom.text.prints import Prints, epoch_at, overlapping_at
-
-_HOUR_US = 3600 * 1_000_000
-
-
-class PrintsByTime:
-    """The prints of the epoch that a call falls into."""
-
-    def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
-        self._by_epoch: dict[str, Prints] = {}
-        self._hour = -1
-        self._at_hour: tuple[Prints, Prints | None]
-
-    def at(self, at_us: int) -> tuple[Prints, Prints | None]:
-        """Those of that time's epoch, and of the one before while it overlaps. Epochs change on the hour."""
-        hour = at_us // _HOUR_US
-        if hour != self._hour:
-            before = overlapping_at(at_us)
-            self._at_hour = self._of(epoch_at(at_us)), None if before is None else self._of(before)
-            self._hour = hour
-        return self._at_hour
-
-    def _of(self, epoch: str) -> Prints:
-        prints = self._by_epoch.get(epoch)
-        if prints is None:
-            prints = self._by_epoch[epoch] = Prints(self._secrets, epoch)
-        return prints
+from stillroom.text.prints import PrintsByTime
 
 
 class Printing:

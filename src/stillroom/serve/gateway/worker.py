@@ -22,7 +22,7 @@ from stillroom.serve.gateway.left_limits import recover_limits
 from stillroom.serve.gateway.machine import worker_place
 from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.order import Order, take_order
-from stillroom.serve.gateway.parts import Later, Parts, Printing, PrintsByTime
+from stillroom.serve.gateway.parts import Later, Parts, Printing
 from stillroom.serve.gateway.protocol import uvicorn_settings
 from stillroom.serve.gateway.upstream import Upstreams, open_session
 from stillroom.serve.keyring import Keyring
@@ -34,6 +34,7 @@ from stillroom.serve.receipts import Receipts
 from stillroom.serve.settings import ModelSettings, UpstreamSettings
 from stillroom.store.lock import FolderLock
 from stillroom.store.secrets import Secrets
+from stillroom.text.prints import PrintsByTime
 
 _METRICS_S = 1.0
 _GARBAGE = (20_000, 20, 50)

@@ -20,7 +20,7 @@ from stillroom.serve.routes.asked import (
     text_field,
 )
 from stillroom.serve.routes.errors import ApiError
-from stillroom.serve.routes.signals import asks_grading, asks_logprobs, asks_reasoning
+from stillroom.text.request_signs import asks_grading, asks_logprobs, asks_reasoning
 
 
 def read(body: Mapping[str, Any]) -> AskedFor:

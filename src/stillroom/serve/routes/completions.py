@@ -18,7 +18,7 @@ from stillroom.serve.routes.asked import (
     read_prompts,
     text_field,
 )
-from stillroom.serve.routes.signals import asks_grading, asks_logprobs, asks_reasoning
+from stillroom.text.request_signs import asks_grading, asks_logprobs, asks_reasoning
 
 
 def read(body: Mapping[str, Any]) -> AskedFor:

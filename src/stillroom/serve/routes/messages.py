@@ -19,8 +19,8 @@ from stillroom.serve.routes.asked import (
 )
 from stillroom.serve.routes.chat import add_messages, tool_tokens
 from stillroom.serve.routes.errors import ApiError
-from stillroom.serve.routes.signals import asks_grading, asks_reasoning
 from stillroom.serve.routes.usage import chat_usage
+from stillroom.text.request_signs import asks_grading, asks_reasoning
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 _SAID = {"text", "thinking", "redacted_thinking"}

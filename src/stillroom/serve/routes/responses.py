@@ -20,8 +20,8 @@ from stillroom.serve.routes.asked import (
 )
 from stillroom.serve.routes.chat import tool_tokens
 from stillroom.serve.routes.errors import ApiError
-from stillroom.serve.routes.signals import asks_grading, asks_logprobs, asks_reasoning
 from stillroom.serve.routes.usage import chat_usage
+from stillroom.text.request_signs import asks_grading, asks_logprobs, asks_reasoning
 
 _ELSEWHERE = ("previous_response_id", "conversation")
 """What the upstream keeps from earlier calls, of whichever account: the gateway has one key there for all of them."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stillroom.serve.gateway.parts import PrintsByTime
 from stillroom.store.secrets import Secrets
+from stillroom.text.prints import PrintsByTime
 
 DAY = 86_400_000_000
 YEAR_2027 = 1_798_761_600_000_000
