@@ -1,0 +1,154 @@
+"""Signals of content from question banks: how much of a bank an organisation asked, how evenly and in which order.
+
+A benchmark's test split is asked by everybody who runs the benchmark, so it is measured apart and never scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.stats import rankdata
+
+from stillroom.watch.signals.content import knows_prompts
+from stillroom.watch.signals.organisations import Column, Measured, Organisations, Rows, numbers, ratio
+from stillroom.watch.window import Bank, Window
+
+TEST_SPLITS = frozenset({"test", "validation", "valid", "dev", "eval"})
+FEWEST_IN_ORDER = 50
+FEWEST_ASKED = 20
+"""Different questions of a bank below which nothing is said of it: likeness alone brings some about."""
+FEWEST_KNOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class BankUse:
+    """What every organisation asked of one bank; arrays over organisations."""
+
+    bank: Bank
+    questions: Column
+    """Different ones."""
+    calls: Column
+    evenness: Column
+    order: Column
+
+
+def bank_uses(window: Window, organisations: Organisations) -> list[BankUse]:
+    rows, table = organisations.rows(window.bank_hits)
+    uses = []
+    for bank in window.banks:
+        is_its = pc.equal(table["bank"], pa.scalar(bank.name)).to_numpy()
+        uses.append(_use(bank, organisations, rows[is_its], table.filter(pa.array(is_its))))
+    return uses
+
+
+def _use(bank: Bank, organisations: Organisations, rows: Rows, table: pa.Table) -> BankUse:
+    pairs, at = np.unique(rows * bank.questions + numbers(table, "question").astype(np.int64), return_inverse=True)
+    owner = pairs // bank.questions
+    first_at = np.full(len(pairs), np.inf)
+    np.minimum.at(first_at, at, numbers(table, "first_at"))
+    questions = organisations.total(owner)
+    calls = organisations.total(rows, numbers(table, "calls"))
+    return BankUse(
+        bank,
+        questions,
+        calls,
+        evenness=_evenness(questions, calls, bank.questions),
+        order=_order(organisations, owner, first_at, questions),
+    )
+
+
+def _evenness(questions: Column, calls: Column, size: int) -> Column:
+    """By how many standard deviations more different questions were asked than by as many draws at random.
+
+    The classical occupancy problem, with the normal approximation (Johnson and Kotz, "Urn Models", 1977). Popular
+    questions that come again and again make it negative; a list that is worked off makes it positive.
+    """
+    load = calls / size
+    empty = np.exp(-load)
+    expected = size * (1 - empty)
+    variance = size * empty * (1 - (1 + load) * empty)
+    evenness = (questions - expected) / np.sqrt(np.maximum(variance, 1))
+    return np.where(questions >= FEWEST_ASKED, evenness, np.nan)
+
+
+def _order(organisations: Organisations, owner: Rows, first_at: Column, questions: Column) -> Column:
+    """Spearman's correlation of a question's place in the bank with when it was first asked, less two standard errors,
+    0 at least."""
+    order = np.full(len(organisations), np.nan)
+    ends = np.searchsorted(owner, np.arange(len(organisations) + 1))
+    for organisation in np.flatnonzero(questions >= FEWEST_IN_ORDER):
+        part = slice(ends[organisation], ends[organisation + 1])
+        asked = rankdata(first_at[part])
+        # The pairs are sorted: a question's rank is its position.
+        spread = asked.std()
+        n = len(asked)
+        rank = np.arange(1, n + 1, dtype=float)
+        correlation = ((asked - asked.mean()) * (rank - rank.mean())).mean() / (spread * rank.std()) if spread else 0.0
+        order[organisation] = max(0.0, abs(correlation) - 2 / np.sqrt(n - 1))
+    return order
+
+
+def measure_banks(window: Window, organisations: Organisations, calls: Column) -> Measured:
+    uses = bank_uses(window, organisations)
+    asked = sum((use.questions for use in uses), np.zeros(len(organisations)))
+    is_known = knows_prompts(window, organisations) | (asked > 0)
+    if "prompt_print" in window.missing:
+        is_known[:] = False
+    train = _strongest([use for use in uses if not is_test(use.bank)], organisations, is_known, calls)
+    test = _strongest([use for use in uses if is_test(use.bank)], organisations, is_known, calls)
+    return Measured(
+        train.values | {"test_bank_coverage": test.values["bank_coverage"]},
+        train.facts | {f"test_{name}": column for name, column in test.facts.items()},
+        train.labels | {f"test_{name}": labels for name, labels in test.labels.items()},
+    )
+
+
+def is_test(bank: Bank) -> bool:
+    return (bank.split or "").casefold() in TEST_SPLITS
+
+
+def _strongest(
+    uses: list[BankUse],
+    organisations: Organisations,
+    is_known: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    calls: Column,
+) -> Measured:
+    """Of each organisation, the bank of which it asked the largest share."""
+    nothing = np.full(len(organisations), np.nan)
+    names = ("bank_coverage", "bank_share", "bank_evenness", "bank_order")
+    if not uses:
+        facts = dict.fromkeys(("bank_questions", "bank_size", "bank_calls"), nothing)
+        return Measured(dict.fromkeys(names, nothing), facts, {"bank": [None] * len(organisations)})
+    coverage = np.stack([use.questions / use.bank.questions for use in uses])
+    best = coverage.argmax(axis=0)
+    each = np.arange(len(organisations))
+
+    def of_best(columns: list[Column]) -> Column:
+        chosen: Column = np.stack(columns)[best, each]
+        return chosen
+
+    questions, bank_calls = of_best([use.questions for use in uses]), of_best([use.calls for use in uses])
+    is_asked = questions >= FEWEST_ASKED
+    values = {
+        "bank_coverage": np.where(is_known, np.where(is_asked, coverage[best, each], 0), np.nan),
+        "bank_share": np.where(
+            is_known & is_asked, ratio(bank_calls, calls, FEWEST_KNOWN), np.where(is_known, 0, np.nan)
+        ),
+        "bank_evenness": np.where(
+            is_known, np.nan_to_num(np.maximum(of_best([use.evenness for use in uses]), 0)), np.nan
+        ),
+        "bank_order": np.where(is_known, np.nan_to_num(of_best([use.order for use in uses])), np.nan),
+    }
+    values["bank_share"] = np.minimum(values["bank_share"], 1)
+    facts = {
+        "bank_questions": questions,
+        "bank_size": of_best([np.full(len(organisations), float(use.bank.questions)) for use in uses]),
+        "bank_calls": bank_calls,
+    }
+    labels: list[str | None] = [
+        uses[place].bank.name if some else None for place, some in zip(best, is_asked, strict=True)
+    ]
+    return Measured(values, facts, {"bank": labels})

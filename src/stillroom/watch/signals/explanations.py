@@ -1,0 +1,177 @@
+"""Benign explanations of one organisation's calls: what speaks for each, what against, and which signals it covers.
+
+What an explanation that holds covers does not score. None covers more than its story tells: a client can look like any
+of these where it costs nothing, so none rests on a label that the client sends alone, and none covers a bank that is
+worked off question by question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stillroom.base.records import Explanation
+from stillroom.watch.signals.sentences import Seen, percent, plural
+
+TIME = frozenset({"volume", "growth", "round_the_clock", "bursts", "steadiness"})
+BANK = frozenset({"bank_coverage", "bank_share", "bank_evenness", "bank_order"})
+TEMPLATE = frozenset({"template_concentration", "template_fillings"})
+SAMPLING = frozenset({"many_samples", "asks_logprobs", "asks_grading"})
+EVEN_BEYOND_CHANCE = 3.0
+"""Standard deviations: a bank is worked off, not met with by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One explanation of one organisation. `holds`: more speaks for it than against."""
+
+    name: str
+    holds: bool
+    is_ruled_out: bool
+    sentence: str
+    covers: frozenset[str]
+    """Signals that do not score while it holds."""
+
+    def as_record(self) -> Explanation:
+        return Explanation(self.name, self.is_ruled_out, self.sentence)
+
+
+def explanations_of(seen: Seen) -> tuple[Tested, ...]:
+    """All that can be tested with what is known, those that hold first."""
+    tested = [found for test in _TESTS if (found := test(seen)) is not None]
+    return tuple(sorted(tested, key=lambda each: (not each.holds, each.is_ruled_out)))
+
+
+def _benchmark_run(seen: Seen) -> Tested | None:
+    value = seen.numbers
+    test_coverage, coverage = _known(value["test_bank_coverage"]), _known(value["bank_coverage"])
+    if test_coverage == 0 and coverage == 0:
+        return None
+    is_training = value["bank_questions"] > 0.1 * _known(value["test_bank_questions"]) and coverage > 0
+    holds = test_coverage >= 0.5 and not is_training
+    sentence = "For it: " + _of_test_bank(seen) if test_coverage > 0 else "For it: nothing that is known."
+    if coverage > 0:
+        sentence += (
+            f" Against it: {plural(value['bank_questions'], 'question')} of the bank {seen.labels['bank']}, which is "
+            "not a test split."
+        )
+    covers = frozenset({"test_bank_coverage", "never_repeated", "breadth"}) | SAMPLING | TIME
+    return Tested("benchmark run", holds, coverage > 0 and test_coverage == 0, sentence, covers)
+
+
+def _of_test_bank(seen: Seen) -> str:
+    value = seen.numbers
+    each = value["test_bank_calls"] / max(value["test_bank_questions"], 1)
+    return (
+        f"it asked {percent(value['test_bank_coverage'])} of the test split {seen.labels['test_bank']}, each question "
+        f"{each:.1f} times, of {plural(value['models'], 'model')}."
+    )
+
+
+def _tutoring(seen: Seen) -> Tested | None:
+    value = seen.numbers
+    if _known(value["bank_coverage"]) == 0:
+        return None
+    repeats = value["bank_calls"] / max(value["bank_questions"], 1)
+    many_pupils = value["users"] >= 20
+    expected_repeats = value["bank_calls"] ** 2 / (2 * max(value["bank_size"], 1))
+    can_tell = expected_repeats >= 10  # else nobody repeats a question, by chance
+    is_worked_off = value["bank_evenness"] > EVEN_BEYOND_CHANCE or _known(value["bank_order"]) > 0.2
+    holds = can_tell and not is_worked_off and (many_pupils or repeats >= 1.2)
+    speaks_for = f"For it: {plural(value['users'], 'user label')}, and each question of the bank {repeats:.1f} times."
+    against = (
+        "Against it: pupils meet popular questions again and again, and here the bank was worked off."
+        if is_worked_off
+        else "Against it: nothing in how the questions were spread."
+        if can_tell
+        else "Against it: nothing; so few questions would not repeat by chance either."
+    )
+    return Tested(
+        "tutoring", holds, is_worked_off, f"{speaks_for} {against}", BANK | TIME | {"never_repeated", "breadth"}
+    )
+
+
+def _batch_job(seen: Seen) -> Tested | None:
+    value = seen.numbers
+    if not _known(value["template_fillings"]) > 0.2:
+        return None
+    long_share, reasoning = value["long_replies"], _known(value["asks_reasoning"])
+    is_known = not np.isnan(long_share)
+    holds = is_known and long_share < 0.2 and reasoning < 0.2 and _known(value["bank_coverage"]) == 0
+    is_ruled_out = is_known and long_share > 0.8
+    sentence = f"For it: one job over the customer's own texts fills a template in {seen.count('fillings')} ways. " + (
+        f"{'Against' if long_share >= 0.2 else 'For'} it: {percent(long_share)} of its calls were short questions "
+        "with long replies, and a job that sorts or extracts has short ones."
+        if is_known
+        else "Whether its replies are short, as such a job's are, is not known."
+    )
+    return Tested("batch job", holds, is_ruled_out, sentence, TEMPLATE | TIME | {"never_repeated"})
+
+
+def _agent(seen: Seen) -> Tested | None:
+    single = seen.numbers["single_turn"]
+    if np.isnan(single):
+        return None
+    holds, is_ruled_out = single < 0.5, single > 0.9
+    sentence = (
+        f"{'For' if holds else 'Against'} it: {percent(1 - single)} of its calls went on with a conversation, as an "
+        "agent's do."
+    )
+    return Tested("agent", holds, is_ruled_out, sentence, TIME | {"asks_reasoning", "long_replies"})
+
+
+def _reseller(seen: Seen) -> Tested | None:
+    users, calls = seen.numbers["users"], seen.numbers["calls"]
+    if users < 10:
+        return None
+    each = calls / users
+    holds = each >= 3
+    sentence = f"For it: {plural(users, 'user label')}, {each:.1f} calls of each. " + (
+        "Against it: the labels are what the client says, and prove nobody."
+        if holds
+        else "Against it: hardly any label comes back, as customers do; and the labels are what the client says."
+    )
+    return Tested("reseller", holds, each < 1.5, sentence, frozenset({"breadth", "never_repeated", "volume", "growth"}))
+
+
+def _labelling_firm(seen: Seen) -> Tested | None:
+    grading, accounts = seen.numbers["asks_grading"], seen.numbers["accounts"]
+    if not _known(grading) > 0.1:
+        return None
+    holds = accounts >= 5 and _known(seen.numbers["bank_coverage"]) == 0
+    side = "For" if accounts >= 5 else "Against"
+    sentence = (
+        f"For it: {percent(grading)} of its calls asked to grade something. {side} it: it has "
+        f"{plural(accounts, 'account')}, where such a firm has one for each of many people."
+    )
+    return Tested("labelling firm", holds, False, sentence, SAMPLING | TEMPLATE | {"volume", "growth"})
+
+
+def _application(seen: Seen) -> Tested | None:
+    others = _known(seen.numbers["template_others"])
+    if others < 3:
+        return None
+    holds = others >= 20 and _known(seen.numbers["bank_coverage"]) == 0
+    sentence = (
+        f"For it: {'many' if holds else 'some'} other customers use its main template, as the tenants of one "
+        "application do. " + ("" if holds else "Against it: they are few.")
+    ).strip()
+    return Tested("application", holds, False, sentence, TEMPLATE | {"never_repeated"})
+
+
+def _known(value: float) -> float:
+    """nan counts as nothing seen."""
+    return 0.0 if np.isnan(value) else value
+
+
+_TESTS: tuple[Callable[[Seen], Tested | None], ...] = (
+    _benchmark_run,
+    _tutoring,
+    _batch_job,
+    _agent,
+    _reseller,
+    _labelling_firm,
+    _application,
+)
