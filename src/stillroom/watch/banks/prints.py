@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ class BankPrints:
             print_key_id=prints.print_key_id,
             prompt_prints=pa.array([each.prompt for each in texts], pa.string()),
             sketches=np.frombuffer(sketches, np.uint8).reshape(-1, PLACES),
-            least=np.array([_least(question) for question in bank.questions], np.uint8),
+            least=least_shared(bank.questions),
         )
 
 
@@ -62,6 +63,7 @@ _LEAST = 22
 """Of 64 places: a likeness of a third. benchmarks/watch_banks.py shows what other numbers would do."""
 
 
-def _least(question: str) -> int:
-    runs = len(normalised(question)) - GRAM + 1
-    return _LEAST if runs >= _LONG_ENOUGH else NEVER
+def least_shared(questions: Sequence[str]) -> NDArray[np.uint8]:
+    """`BankPrints.least` of these questions."""
+    runs = np.array([len(normalised(question)) - GRAM + 1 for question in questions])
+    return np.where(runs >= _LONG_ENOUGH, _LEAST, NEVER).astype(np.uint8)

@@ -1,0 +1,189 @@
+"""Who did what with banks and looked at whose hits: a log that is only appended to, each record naming the one before.
+
+`WATCH/audit.jsonl` holds a line of canonical JSON for each act. A record's digest is over its line; the next record has
+it as `previous`, so that none can be altered, dropped or put in between without every later digest being another one.
+Whoever may write the file can write a new one from the first line on, or cut off its end: against that, a digest that
+was kept elsewhere is looked for (`audit_problems(..., seen=...)`), and a bank is read only if the log has it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stillroom.base.canonical import canonical_bytes, digest_bytes
+from stillroom.base.clock import SystemClock
+from stillroom.base.errors import StoreError, UsageError
+from stillroom.store.files import sync
+
+ROLE = "owner"
+"""Whoever may look up who asked given questions: the gateway's owner, and nobody who works for it in another role."""
+ADDED, REMOVED, LOOKED = "bank added", "bank removed", "hits looked at"
+
+_FILE, _LOCK = "audit.jsonl", "audit.lock"
+_LONGEST = 500
+_FIELDS = {"index": int, "at": int, "act": str, "by": str, "role": str, "reason": str, "detail": dict}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    index: int
+    """Counts from 0."""
+    at: int
+    """UTC in microseconds."""
+    act: str
+    by: str
+    role: str
+    reason: str
+    detail: dict[str, Any]
+    """What the act was about, such as `bank` and `digest`."""
+    previous: str | None
+    """Digest of the record before."""
+
+    @property
+    def digest(self) -> str:
+        return digest_bytes(canonical_bytes(asdict(self)))
+
+
+def record_act(
+    watch: Path, act: str, *, by: str, role: str, reason: str, detail: dict[str, Any] | None = None
+) -> AuditRecord:
+    """Write down an act; it is on the disk then, and may be done.
+
+    Raises UsageError where nobody is named, no reason is given, or the role is not the owner's; StoreError.
+    """
+    with audit_locked(watch):
+        return append_record(watch, act, by=by, role=role, reason=reason, detail=detail)
+
+
+@contextmanager
+def audit_locked(watch: Path) -> Iterator[None]:
+    """One at a time changes banks or the log; the others wait. Raises StoreError."""
+    try:
+        watch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(watch / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{watch} cannot be used: {error.strerror}.", "Name a folder that this user may write to."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def append_record(
+    watch: Path, act: str, *, by: str, role: str, reason: str, detail: dict[str, Any] | None = None
+) -> AuditRecord:
+    """`record_act`, for whoever holds the lock."""
+    check_who(by, role, reason)
+    path = watch / _FILE
+    before = read_audit(watch)
+    record = AuditRecord(
+        index=len(before),
+        at=SystemClock().now_us(),
+        act=act,
+        by=by.strip(),
+        role=role,
+        reason=reason.strip(),
+        detail=detail or {},
+        previous=before[-1].digest if before else None,
+    )
+    try:
+        _append(path, canonical_bytes(asdict(record)) + b"\n")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.", "Free space on its disk.") from error
+    return record
+
+
+def check_who(by: str, role: str, reason: str) -> None:
+    """Raises UsageError for what says nothing, or for another role than the owner's."""
+    for what, text in (("who does it", by), ("why", reason)):
+        if not text.strip() or len(text) > _LONGEST or not text.isprintable():
+            raise UsageError(
+                f"It has to be written down {what}: {text[:60]!r} does not say it.",
+                f"Give one line of at most {_LONGEST} characters.",
+            )
+    if role != ROLE:
+        raise UsageError(f"This is for an {ROLE}, and {by} acts as {role!r}.", "Have an owner of the gateway do it.")
+
+
+def read_audit(watch: Path) -> list[AuditRecord]:
+    """All records. A last line that a kill cut short does not count. Raises StoreError, naming a line that is none."""
+    records = []
+    for number, line in enumerate(_lines(watch), 1):
+        record = _parsed(line)
+        if record is None:
+            raise StoreError(f"{watch / _FILE}, line {number}, is no record.", "Put the file back from a backup.")
+        records.append(record)
+    return records
+
+
+def audit_problems(watch: Path, seen: str | None = None) -> list[str]:
+    """What shows that the log is not as it was written: sentences, each naming its line; none if it is whole.
+
+    `seen`: the digest of a record that must still be in it. Raises StoreError where the file cannot be read.
+    """
+    problems: list[str] = []
+    previous: str | None = None
+    digests = set()
+    for number, line in enumerate(_lines(watch)):
+        record = _parsed(line)
+        if record is None or canonical_bytes(asdict(record)) != line:
+            problems.append(f"Line {number + 1} is not as a record is written.")
+        elif record.index != number or record.previous != previous:
+            problems.append(f"Line {number + 1} does not follow the line before it.")
+        previous = digest_bytes(line)
+        digests.add(previous)
+    if seen is not None and seen not in digests:
+        problems.append(f"No record has the digest {seen}: the log was cut short or rewritten.")
+    return problems
+
+
+def _lines(watch: Path) -> list[bytes]:
+    path = watch / _FILE
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _parsed(line: bytes) -> AuditRecord | None:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict) or value.keys() != {*_FIELDS, "previous"}:
+        return None
+    if not all(type(value[name]) is kind for name, kind in _FIELDS.items()):
+        return None
+    return AuditRecord(**value) if isinstance(value["previous"], str | None) else None
+
+
+def _append(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        whole = os.pread(descriptor, size, 0).rfind(b"\n") + 1  # what a killed process left of a line is cut off
+        os.ftruncate(descriptor, whole)
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(descriptor, line[written:], whole + written)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, whole)
+            raise
+    finally:
+        os.close(descriptor)
+    sync(path.parent)
