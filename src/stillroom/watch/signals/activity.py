@@ -19,6 +19,8 @@ LAUNCH_QUIET_DAYS, LAUNCH_ORGANISATIONS = 7, 5
 """A model is new in a window when nobody asked it in the first days, and so many organisations did later: a name that
 one client made up is no launch."""
 FEWEST_CALLS_SINCE = 20
+SOON_DAYS = 1
+"""A model may appear shortly before midnight."""
 
 
 def measure_activity(window: Window, organisations: Organisations) -> Measured:
@@ -131,7 +133,7 @@ def chance_variation(mean_s: Column) -> Column:
 
 
 def _new_model(window: Window, organisations: Organisations, rows: Rows, days: Rows, calls: Column) -> Measured:
-    """The share of an organisation's calls since a model appeared that go to it, where it took it up that very day."""
+    """The share of an organisation's calls since a model appeared that go to it, where it took it up at once."""
     share, labels = np.full(len(organisations), np.nan), [None] * len(organisations)
     owners, table = organisations.rows(window.models)
     if "model" in window.missing or not len(owners):
@@ -140,10 +142,11 @@ def _new_model(window: Window, organisations: Organisations, rows: Rows, days: R
     first_day, to_model = numbers(table, "first_day").astype(np.int64), numbers(table, "calls")
     best, chosen, launched_on = share.copy(), list[str | None](labels), share.copy()
     for place, launch in _launches(window, owners, model, first_day).items():
-        is_since, is_at_once = days >= launch, (model == place) & (first_day == launch)
+        is_since, is_at_once = days >= launch, (model == place) & (first_day <= launch + SOON_DAYS)
         since = organisations.total(rows[is_since], calls[is_since])
         part = ratio(organisations.total(owners[is_at_once], to_model[is_at_once]), since, FEWEST_CALLS_SINCE)
-        for organisation in np.flatnonzero(np.nan_to_num(part, nan=-1) > np.nan_to_num(best, nan=-1)):
+        best = np.fmax(best, np.where(np.isnan(part), np.nan, 0))
+        for organisation in np.flatnonzero(part > best):
             best[organisation], launched_on[organisation] = min(part[organisation], 1.0), launch
             chosen[organisation] = names[place]
     return Measured({"new_model": best}, {"new_model_day": launched_on}, {"new_model": chosen})

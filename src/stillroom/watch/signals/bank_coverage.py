@@ -36,11 +36,10 @@ class BankUse:
 
 
 def bank_uses(window: Window, organisations: Organisations) -> list[BankUse]:
-    rows, table = organisations.rows(window.bank_hits)
     uses = []
     for bank in window.banks:
-        is_its = pc.equal(table["bank"], pa.scalar(bank.name)).to_numpy()
-        uses.append(_use(bank, organisations, rows[is_its], table.filter(pa.array(is_its))))
+        is_its = (pc.field("bank") == bank.name) & (pc.field("question") < bank.questions)
+        uses.append(_use(bank, organisations, *organisations.rows(window.bank_hits.filter(is_its))))
     return uses
 
 

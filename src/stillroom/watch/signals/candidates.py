@@ -17,8 +17,8 @@ from stillroom.watch.signals.sentences import Seen
 from stillroom.watch.signals.standing import MOST_EVIDENCE, Standings, evidence_by_signal, strongest_by_family
 from stillroom.watch.window import Window
 
-LEAST_EVIDENCE = 1.0
-"""Of a family that counts: one organisation in ten has as much."""
+LEAST_CONTENT, LEAST_OTHER = 1.0, 0.7
+"""Evidence of a family that counts: one organisation in ten has as much in its content, one in five elsewhere."""
 TOLD_EVIDENCE = 1.0
 """Of a signal that a finding names."""
 
@@ -30,7 +30,8 @@ class AccountCandidate:
     organisation: str
     accounts: tuple[str, ...]
     score: float
-    """Evidence added up over families: -log10 of the share of organisations that show as much, 6 a family at most."""
+    """Evidence of content and of other families together: -log10 of the share of organisations that show as much, 6
+    a family at most, and no more from others than from content."""
     evidence: Mapping[str, float]
     """By family."""
     signals: tuple[FindingSignal, ...]
@@ -66,19 +67,21 @@ def candidates_of(signals: Signals, standings: Standings) -> list[AccountCandida
 
 
 def scores(evidence: Mapping[str, Column], standings: Standings) -> tuple[dict[str, Column], Column]:
-    """Evidence of each family against the fit weeks', and the score: 0 without content, or with content alone."""
+    """Evidence of each family against the fit weeks', and the score: 0 without content, or with content alone.
+
+    Another family adds no more than content does: what is merely large is no finding.
+    """
     families = {
         family: np.minimum(standings.families[family].evidence(strongest), MOST_EVIDENCE)
         for family, strongest in strongest_by_family(evidence).items()
         if family in standings.families
     }
-    content = families.get("content")
-    if content is None or len(families) < 2:
-        return families, np.zeros(len(content) if content is not None else 0)
-    counted = {family: np.where(each >= LEAST_EVIDENCE, each, 0) for family, each in families.items()}
-    how_many = sum((each > 0).astype(int) for each in counted.values())
-    score = np.where((counted["content"] > 0) & (how_many >= 2), sum(counted.values()), 0.0)
-    return families, score
+    if "content" not in families:
+        return families, np.zeros(0)
+    content = families["content"]
+    others = [np.where(each >= LEAST_OTHER, each, 0) for family, each in families.items() if family != "content"]
+    beside = np.minimum(np.sum(others, axis=0), content) if others else np.zeros(len(content))
+    return families, np.where((content >= LEAST_CONTENT) & (beside > 0), content + beside, 0.0)
 
 
 def _candidate(
@@ -92,7 +95,6 @@ def _candidate(
     families, score = scores(left, standings)
     if score[0] <= 0:
         return None
-    questions = seen.numbers["bank_questions"]
     return AccountCandidate(
         organisation=signals.organisations.names[organisation],
         accounts=signals.organisations.accounts_of(organisation),
@@ -103,7 +105,7 @@ def _candidate(
         against=_against(seen, tested),
         calls=int(seen.numbers["calls"]),
         permitted_calls=int(seen.numbers["permitted_calls"]),
-        questions=int(questions) if seen.labels["bank"] is not None else None,
+        questions=int(seen.numbers["bank_questions"]) if seen.labels["bank"] is not None else None,
     )
 
 

@@ -1,8 +1,8 @@
 """Benign explanations of one organisation's calls: what speaks for each, what against, and which signals it covers.
 
-What an explanation that holds covers does not score. None covers more than its story tells: a client can look like any
-of these where it costs nothing, so none rests on a label that the client sends alone, and none covers a bank that is
-worked off question by question.
+What an explanation that holds covers is no evidence. A client can make itself look like most of these, so none covers
+more than its story tells: a template or a bank of questions is not explained by many turns or many user labels, and
+a bank that is worked off question by question is explained by nothing but a benchmark's test split.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stillroom.base.records import Explanation
-from stillroom.watch.signals.sentences import Seen, percent, plural
+from stillroom.watch.signals.sentences import Seen, percent
 
-TIME = frozenset({"volume", "growth", "round_the_clock", "bursts", "steadiness"})
 BANK = frozenset({"bank_coverage", "bank_share", "bank_evenness", "bank_order"})
 TEMPLATE = frozenset({"template_concentration", "template_fillings"})
 SAMPLING = frozenset({"many_samples", "asks_logprobs", "asks_grading"})
@@ -32,7 +31,7 @@ class Tested:
     is_ruled_out: bool
     sentence: str
     covers: frozenset[str]
-    """Signals that do not score while it holds."""
+    """Signals of content that are no evidence while it holds."""
 
     def as_record(self) -> Explanation:
         return Explanation(self.name, self.is_ruled_out, self.sentence)
@@ -54,10 +53,10 @@ def _benchmark_run(seen: Seen) -> Tested | None:
     sentence = "For it: " + _of_test_bank(seen) if test_coverage > 0 else "For it: nothing that is known."
     if coverage > 0:
         sentence += (
-            f" Against it: {plural(value['bank_questions'], 'question')} of the bank {seen.labels['bank']}, which is "
+            f" Against it: {seen.counted('bank_questions', 'question')} of the bank {seen.labels['bank']}, which is "
             "not a test split."
         )
-    covers = frozenset({"test_bank_coverage", "never_repeated", "breadth"}) | SAMPLING | TIME
+    covers = SAMPLING | {"never_repeated", "breadth", "long_replies"}
     return Tested("benchmark run", holds, coverage > 0 and test_coverage == 0, sentence, covers)
 
 
@@ -66,7 +65,7 @@ def _of_test_bank(seen: Seen) -> str:
     each = value["test_bank_calls"] / max(value["test_bank_questions"], 1)
     return (
         f"it asked {percent(value['test_bank_coverage'])} of the test split {seen.labels['test_bank']}, each question "
-        f"{each:.1f} times, of {plural(value['models'], 'model')}."
+        f"{each:.1f} times, of {seen.counted('models', 'model')}."
     )
 
 
@@ -80,7 +79,7 @@ def _tutoring(seen: Seen) -> Tested | None:
     can_tell = expected_repeats >= 10  # else nobody repeats a question, by chance
     is_worked_off = value["bank_evenness"] > EVEN_BEYOND_CHANCE or _known(value["bank_order"]) > 0.2
     holds = can_tell and not is_worked_off and (many_pupils or repeats >= 1.2)
-    speaks_for = f"For it: {plural(value['users'], 'user label')}, and each question of the bank {repeats:.1f} times."
+    speaks_for = f"For it: {seen.counted('users', 'user label')}, and each question of the bank {repeats:.1f} times."
     against = (
         "Against it: pupils meet popular questions again and again, and here the bank was worked off."
         if is_worked_off
@@ -88,9 +87,7 @@ def _tutoring(seen: Seen) -> Tested | None:
         if can_tell
         else "Against it: nothing; so few questions would not repeat by chance either."
     )
-    return Tested(
-        "tutoring", holds, is_worked_off, f"{speaks_for} {against}", BANK | TIME | {"never_repeated", "breadth"}
-    )
+    return Tested("tutoring", holds, is_worked_off, f"{speaks_for} {against}", BANK | {"never_repeated", "breadth"})
 
 
 def _batch_job(seen: Seen) -> Tested | None:
@@ -107,7 +104,7 @@ def _batch_job(seen: Seen) -> Tested | None:
         if is_known
         else "Whether its replies are short, as such a job's are, is not known."
     )
-    return Tested("batch job", holds, is_ruled_out, sentence, TEMPLATE | TIME | {"never_repeated"})
+    return Tested("batch job", holds, is_ruled_out, sentence, TEMPLATE | {"never_repeated"})
 
 
 def _agent(seen: Seen) -> Tested | None:
@@ -119,7 +116,7 @@ def _agent(seen: Seen) -> Tested | None:
         f"{'For' if holds else 'Against'} it: {percent(1 - single)} of its calls went on with a conversation, as an "
         "agent's do."
     )
-    return Tested("agent", holds, is_ruled_out, sentence, TIME | {"asks_reasoning", "long_replies"})
+    return Tested("agent", holds, is_ruled_out, sentence, frozenset({"asks_reasoning", "long_replies"}))
 
 
 def _reseller(seen: Seen) -> Tested | None:
@@ -128,12 +125,12 @@ def _reseller(seen: Seen) -> Tested | None:
         return None
     each = calls / users
     holds = each >= 3
-    sentence = f"For it: {plural(users, 'user label')}, {each:.1f} calls of each. " + (
+    sentence = f"For it: {seen.counted('users', 'user label')}, {each:.1f} calls of each. " + (
         "Against it: the labels are what the client says, and prove nobody."
         if holds
         else "Against it: hardly any label comes back, as customers do; and the labels are what the client says."
     )
-    return Tested("reseller", holds, each < 1.5, sentence, frozenset({"breadth", "never_repeated", "volume", "growth"}))
+    return Tested("reseller", holds, each < 1.5, sentence, frozenset({"breadth", "never_repeated"}))
 
 
 def _labelling_firm(seen: Seen) -> Tested | None:
@@ -144,9 +141,9 @@ def _labelling_firm(seen: Seen) -> Tested | None:
     side = "For" if accounts >= 5 else "Against"
     sentence = (
         f"For it: {percent(grading)} of its calls asked to grade something. {side} it: it has "
-        f"{plural(accounts, 'account')}, where such a firm has one for each of many people."
+        f"{seen.counted('accounts', 'account')}, where such a firm has one for each of many people."
     )
-    return Tested("labelling firm", holds, False, sentence, SAMPLING | TEMPLATE | {"volume", "growth"})
+    return Tested("labelling firm", holds, False, sentence, SAMPLING | TEMPLATE)
 
 
 def _application(seen: Seen) -> Tested | None:

@@ -30,9 +30,8 @@ class Organisations:
     @classmethod
     def of(cls, activity: pa.Table) -> Organisations:
         """`activity`: schema `tables.ACTIVITY`. An account that changed its organisation is counted to the last one."""
-        rows = activity.select(["account", "day", "organisation"]).sort_by(
-            [("account", "ascending"), ("day", "ascending")]
-        )
+        rows = activity.select(["account", "day", "organisation"]).filter(activity["account"].is_valid())
+        rows = rows.sort_by([("account", "ascending"), ("day", "ascending")])
         rows = rows.combine_chunks()
         owners = pc.coalesce(rows["organisation"], rows["account"]).to_numpy(zero_copy_only=False)
         is_named = rows["organisation"].is_valid().to_numpy()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from stillroom.text.counted import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -20,6 +22,9 @@ class Seen:
     def count(self, name: str) -> str:
         return f"{self.numbers[name]:,.0f}"
 
+    def counted(self, name: str, one: str) -> str:
+        return counted(round(self.numbers[name]), one)
+
     def share(self, name: str) -> str:
         return percent(self.numbers[name])
 
@@ -33,13 +38,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def plural(count: float, one: str, many: str | None = None) -> str:
-    return f"{count:,.0f} {one if round(count) == 1 else many or one + 's'}"
-
-
 def volume(seen: Seen) -> str:
-    accounts = plural(seen.numbers["accounts"], "account")
-    calls = plural(seen.numbers["calls"], "call")
+    accounts = seen.counted("accounts", "account")
+    calls = seen.counted("calls", "call")
     return f"It made {calls} from {accounts} in {seen.days} days: {seen.numbers['volume']:,.1f} a day."
 
 
@@ -51,13 +52,13 @@ def growth(seen: Seen) -> str:
 def round_the_clock(seen: Seen) -> str:
     hours = 24 * seen.numbers["round_the_clock"]
     return (
-        f"It called in {plural(seen.numbers['hours_of_day'], 'hour')} of the day; its calls are as evenly spread as if "
+        f"It called in {seen.counted('hours_of_day', 'hour')} of the day; its calls are as evenly spread as if "
         f"they filled {hours:.1f} of 24 hours."
     )
 
 
 def bursts(seen: Seen) -> str:
-    busiest, mean = plural(seen.numbers["busiest_hour"], "call"), seen.numbers["calls_an_hour"]
+    busiest, mean = seen.counted("busiest_hour", "call"), seen.numbers["calls_an_hour"]
     return f"Its busiest hour had {busiest}; from its first day to its last, an hour had {mean:,.2g} on average."
 
 
@@ -71,10 +72,10 @@ def steadiness(seen: Seen) -> str:
 def new_model(seen: Seen) -> str:
     name, day = seen.labels["new_model"], seen.numbers["new_model_day"]
     if name is None:
-        return "It took up no new model on the day it appeared."
+        return "It took up no new model when it had just appeared."
     return (
-        f"It called {name} on the day it appeared ({date_of(day)}), and {seen.share('new_model')} of its calls since "
-        "then went to it."
+        f"It called {name} when it had just appeared ({date_of(day)}), and {seen.share('new_model')} of its calls "
+        "since then went to it."
     )
 
 
@@ -93,7 +94,7 @@ def breadth(seen: Seen) -> str:
 
 
 def template_concentration(seen: Seen) -> str:
-    most = plural(min(seen.numbers["templates"], 3), "template")
+    most = counted(min(round(seen.numbers["templates"]), 3), "template")
     return f"{seen.share('template_concentration')} of its calls were made from {most}."
 
 
@@ -119,7 +120,7 @@ def _bank_coverage(seen: Seen, kind: str) -> str:
         return "It asked no bank's questions."
     return (
         f"It asked {seen.count(f'{kind}bank_questions')} of the {seen.count(f'{kind}bank_size')} questions of the bank "
-        f"{bank}, {seen.share(f'{kind}bank_coverage')} of it, in {plural(seen.numbers[f'{kind}bank_calls'], 'call')}."
+        f"{bank}, {seen.share(f'{kind}bank_coverage')} of it, in {seen.counted(f'{kind}bank_calls', 'call')}."
     )
 
 
@@ -128,9 +129,9 @@ def bank_share(seen: Seen) -> str:
 
 
 def bank_evenness(seen: Seen) -> str:
-    asked, calls = seen.count("bank_questions"), plural(seen.numbers["bank_calls"], "call")
+    asked, calls = seen.count("bank_questions"), seen.counted("bank_calls", "call")
     repeats = seen.numbers["bank_calls"] - seen.numbers["bank_questions"]
-    how = "no question twice" if repeats < 1 else f"only {plural(repeats, 'repeat')}"
+    how = "no question twice" if repeats < 1 else f"only {counted(round(repeats), 'repeat')}"
     return (
         f"Its {calls} with questions of the bank {seen.labels['bank']} asked {asked} different ones, {how}: "
         f"{seen.numbers['bank_evenness']:.1f} standard deviations more than drawing them at random would."

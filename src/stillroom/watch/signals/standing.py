@@ -16,7 +16,7 @@ from stillroom.watch.signals.organisations import Column
 
 MOST_EVIDENCE = 6.0
 """Of one family: no single family carries a finding."""
-FEWEST_ORGANISATIONS = 50
+FEWEST_ORGANISATIONS = 20
 _GRID, _LARGEST, _TAIL_SHARE, _FEWEST_IN_TAIL = 1001, 200, 0.05, 10
 _TAILS = (3, 10, 30, 100, 200)
 """How many of the largest values a curve is laid through."""
@@ -41,7 +41,7 @@ class Distribution:
 
     @classmethod
     def of(cls, values: Column, scale: Scale, step: float) -> Distribution | None:
-        """None of fewer than fifty organisations."""
+        """None of fewer than twenty organisations."""
         known = np.sort(values[np.isfinite(values)])
         if len(known) < FEWEST_ORGANISATIONS:
             return None
