@@ -118,10 +118,11 @@ def window(
     )
 
 
-def ordinary(count: int, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
+def ordinary(count: int, seed: int = 0) -> dict[str, Any]:
     """Rows of ordinary clients, no two alike: the parts of a window."""
     random = np.random.default_rng(seed)
-    activity, sampled = [], []
+    activity: list[dict[str, Any]] = []
+    sampled = []
     for place in range(count):
         name = f"client {place:04}"
         calls = int(random.lognormal(2, 0.7)) + 4

@@ -57,12 +57,14 @@ class Distribution:
 
     def evidence(self, values: Column) -> Column:
         """-log10 of the share of organisations with such a value or a higher one; 0 of nan."""
+        is_high = values > self.largest[0]
+        tail_share = (len(self.largest) + 1) / (self.n + 1)
         at_least = 1 - np.searchsorted(self.grid, values) / len(self.grid)
-        inside = (at_least * self.n + 1) / (self.n + 1)
+        inside = np.maximum((at_least * self.n + 1) / (self.n + 1), tail_share)
         seen = (len(self.largest) - np.searchsorted(self.largest, values) + 1) / (self.n + 1)
         # Within the tail, what was seen counts where it is more than the curve says.
         in_tail = np.where(values > self.largest[-1], self._beyond(values), np.maximum(self._beyond(values), seen))
-        share = np.where(values > self.largest[0], np.minimum(in_tail, inside), inside)
+        share = np.where(is_high, np.minimum(in_tail, tail_share), inside)
         return np.where(np.isnan(values), 0.0, np.clip(-np.log10(np.maximum(share, 1e-300)), 0, None))
 
     def _beyond(self, values: Column) -> Column:
