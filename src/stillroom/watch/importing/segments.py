@@ -1,0 +1,133 @@
+"""Imported calls on the disk: segments as the gateway seals them, and which calls are in them already.
+
+OUT/NAME/SEGMENT/{calls,sketches,earlier_prints}.parquet
+         ids.sqlite3     the ids of all calls in the segments; made anew where it is missing
+         imports/        what each import did
+         lock
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stillroom.base.errors import StoreError
+from stillroom.store.calls import CALLS, EARLIER_PRINTS, SKETCHES, sealed_segments
+from stillroom.store.files import replacing_folder
+from stillroom.store.lock import FolderLock
+from stillroom.watch.importing.rows import ImportedCall
+
+ROWS = 50_000
+_IDS = "ids.sqlite3"
+
+
+class ImportedSegments:
+    """Of one source, for one process at a time. Use as a context manager; what `seal` has put in place stays."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises StoreError where the folder cannot be used, or another process is at it."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be made: {error.strerror}.", "Name another folder.") from error
+        self.folder = folder
+        self._lock = FolderLock(folder / "lock", f"The folder {folder}")
+        try:
+            self._ids = _open_ids(folder)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._calls: list[ImportedCall] = []
+        self.sealed = 0
+        """Segments that this process has put in place."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ids.close()  # what was not sealed is not in the ids, either
+        self._lock.release()
+
+    def add(self, imported: ImportedCall) -> bool:
+        """Whether it was not there yet."""
+        added = self._ids.execute("INSERT OR IGNORE INTO calls VALUES (?)", (bytes.fromhex(imported.call["call_id"]),))
+        if added.rowcount == 0:
+            return False
+        self._calls.append(imported)
+        if len(self._calls) >= ROWS:
+            self.seal()
+        return True
+
+    def seal(self) -> None:
+        """Put what was added in place as one more segment, whole, where anything was."""
+        if not self._calls:
+            return
+        numbers = [segment.number for segment in sealed_segments(self.folder)]
+        number = max(numbers, default=0) + 1
+        with replacing_folder(self.folder / f"{number:08}") as folder:
+            _write(folder, self._calls)
+        # Killed in between: the next start finds a segment that is not among the ids, and takes them in.
+        self._ids.execute("INSERT INTO segments VALUES (?)", (number,))
+        self._ids.commit()
+        self._calls = []
+        self.sealed += 1
+
+
+def _open_ids(folder: Path) -> sqlite3.Connection:
+    """The ids of all segments that are there: no more, and no fewer."""
+    path = folder / _IDS
+    try:
+        ids = _connected(path)
+    except sqlite3.DatabaseError:
+        path.unlink()
+        ids = _connected(path)
+    there = {segment.number: segment for segment in sealed_segments(folder)}
+    known = {number for (number,) in ids.execute("SELECT number FROM segments")}
+    if known - there.keys():  # somebody took a segment away
+        ids.execute("DELETE FROM calls")
+        ids.execute("DELETE FROM segments")
+        known = set()
+    for number in sorted(there.keys() - known):
+        try:
+            with pq.ParquetFile(there[number].table("calls")) as file:
+                for batch in file.iter_batches(columns=["call_id"]):
+                    rows = ((bytes.fromhex(str(each)),) for each in batch.column(0).to_pylist())
+                    ids.executemany("INSERT OR IGNORE INTO calls VALUES (?)", rows)
+        except (OSError, pa.ArrowException, ValueError) as error:
+            ids.close()
+            remedy = "Take the segment's folder away, and import again what it was made of."
+            raise StoreError(f"{there[number].folder} cannot be read.", remedy) from error
+        ids.execute("INSERT INTO segments VALUES (?)", (number,))
+    ids.commit()
+    return ids
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    ids = sqlite3.connect(path)
+    try:
+        ids.execute("CREATE TABLE IF NOT EXISTS calls (id BLOB PRIMARY KEY) WITHOUT ROWID")
+        ids.execute("CREATE TABLE IF NOT EXISTS segments (number INTEGER PRIMARY KEY)")
+        ids.commit()
+    except BaseException:
+        ids.close()
+        raise
+    return ids
+
+
+def _write(folder: Path, calls: list[ImportedCall]) -> None:
+    rows = [{**each.call, "row": row} for row, each in enumerate(calls)]
+    sketches = [
+        {"call_id": each.call["call_id"], "minhash": each.minhash} for each in calls if each.minhash is not None
+    ]
+    earlier = [each.earlier for each in calls if each.earlier is not None]
+    tables: list[tuple[str, list[dict[str, Any]], pa.Schema]] = [
+        ("calls", rows, CALLS),
+        ("sketches", sketches, SKETCHES),
+        ("earlier_prints", earlier, EARLIER_PRINTS),
+    ]
+    for name, listed, schema in tables:
+        pq.write_table(pa.Table.from_pylist(listed, schema=schema), folder / f"{name}.parquet", compression="zstd")
