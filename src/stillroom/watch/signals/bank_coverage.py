@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import rankdata
@@ -18,8 +19,8 @@ from stillroom.watch.window import Bank, Window
 
 TEST_SPLITS = frozenset({"test", "validation", "valid", "dev", "eval"})
 FEWEST_IN_ORDER = 50
-FEWEST_ASKED = 20
-"""Different questions of a bank below which nothing is said of it: likeness alone brings some about."""
+FEWEST_ASKED, LEAST_COVERAGE = 20, 0.01
+"""Different questions of a bank, and the share of it, below which nothing is said: likeness alone brings some about."""
 FEWEST_KNOWN = 50
 
 
@@ -70,7 +71,12 @@ def _evenness(questions: Column, calls: Column, size: int) -> Column:
     expected = size * (1 - empty)
     variance = size * empty * (1 - (1 + load) * empty)
     evenness = (questions - expected) / np.sqrt(np.maximum(variance, 1))
-    return np.where(questions >= FEWEST_ASKED, evenness, np.nan)
+    return np.where(_is_asked(questions, size), evenness, np.nan)
+
+
+def _is_asked(questions: Column, size: Column | int) -> npt.NDArray[np.bool_]:
+    asked: npt.NDArray[np.bool_] = (questions >= FEWEST_ASKED) & (questions >= LEAST_COVERAGE * size)
+    return asked
 
 
 def _order(organisations: Organisations, owner: Rows, first_at: Column, questions: Column) -> Column:
@@ -112,7 +118,7 @@ def is_test(bank: Bank) -> bool:
 def _strongest(
     uses: list[BankUse],
     organisations: Organisations,
-    is_known: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    is_known: npt.NDArray[np.bool_],
     calls: Column,
 ) -> Measured:
     """Of each organisation, the bank of which it asked the largest share."""
@@ -130,7 +136,8 @@ def _strongest(
         return chosen
 
     questions, bank_calls = of_best([use.questions for use in uses]), of_best([use.calls for use in uses])
-    is_asked = questions >= FEWEST_ASKED
+    size = of_best([np.full(len(organisations), float(use.bank.questions)) for use in uses])
+    is_asked = _is_asked(questions, size)
     values = {
         "bank_coverage": np.where(is_known, np.where(is_asked, coverage[best, each], 0), np.nan),
         "bank_share": np.where(
@@ -144,7 +151,7 @@ def _strongest(
     values["bank_share"] = np.minimum(values["bank_share"], 1)
     facts = {
         "bank_questions": questions,
-        "bank_size": of_best([np.full(len(organisations), float(use.bank.questions)) for use in uses]),
+        "bank_size": size,
         "bank_calls": bank_calls,
     }
     labels: list[str | None] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from stillroom.watch.signals.organisations import Column, Measured, Organisations, codes, numbers, ratio
 from stillroom.watch.window import Window
@@ -31,7 +32,7 @@ def measure_content(window: Window, organisations: Organisations, calls: Column)
     )
 
 
-def knows_prompts(window: Window, organisations: Organisations) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def knows_prompts(window: Window, organisations: Organisations) -> npt.NDArray[np.bool_]:
     """Whether the prints of an organisation's prompts are known at all: some were sampled."""
     rows, table = organisations.rows(window.repeats)
     return organisations.total(rows, numbers(table, "sampled")) > 0
