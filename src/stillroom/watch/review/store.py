@@ -168,7 +168,7 @@ class FindingStore:
         with self._database.reading() as connection:
             _row(connection, name, "id")
             rows = connection.execute("select * from steps where finding = ? order by number", [name])
-            return tuple(_step(row) for row in rows)
+            return tuple(step_of(row) for row in rows)
 
 
 def _put(connection: sqlite3.Connection, name: str, found: Found, now: int, drills: Sequence[Drill]) -> None:
@@ -230,7 +230,7 @@ def _get(connection: sqlite3.Connection, name: str) -> KeptFinding:
         "select * from steps where finding = ? and step in ('confirmed', 'dismissed', 'asked') order by number desc",
         [name],
     ).fetchone()
-    decision = None if decided is None else _step(decided)
+    decision = None if decided is None else step_of(decided)
     since: tuple[str, ...] = ()
     if decision is not None:
         (then,) = connection.execute(
@@ -280,7 +280,8 @@ def _row(connection: sqlite3.Connection, name: str, columns: str) -> tuple[Any, 
     return tuple(found)
 
 
-def _step(row: tuple[Any, ...]) -> Step:
+def step_of(row: tuple[Any, ...]) -> Step:
+    """A row of the table `steps`."""
     number, finding, at, step, by, reason, version, detail = row
     return Step(number, finding, at, step, by, reason, version, orjson.loads(detail))
 
