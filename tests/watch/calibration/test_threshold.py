@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stillroom.watch.calibration.threshold import Scores, Threshold, fit
+from stillroom.watch.calibration.threshold import Scores, fit
 
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
 
@@ -127,14 +127,6 @@ def test_an_alarm_rate_falls_with_the_score_and_meets_the_budget_at_the_threshol
     assert known[0] <= 365.25 / 12 / 7
     assert known[-1] < 0.01
     assert threshold.expected_per_month(threshold.tail.above - 0.1) is None
-
-
-def test_it_comes_back_from_json_as_it_was() -> None:
-    draw = np.random.default_rng(7)
-    threshold = fit(two_weeks(draw.exponential(1.0, 400)), 0.7)
-    again = Threshold.from_json(threshold.to_json())
-    assert again == threshold
-    assert again.expected_per_week == threshold.expected_per_week
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, inf, isfinite, nextafter
-from typing import Any
 
 import numpy as np
 
@@ -47,28 +46,6 @@ class Threshold:
         if score < self.tail.above:
             return None
         return self.tail.expected_per_week(score) * WEEKS_A_MONTH
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "score": self.score,
-            "budget_per_week": self.budget_per_week,
-            "tail": {"above": self.tail.above, "weeks": self.tail.weeks, "peaks": list(self.tail.peaks)},
-            "candidates": self.candidates,
-            "highest": [list(pair) for pair in self.highest],
-            "caveats": list(self.caveats),
-        }
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> Threshold:
-        tail = value["tail"]
-        return Threshold(
-            score=float(value["score"]),
-            budget_per_week=float(value["budget_per_week"]),
-            tail=Tail(float(tail["above"]), float(tail["weeks"]), tuple(map(float, tail["peaks"]))),
-            candidates=int(value["candidates"]),
-            highest=tuple((str(subject), float(score)) for subject, score in value["highest"]),
-            caveats=tuple(map(str, value["caveats"])),
-        )
 
 
 def fit(scores: Scores, budget_per_week: float, *, lowest: float = 0.0, left_out: Collection[str] = ()) -> Threshold:
