@@ -29,6 +29,8 @@ ADDED, REMOVED, LOOKED = "bank added", "bank removed", "hits looked at"
 
 _FILE, _LOCK = "audit.jsonl", "audit.lock"
 _LONGEST = 500
+_MOST_US = 253_402_300_800_000_000
+"""The end of the year 9999: what can be shown as a date."""
 _FIELDS = {"index": int, "at": int, "act": str, "by": str, "role": str, "reason": str, "detail": dict}
 
 
@@ -167,7 +169,8 @@ def _parsed(line: bytes) -> AuditRecord | None:
         return None
     if not all(type(value[name]) is kind for name, kind in _FIELDS.items()):
         return None
-    return AuditRecord(**value) if isinstance(value["previous"], str | None) else None
+    is_record = isinstance(value["previous"], str | None) and 0 <= value["at"] < _MOST_US
+    return AuditRecord(**value) if is_record else None
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -163,7 +163,7 @@ class _Bands:
         return np.concatenate(found_rows), np.concatenate(found_questions).astype(np.int64)
 
 
-@lru_cache(8)
+@lru_cache(64)
 def _bands_of(bank: BankPrints) -> _Bands:
     """Of those questions that are found by their sketches."""
     questions = np.flatnonzero(bank.least <= PLACES)

@@ -57,13 +57,15 @@ class BankPrints:
         )
 
 
-_LONG_ENOUGH = 60
-"""Runs of five characters. In shorter texts stock phrases are too large a part."""
-_LEAST = 22
-"""Of 64 places: a likeness of a third. benchmarks/watch_banks.py shows what other numbers would do."""
+_LEAST = ((60, 20), (20, 32))
+"""Of a question of so many runs of five characters or more: the places that are shared at least, which is a likeness of
+0.31 and of a half. Stock phrases are too large a part of short questions; benchmarks/watch_banks.py shows what these
+numbers find and whom they wrong."""
 
 
 def least_shared(questions: Sequence[str]) -> NDArray[np.uint8]:
     """`BankPrints.least` of these questions."""
     runs = np.array([len(normalised(question)) - GRAM + 1 for question in questions])
-    return np.where(runs >= _LONG_ENOUGH, _LEAST, NEVER).astype(np.uint8)
+    return np.select([runs >= shortest for shortest, _ in _LEAST], [least for _, least in _LEAST], NEVER).astype(
+        np.uint8
+    )
