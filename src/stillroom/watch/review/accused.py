@@ -6,8 +6,9 @@ the organisation's own accounts. No score, no threshold, no place among other cu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,7 +50,9 @@ def export_for(kept: KeptFinding, organisation: str, contact: str) -> dict[str, 
         raise UsageError(
             f"{finding.id} holds no figures of {organisation} alone.", "Run the detectors again over the same calls."
         )
-    told = {
+    others = _names_of_others(finding, own)
+    own = [replace(member, bank_questions=_without_names(member.bank_questions, others)) for member in own]
+    return {
         "finding": finding.id,
         "organisation": organisation,
         "since": _day(finding.since_at),
@@ -57,7 +60,7 @@ def export_for(kept: KeptFinding, organisation: str, contact: str) -> dict[str, 
         "status": finding.status,
         "decided": None if kept.decision is None else _moment(kept.decision.at),
         "summary": _summary(finding, own),
-        "reasons": list(_reasons(finding, own)),
+        "reasons": [reason for reason in _reasons(finding, own) if not others.search(reason)],
         "explanations_tested": [{"name": each.name, "ruled_out": each.is_ruled_out} for each in finding.explanations],
         "accounts": [_own_figures(member) for member in own],
         "what_helps": list(ANSWERS),
@@ -67,8 +70,6 @@ def export_for(kept: KeptFinding, organisation: str, contact: str) -> dict[str, 
             f"{finding.id}. A person reads what you write; no detector does."
         ),
     }
-    _assert_nobody_else(told, finding, own)
-    return told
 
 
 def _summary(finding: Finding, own: Sequence[Member]) -> str:
@@ -112,11 +113,17 @@ def _own_figures(member: Member) -> dict[str, Any]:
     }
 
 
-def _assert_nobody_else(told: dict[str, Any], finding: Finding, own: Sequence[Member]) -> None:
-    """No sentence of a detector's may carry another customer's id out of here."""
-    ours = {member.account for member in own} | {told["organisation"]}
-    words = repr(told)
-    assert not [each for each in (*finding.accounts, *finding.organisations) if each not in ours and each in words]
+def _names_of_others(finding: Finding, own: Sequence[Member]) -> re.Pattern[str]:
+    """The ids that must not leave: of every account and organisation of the finding that is not the reader's own."""
+    ours = {each for member in own for each in (member.account, member.organisation)}
+    ours |= set(finding.accounts) if len(finding.organisations) == 1 else set()
+    others = {each for each in (*finding.accounts, *finding.organisations) if each not in ours}
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(others)))})(?!\w)" if others else "(?!)")
+
+
+def _without_names(bank_questions: Mapping[str, int], others: re.Pattern[str]) -> dict[str, int]:
+    """Whoever called a bank after a customer does not tell others of them by it."""
+    return {"(not named)" if others.search(bank) else bank: number for bank, number in bank_questions.items()}
 
 
 def _day(at_us: int) -> str:
