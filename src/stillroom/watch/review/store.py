@@ -134,6 +134,12 @@ class FindingStore:
                 connection.execute("select at, score from versions where finding = ? order by version", [name])
             )
 
+    def versions_since(self, at: int) -> tuple[Finding, ...]:
+        """Every kept version that was found at `at` or later, of all findings: the earliest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute("select written from versions where at >= ? order by at, finding", [at])
+            return tuple(finding_from_json(orjson.loads(written)) for (written,) in rows)
+
     def decide(self, name: str, decision: Decision, *, by: str, reason: str, version: int | None = None) -> Step:
         """Record what a person decided, and why. A later decision takes the place of an earlier one.
 
