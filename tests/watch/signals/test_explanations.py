@@ -8,6 +8,7 @@ from tests.watch.signals.windows import BANK, TEST_BANK, days, hits, model, repe
 
 from stillroom.watch.signals import explanations
 from stillroom.watch.signals.measure import signals_of
+from stillroom.watch.window import Bank
 
 
 def explained(activity: list[dict[str, Any]], **parts: Any) -> dict[str, explanations.Tested]:
@@ -35,6 +36,16 @@ def test_a_training_bank_is_no_benchmark_run_however_it_is_asked() -> None:
     found = explained(days("a", 120), bank_hits=asked + beside, repeats=[repeats("a")])["benchmark run"]
     assert not found.holds
     assert "Against it: 1,000 questions of the bank gsm8k, which is not a test split." in found.sentence
+
+
+def test_of_a_bank_whose_split_nobody_said_it_stays_open() -> None:
+    bank = Bank("unnamed", 500, None)
+    found = explained(
+        days("a", 60), bank_hits=hits("a", range(500), bank.name, 3), repeats=[repeats("a")], banks=(bank,)
+    )["benchmark run"]
+    assert not found.holds
+    assert not found.is_ruled_out
+    assert "nobody said whether it is a test split" in found.sentence
 
 
 def _popular(account: str, calls: int, seed: int = 0) -> list[dict[str, Any]]:

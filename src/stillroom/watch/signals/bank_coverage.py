@@ -126,7 +126,9 @@ def _strongest(
     names = ("bank_coverage", "bank_share", "bank_evenness", "bank_order")
     if not uses:
         facts = dict.fromkeys(("bank_questions", "bank_size", "bank_calls"), nothing)
-        return Measured(dict.fromkeys(names, nothing), facts, {"bank": [None] * len(organisations)})
+        return Measured(
+            dict.fromkeys(names, nothing), facts, dict.fromkeys(("bank", "bank_split"), [None] * len(organisations))
+        )
     coverage = np.stack([use.questions / use.bank.questions for use in uses])
     best = coverage.argmax(axis=0)
     each = np.arange(len(organisations))
@@ -157,4 +159,5 @@ def _strongest(
     labels: list[str | None] = [
         uses[place].bank.name if some else None for place, some in zip(best, is_asked, strict=True)
     ]
-    return Measured(values, facts, {"bank": labels})
+    splits = [uses[place].bank.split if some else None for place, some in zip(best, is_asked, strict=True)]
+    return Measured(values, facts, {"bank": labels, "bank_split": splits})

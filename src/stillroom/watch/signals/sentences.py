@@ -28,6 +28,11 @@ class Seen:
     def share(self, name: str) -> str:
         return percent(self.numbers[name])
 
+    def share_of_calls(self, name: str) -> str:
+        """For the beginning of a sentence."""
+        said = f"{self.share(name)} of its calls"
+        return said[0].upper() + said[1:]
+
 
 def percent(share: float) -> str:
     """Never rounded to none or to all."""
@@ -64,6 +69,8 @@ def bursts(seen: Seen) -> str:
 
 def steadiness(seen: Seen) -> str:
     less = seen.numbers["steadiness"]
+    if 0.9 < less < 1.1:
+        return "The gaps between its calls vary as much as those of calls that come by chance."
     than = "less than" if less > 1 else "more than"
     factor = less if less > 1 else 1 / less
     return f"The gaps between its calls vary {factor:.1f} times {than} those of calls that come by chance."
@@ -81,29 +88,31 @@ def new_model(seen: Seen) -> str:
 
 def never_repeated(seen: Seen) -> str:
     return (
-        f"{seen.share('single_turn')} of its calls were single questions, without a conversation before them, and "
+        f"{seen.share_of_calls('single_turn')} were single questions, without a conversation before them, and "
         f"{seen.count('sampled_once')} of {seen.count('sampled')} sampled prompts were asked once only."
     )
 
 
 def breadth(seen: Seen) -> str:
     return (
-        f"{seen.share('breadth')} of its calls were single questions, each asked once, and none of them made from a "
+        f"{seen.share_of_calls('breadth')} were single questions, each asked once, and none of them made from a "
         "template that it often uses."
     )
 
 
 def template_concentration(seen: Seen) -> str:
     most = counted(min(round(seen.numbers["templates"]), 3), "template")
-    return f"{seen.share('template_concentration')} of its calls were made from {most}."
+    return f"{seen.share_of_calls('template_concentration')} were made from {most}."
 
 
 def template_fillings(seen: Seen) -> str:
-    most = "one template" if seen.numbers["templates"] == 1 else f"{min(seen.numbers['templates'], 3):.0f} templates"
-    return (
-        f"It filled {most} in {seen.count('fillings')} different ways ({seen.count('largest_fillings')} of them the "
-        f"same one), which makes {seen.share('template_fillings')} of its calls."
-    )
+    fillings = seen.count("fillings")
+    if seen.numbers["templates"] == 1:
+        said = f"It filled one template in {fillings} different ways"
+    else:
+        most = f"{min(seen.numbers['templates'], 3):.0f} templates"
+        said = f"It filled {most} in {fillings} different ways, {seen.count('largest_fillings')} of them the same one"
+    return f"{said}, which makes {seen.share('template_fillings')} of its calls."
 
 
 def bank_coverage(seen: Seen) -> str:
@@ -125,13 +134,13 @@ def _bank_coverage(seen: Seen, kind: str) -> str:
 
 
 def bank_share(seen: Seen) -> str:
-    return f"{seen.share('bank_share')} of its calls were questions of the bank {seen.labels['bank']}."
+    return f"{seen.share_of_calls('bank_share')} were questions of the bank {seen.labels['bank']}."
 
 
 def bank_evenness(seen: Seen) -> str:
     asked, calls = seen.count("bank_questions"), seen.counted("bank_calls", "call")
     repeats = seen.numbers["bank_calls"] - seen.numbers["bank_questions"]
-    how = "no question twice" if repeats < 1 else f"only {counted(round(repeats), 'repeat')}"
+    how = "no question twice" if repeats < 1 else f"with {counted(round(repeats), 'repeat')}"
     return (
         f"Its {calls} with questions of the bank {seen.labels['bank']} asked {asked} different ones, {how}: "
         f"{seen.numbers['bank_evenness']:.1f} standard deviations more than drawing them at random would."
@@ -140,32 +149,32 @@ def bank_evenness(seen: Seen) -> str:
 
 def bank_order(seen: Seen) -> str:
     return (
-        f"It asked the questions of the bank {seen.labels['bank']} in the bank's own order: a rank correlation of at "
-        f"least {seen.numbers['bank_order']:.2f}."
+        f"It asked the questions of the bank {seen.labels['bank']} in the bank's own order, or backwards: a rank "
+        f"correlation of at least {seen.numbers['bank_order']:.2f}."
     )
 
 
 def long_replies(seen: Seen) -> str:
     return (
-        f"{seen.share('long_replies')} of its calls were short questions with long replies: on average "
+        f"{seen.share_of_calls('long_replies')} were short questions with long replies: on average "
         f"{seen.count('prompt_tokens')} tokens of prompt and {seen.count('completion_tokens')} of reply."
     )
 
 
 def asks_reasoning(seen: Seen) -> str:
-    return f"{seen.share('asks_reasoning')} of its calls asked for the model's reasoning."
+    return f"{seen.share_of_calls('asks_reasoning')} asked for the model's reasoning."
 
 
 def many_samples(seen: Seen) -> str:
-    return f"{seen.share('many_samples')} of its calls asked for several samples at once."
+    return f"{seen.share_of_calls('many_samples')} asked for several samples at once."
 
 
 def asks_logprobs(seen: Seen) -> str:
-    return f"{seen.share('asks_logprobs')} of its calls asked for log-probabilities."
+    return f"{seen.share_of_calls('asks_logprobs')} asked for log-probabilities."
 
 
 def asks_grading(seen: Seen) -> str:
-    return f"{seen.share('asks_grading')} of its calls asked the model to grade something."
+    return f"{seen.share_of_calls('asks_grading')} asked the model to grade something."
 
 
 def date_of(day: float) -> str:
