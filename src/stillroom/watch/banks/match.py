@@ -38,6 +38,7 @@ _ROWS = 1 << 16
 _FEW = 1 << 14
 """Up to so many questions, bands of two places tell enough of them apart."""
 _SLOT_BITS = 20
+"""At most: what holds each question of a million, once for each band, stays below half a gigabyte."""
 _ODD = np.uint32(0x9E3779B1)
 _EACH_BYTE = np.uint64(0x0101010101010101)
 
@@ -151,7 +152,7 @@ class _Bands:
         by_place = np.ascontiguousarray(sketches.T)
         found_rows, found_questions = [], []
         for band, places in enumerate(self.places):
-            slots = _slots(by_place[places])
+            slots = _slots(by_place[places], self.starts.shape[1] - 1)
             rows = np.flatnonzero(self.is_filled[band].take(slots))
             slots = slots[rows]
             begin, end = self.starts[band].take(slots), self.starts[band].take(slots + 1)
@@ -169,11 +170,11 @@ def _bands_of(bank: BankPrints) -> _Bands:
     questions = np.flatnonzero(bank.least <= PLACES)
     by_place = np.ascontiguousarray(bank.sketches[questions].T)
     places = _places(len(bank))
-    slots = 1 << (16 if places.shape[1] == 2 else _SLOT_BITS)
+    slots = 1 << (16 if places.shape[1] == 2 else min(_SLOT_BITS, len(questions).bit_length() + 3))
     starts = np.zeros((len(places), slots + 1), np.int32)
     sorted_questions = np.empty((len(places), len(questions)), np.int32)
     for band, of_band in enumerate(places):
-        keys = _slots(by_place[of_band])
+        keys = _slots(by_place[of_band], slots)
         order = np.argsort(keys, kind="stable")
         sorted_questions[band] = questions[order]
         starts[band, 1:] = np.cumsum(np.bincount(keys, minlength=slots))
@@ -189,11 +190,11 @@ def _places(questions: int) -> Rows:
     return np.concatenate([np.arange(PLACES)[:whole], apart[:whole]]).reshape(-1, 3)
 
 
-def _slots(values: NDArray[np.uint8]) -> NDArray[np.int32]:
+def _slots(values: NDArray[np.uint8], slots: int) -> NDArray[np.int32]:
     """For each sketch, where its values in a band (shape: places, sketches) are looked up."""
     keys = np.zeros(values.shape[1], np.uint32)
     for of_place in values:
         keys = (keys << np.uint32(8)) | of_place
-    if len(values) > 2:
-        keys = (keys * _ODD) >> np.uint32(32 - _SLOT_BITS)
+    if len(values) > 2:  # else there is a slot for each key
+        keys = (keys * _ODD) >> np.uint32(33 - slots.bit_length())
     return keys.astype(np.int32)
