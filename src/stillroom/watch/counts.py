@@ -58,7 +58,7 @@ def countable(calls: Frame) -> Frame:
     )
 
 
-def call_counts(calls: Frame) -> dict[StateTable, Frame]:
+def call_counts(calls: Frame) -> Mapping[StateTable, Frame]:
     """`activity`, `templates`, `prompts`, `keys` and `models` of countable calls, each of which is there once."""
     free = calls.filter(nw.col("permit_id").is_null())
     return {

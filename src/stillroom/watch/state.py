@@ -9,7 +9,8 @@ from pathlib import Path
 import narwhals as nw
 import pyarrow as pa
 
-from stillroom.watch import tables, window
+from stillroom.watch import tables
+from stillroom.watch import window as windows
 from stillroom.watch.banks.prints import BankPrints
 from stillroom.watch.cards import with_cards
 from stillroom.watch.columns import (
@@ -23,6 +24,7 @@ from stillroom.watch.columns import (
 from stillroom.watch.counts import DAY_US, aliases, call_counts, countable
 from stillroom.watch.engine import Engine, Frame, conformed, open_engine
 from stillroom.watch.hits import counted_hits
+from stillroom.watch.parts import EVENTS_FILE, open_parts, sum_known
 from stillroom.watch.tables import SCHEMAS, StateTable
 from stillroom.watch.window import Bank, Window
 
@@ -34,6 +36,21 @@ _ALIASED: Mapping[StateTable, tuple[str, str | None]] = {
     "keys": ("value", None),  # its own column says the kind
 }
 _KNOWN = pa.schema([(name, pa.int64()) for name in ("rows", *CAPABILITIES)])
+
+
+def window(engine: Engine, state: Path, since_day: int, until_day: int, banks: Sequence[Bank] = ()) -> Window:
+    """Of the counts that were taken in. Raises StoreError where nothing was."""
+    with open_parts(state) as kept:
+        parts = kept.listed(since_day, until_day)
+        frames: dict[StateTable, Frame] = {
+            name: engine.read(kept.paths(name, parts), schema) for name, schema in SCHEMAS.items() if name != "events"
+        }
+        # An alias may have been learned from calls that came after the window's end, or before it.
+        frames["aliases"] = engine.read(kept.paths("aliases", kept.listed()), tables.ALIASES)
+        events = state / EVENTS_FILE
+        frames["events"] = engine.read([events] if events.exists() else [], tables.EVENTS)
+        missing = never_known(sum_known(parts))
+        return added_up(engine, frames, since_day, until_day, banks=banks, missing=missing, calls_root=kept.root(parts))
 
 
 def window_of(
@@ -73,7 +90,7 @@ def counts_of(
     all_sketches = conformed(_frame(engine, sketches, SKETCH_COLUMNS), SKETCH_COLUMNS)
     earlier = conformed(_frame(engine, earlier_prints, EARLIER_COLUMNS), EARLIER_COLUMNS)
     with engine.kept(countable(all_calls)) as mine:
-        frames = call_counts(mine)
+        frames = dict(call_counts(mine))
         frames["bank_hits"] = counted_hits(engine, mine, all_sketches, banks)
         frames["aliases"] = aliases(earlier, mine)
         frames["events"] = _frame(engine, events, tables.EVENTS)
@@ -103,11 +120,11 @@ def added_up(
             inside[name] = _with_aliases(inside[name], renamed, column, kind)
         made: dict[str, tuple[Frame, pa.Schema]] = {
             "activity": (_activity(inside["activity"]), tables.ACTIVITY),
-            "keys": (_keys(inside["keys"]), window.KEYS),
-            "users": (_users(inside["keys"]), window.USERS),
-            "models": (_models(inside["models"]), window.MODELS),
-            "bank_hits": (_bank_hits(inside["bank_hits"]), window.BANK_HITS),
-            "repeats": (_repeats(inside["prompts"]), window.REPEATS),
+            "keys": (_keys(inside["keys"]), windows.KEYS),
+            "users": (_users(inside["keys"]), windows.USERS),
+            "models": (_models(inside["models"]), windows.MODELS),
+            "bank_hits": (_bank_hits(inside["bank_hits"]), windows.BANK_HITS),
+            "repeats": (_repeats(inside["prompts"]), windows.REPEATS),
         }
         collected = {name: engine.collect(frame, schema) for name, (frame, schema) in made.items()}
         collected["templates"] = _templates(engine, inside["templates"])
@@ -164,7 +181,7 @@ def _templates(engine: Engine, frame: Frame) -> pa.Table:
     wanted = each.filter((nw.col("least") != nw.col("greatest")) | (nw.col("prompts") >= LEAST_PROMPTS))
     kept = frame.join(wanted.select("skeleton_print"), on="skeleton_print", how="semi")
     found = kept.group_by("account", "skeleton_print").agg(*_sums(("calls", "prompts")), *_first_and_last_day())
-    return engine.collect(found, window.TEMPLATES)
+    return engine.collect(found, windows.TEMPLATES)
 
 
 def _keys(frame: Frame) -> Frame:
