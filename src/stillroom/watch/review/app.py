@@ -13,6 +13,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs, quote
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from stillroom.base.errors import StillroomError, UsageError
 from stillroom.watch.review.accused import export_for
 from stillroom.watch.review.rendering import finding_page, findings_page, problem_page, told_page
 from stillroom.watch.review.store import Decision, FindingStore
+from stillroom.watch.review.webhook import Webhook, deliver
 
 _MOST_BYTES = 64 * 1024
 """Of a form that is sent here."""
@@ -35,8 +37,11 @@ _HEADERS = (
 )
 
 
-def review_app(store: FindingStore, *, by: str, token: str, port: int) -> ASGIApp:
-    """The application, for a server that listens on loopback at `port`. `by`: who decides."""
+def review_app(store: FindingStore, *, by: str, token: str, port: int, webhook: Webhook | None = None) -> ASGIApp:
+    """The application, for a server that listens on loopback at `port`.
+
+    `by`: who decides; `webhook`: gets word of it.
+    """
     form_token = hmac.digest(token.encode(), b"form", "sha256").hex()
 
     def all_findings(_: Request) -> Response:
@@ -48,7 +53,10 @@ def review_app(store: FindingStore, *, by: str, token: str, port: int) -> ASGIAp
 
     async def decide(request: Request) -> Response:
         form = await _form(request, form_token)
-        return await run_in_threadpool(_decided, store, request.path_params["name"], form, by, form_token)
+        answer = await run_in_threadpool(_decided, store, request.path_params["name"], form, by, form_token)
+        if webhook is not None:  # after the answer: what is not taken waits for the next run
+            answer.background = BackgroundTask(deliver, store, webhook)
+        return answer
 
     async def export(request: Request) -> Response:
         form = await _form(request, form_token)

@@ -12,18 +12,21 @@ import uvicorn
 from stillroom.base.errors import ServeError
 from stillroom.watch.review.app import review_app
 from stillroom.watch.review.store import FindingStore
+from stillroom.watch.review.webhook import Webhook
 
 _HOST = "127.0.0.1"
 
 
-def serve_review(store: FindingStore, *, by: str, port: int, say: Callable[[str], None]) -> None:
+def serve_review(
+    store: FindingStore, *, by: str, port: int, webhook: Webhook | None, say: Callable[[str], None]
+) -> None:
     """Serve the pages until the process is told to stop; `say` gets the address to open, with the token in it.
 
     `port`: 0 for a free one. Raises ServeError where nothing can listen there.
     """
     with _listener(port) as listener:
         chosen, token = listener.getsockname()[1], secrets.token_urlsafe(32)
-        app = review_app(store, by=by, token=token, port=chosen)
+        app = review_app(store, by=by, token=token, port=chosen, webhook=webhook)
         # No access log: the token stands in the first request's address.
         config = uvicorn.Config(app, lifespan="off", access_log=False, log_level="warning", server_header=False)
         say(f"http://{_HOST}:{chosen}/?token={token}")

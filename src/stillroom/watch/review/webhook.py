@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from stillroom.watch.review.database import ReviewDatabase
 from stillroom.watch.review.found import finding_as_json
 from stillroom.watch.review.store import FindingStore, Step, step_of
 
+URL_ENV, SECRET_ENV = "STILLROOM_WEBHOOK_URL", "STILLROOM_WEBHOOK_SECRET"
 SECRET_PREFIX = "whsec_"
 _LEAST_SECRET, _MOST_SECRET = 24, 64
 _TIMEOUT_S = 15
@@ -80,6 +82,15 @@ class Webhook:
 
     def __repr__(self) -> str:
         return f"Webhook({self.url!r})"
+
+
+def webhook_of_environment() -> Webhook | None:
+    """As the environment names it, so that its secret is in no file; None where it does not.
+
+    Raises UsageError where what it names is none.
+    """
+    url = os.environ.get(URL_ENV, "")
+    return Webhook(url, os.environ.get(SECRET_ENV, "")) if url else None
 
 
 @dataclass(frozen=True, slots=True)
