@@ -1,0 +1,153 @@
+"""Accounts that take turns, active when the others are not, and accounts that go on where another one stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stillroom.watch.links.habits import SHORTEST_DAYS, Numbers, agreement, by_day, log10_chance, standing, unexplained
+
+_HOUR = 3_600_000_000
+_DAY = 24 * _HOUR
+_GAPS_HOURS = (1, 6, 24, 72)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How members keep out of each other's way."""
+
+    members: int
+    """Those whose activity varies beyond their habits."""
+    unit: str
+    """`day` or `hour`: in which of the two they do it more clearly."""
+    busy: int
+    """Days, or hours, in which any member is busier than it is on average."""
+    shared: int
+    """Those of `busy` in which two or more are."""
+    log10_p: float
+    """0 or below: the chance that members who do not know of each other miss each other so well."""
+
+    @property
+    def sentence(self) -> str:
+        alone = self.busy - self.shared
+        return (
+            f"These {self.members:,} accounts take turns: in {alone:,} of the {self.busy:,} {self.unit}s in which any "
+            f"is busier than usual, only one is."
+        )
+
+
+def turns(hours: npt.ArrayLike, since_day: int) -> Turns | None:
+    """Tests whether members are active when the others are not. None for less than two weeks.
+
+    `hours` as `in_step` takes them. Compared are days, and hours of days, by square roots of calls, less each member's
+    habits on that weekday and in that week: time zones, weekends, and an account that ends in the week in which another
+    begins are no turns (see `relay`). What many do at once only speaks against turns. Of the two units the clearer one
+    counts, at the price of two looks.
+    """
+    calls = by_day(hours)
+    if calls.shape[1] < SHORTEST_DAYS:
+        return None
+    found = [_turns("day", calls.sum(axis=2, keepdims=True), since_day), _turns("hour", calls, since_day)]
+    return min(found, key=lambda one: one.log10_p)
+
+
+def _turns(unit: str, calls: Numbers, since_day: int) -> Turns:
+    activity = np.sqrt(calls)
+    residual = unexplained(activity, np.ones(activity.shape[:2]), since_day)
+    varies = residual.any(axis=(1, 2))
+    busy = (calls > calls.mean(axis=(1, 2), keepdims=True)).sum(axis=0)
+    chance = 0.0
+    if varies.sum() >= 2:
+        chance = log10_chance(standing(-agreement(residual[varies], since_day))) + float(np.log10(2))
+    return Turns(
+        members=int(varies.sum()),
+        unit=unit,
+        busy=int((busy > 0).sum()),
+        shared=int((busy > 1).sum()),
+        log10_p=min(0.0, chance),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """How often one account begins soon after another stopped."""
+
+    starts: int
+    """Moments at which a member began within the window, members that began together counted once."""
+    taken_over: int
+    """Those that follow the end of another member, each end counted once."""
+    expected: float
+    """As many as would, had each begun at the same hour of another day."""
+    within_hours: int
+    """How soon: of some lengths of time the clearest one, at the price of having looked at all."""
+    log10_p: float
+    """A bound, 0 or below, on the chance of so many."""
+
+    @property
+    def sentence(self) -> str:
+        hours = "an hour" if self.within_hours == 1 else f"{self.within_hours} hours"
+        return (
+            f"{self.taken_over} of {self.starts} beginnings came within {hours} of another account's end; "
+            f"by chance {self.expected:.1f} would have."
+        )
+
+
+def relay(first_at: npt.ArrayLike, last_at: npt.ArrayLike, since_at: int, until_at: int) -> Relay | None:
+    """Tests whether members begin where others stop. None for a window of less than two weeks.
+
+    `first_at` and `last_at` are each member's first and last call in the window `since_at` <= t < `until_at`, in
+    microseconds since 1970-01-01, UTC. Who is there on the window's first day did not begin in it, and who is there on
+    its last did not stop. Members that begin, or stop, within the length of time that is looked at are one event: ten
+    accounts that come on the day on which ten others go are one coincidence, not ten. Null: each beginning could as
+    well have been on any other day of the window, at the same hour. Raises ValueError for times outside the window.
+    """
+    first, last = np.asarray(first_at, np.int64), np.asarray(last_at, np.int64)
+    if first.shape != last.shape or np.any((first > last) | (first < since_at) | (last >= until_at)):
+        raise ValueError("members' first and last calls must lie within the window, the first before the last")
+    days = (until_at - since_at) // _DAY
+    if days < SHORTEST_DAYS:
+        return None
+    starts, ends = np.sort(first[first >= since_at + _DAY]), np.sort(last[last < until_at - _DAY])
+    found = [_relay(starts, ends, since_at + _DAY, int(days) - 1, hours) for hours in _GAPS_HOURS]
+    return min(found, key=lambda one: one.log10_p)
+
+
+def _relay(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], since: int, days: int, hours: int) -> Relay:
+    gap = hours * _HOUR
+    begun, ended = _events(starts, gap), _events(ends, gap)
+    shifted = since + (begun[:, None] - since + np.arange(days) * _DAY) % (days * _DAY)
+    follows = _follows(shifted, ended, gap)
+    # That a beginning can follow an end at all has been seen to happen, hence the one.
+    chance = (follows.sum(axis=1) + 1) / (days + 1)
+    taken_over, expected = _matched(begun, ended, gap), float(chance.sum())
+    nats = _upper_tail_nats(taken_over, len(begun), expected) if taken_over > expected else 0.0
+    log10_p = min(0.0, -nats / float(np.log(10)) + float(np.log10(len(_GAPS_HOURS))))
+    return Relay(len(begun), taken_over, expected, hours, log10_p)
+
+
+def _events(times: npt.NDArray[np.int64], gap: int) -> npt.NDArray[np.int64]:
+    """The first of the times, sorted, that are less than a gap apart one from the next."""
+    return times[np.diff(times, prepend=np.int64(-(2**62))) >= gap]
+
+
+def _follows(begun: npt.NDArray[np.int64], ended: npt.NDArray[np.int64], gap: int) -> npt.NDArray[np.bool_]:
+    """Whether an end lies within the gap before each beginning."""
+    last_end = np.searchsorted(ended, begun)  # ends before it
+    before = np.concatenate([[np.int64(-(2**62))], ended])[last_end]
+    return np.asarray(begun - before <= gap, np.bool_)
+
+
+def _matched(begun: npt.NDArray[np.int64], ended: npt.NDArray[np.int64], gap: int) -> int:
+    """Beginnings that follow an end, each end taken once. Two events lie a gap apart, so that none has a choice."""
+    follows = _follows(begun, ended, gap)
+    return len(np.unique(np.searchsorted(ended, begun[follows])))
+
+
+def _upper_tail_nats(observed: int, trials: int, mean: float) -> float:
+    """Hoeffding's bound for independent trials with this mean number of successes, `mean` < `observed`."""
+    missed = trials - observed
+    return observed * float(np.log(observed / mean)) + (
+        missed * float(np.log(missed / (trials - mean))) if missed else 0.0
+    )
