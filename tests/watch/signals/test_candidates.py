@@ -110,6 +110,17 @@ def test_no_sentence_names_another_customer() -> None:
     assert not [each for each in (*said, *first.against) if "client 0" in each]
 
 
+def test_who_was_there_in_the_fit_weeks_is_not_hidden_by_itself() -> None:
+    others, own = ordinary(400, seed=1), distiller()
+    earlier = window(
+        others["activity"] + own["activity"], repeats=others["repeats"] + own["repeats"], bank_hits=own["bank_hits"]
+    )
+    standings = fit_standings(signals_of(earlier))
+    for found in (account_candidates(earlier, standings), candidates(**own, standings=standings)):
+        assert found[0].organisation == "org a"
+        assert found[0].evidence["content"] > 4
+
+
 def test_nobody_there_and_nobody_to_compare_with() -> None:
     assert account_candidates(window([]), EARLIER) == []
     nobody = fit_standings(signals_of(window([])))

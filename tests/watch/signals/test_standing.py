@@ -17,9 +17,16 @@ from stillroom.watch.signals.standing import Distribution, Standings, fit_standi
 
 
 def fitted(values: Column, scale: str = "linear", step: float = 0.1) -> Distribution:
-    found = Distribution.of(values, "log" if scale == "log" else "linear", step)
+    found = Distribution.of(
+        values, [f"o{place}" for place in range(len(values))], "log" if scale == "log" else "linear", step
+    )
     assert found is not None
     return found
+
+
+def evidence(distribution: Distribution, values: Column) -> Column:
+    """Of newcomers."""
+    return distribution.evidence(values, [f"newcomer {place}" for place in range(len(values))])
 
 
 def test_a_standing_is_the_share_whose_value_is_lower() -> None:
@@ -36,15 +43,15 @@ def test_evidence_of_ordinary_values_is_as_rare_as_it_says(scale: str) -> None:
     def draw(count: int) -> Column:
         return random.exponential(1, count) if scale == "linear" else random.lognormal(1, 1, count)
 
-    evidence = fitted(draw(2000), scale, 1).evidence(draw(200_000))
+    found = evidence(fitted(draw(2000), scale, 1), draw(200_000))
     for least in (0.5, 1, 2, 3):
         # Rarer is what counting one more organisation, and the longest of several tails, costs.
-        assert 0.2 * 10**-least < np.mean(evidence >= least) < 1.3 * 10**-least
+        assert 0.2 * 10**-least < np.mean(found >= least) < 1.3 * 10**-least
 
 
 def test_evidence_goes_on_beyond_what_was_ever_seen() -> None:
     distribution = fitted(np.random.default_rng(0).exponential(1, 2000))
-    at_most, twice = distribution.evidence(np.array([distribution.largest[-1], 2 * distribution.largest[-1]]))
+    at_most, twice = evidence(distribution, np.array([distribution.largest[-1], 2 * distribution.largest[-1]]))
     assert 3 <= at_most < 3.4
     assert 5 < twice < 8
 
@@ -52,22 +59,23 @@ def test_evidence_goes_on_beyond_what_was_ever_seen() -> None:
 def test_a_second_hump_in_the_tail_is_no_surprise() -> None:
     values = np.zeros(2000)
     values[:5] = [0.5, 0.55, 0.6, 0.65, 0.7]
-    beside, beyond = fitted(values).evidence(np.array([0.6, 0.75]))
+    beside, beyond = evidence(fitted(values), np.array([0.6, 0.75]))
     assert beside < 3
     assert beyond < 3.5
 
 
 def test_where_nobody_does_it_a_little_is_not_yet_much() -> None:
     nobody = fitted(np.zeros(2000))
-    none, little, much = nobody.evidence(np.array([0.0, 0.001, 0.5]))
+    none, little, much = evidence(nobody, np.array([0.0, 0.001, 0.5]))
     assert none == 0
     assert little < 3
     assert much > 5
 
 
 def test_too_few_organisations_make_no_distribution() -> None:
-    assert Distribution.of(np.append(np.arange(19.0), [np.nan] * 50), "linear", 1) is None
-    assert Distribution.of(np.arange(20.0), "linear", 1) is not None
+    names = [f"o{place}" for place in range(69)]
+    assert Distribution.of(np.append(np.arange(19.0), [np.nan] * 50), names, "linear", 1) is None
+    assert Distribution.of(np.append(np.arange(20.0), [np.nan] * 49), names, "linear", 1) is not None
 
 
 @given(
@@ -81,7 +89,7 @@ def test_more_is_never_less_telling(
     scale: str,
 ) -> None:
     distribution = fitted(values, scale)
-    for column in (distribution.evidence(np.sort(asked)), distribution.standing(np.sort(asked))):
+    for column in (evidence(distribution, np.sort(asked)), distribution.standing(np.sort(asked))):
         assert np.isfinite(column).all()
         assert (np.diff(column) >= -1e-9).all()
 
@@ -93,7 +101,8 @@ def test_standings_are_kept_as_json() -> None:
     assert again.days == 28
     for name, distribution in standings.signals.items():
         column = signals.values[name]
-        assert (again.signals[name].evidence(column) == distribution.evidence(column)).all()
+        names = signals.organisations.names
+        assert (again.signals[name].evidence(column, names) == distribution.evidence(column, names)).all()
     assert again.families.keys() == {"content", "time"}
 
 
@@ -119,3 +128,13 @@ def test_organisations_of_confirmed_findings_are_left_out() -> None:
     everyone, others = fit_standings(signals), fit_standings(signals, {names[largest], "nobody"})
     assert others.signals["volume"].n == everyone.signals["volume"].n - 1
     assert others.signals["volume"].largest[-1] < everyone.signals["volume"].largest[-1]
+
+
+def test_nobody_is_held_against_itself() -> None:
+    values = np.append(np.zeros(1999), 0.9)
+    distribution = fitted(values)
+    again = distribution.evidence(np.array([0.9]), ["o1999"])
+    newcomer = evidence(distribution, np.array([0.9]))
+    assert again > 6 > 3.4 > newcomer
+    rarely = distribution.evidence(np.array([0.0]), ["o1999"])
+    assert rarely == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,8 @@ def candidates_of(signals: Signals, standings: Standings) -> list[AccountCandida
             "Fit standings on windows of the same length.",
         )
     evidence = evidence_by_signal(signals, standings.signals)
-    _, before = scores(evidence, standings)
+    names = signals.organisations.names
+    _, before = scores(evidence, names, standings)
     found = []
     for organisation in np.flatnonzero(before > 0):
         candidate = _candidate(signals, standings, evidence, int(organisation))
@@ -66,13 +67,15 @@ def candidates_of(signals: Signals, standings: Standings) -> list[AccountCandida
     return sorted(found, key=lambda candidate: (-candidate.score, candidate.organisation))
 
 
-def scores(evidence: Mapping[str, Column], standings: Standings) -> tuple[dict[str, Column], Column]:
+def scores(
+    evidence: Mapping[str, Column], names: Sequence[str], standings: Standings
+) -> tuple[dict[str, Column], Column]:
     """Evidence of each family against the fit weeks', and the score: 0 without content, or with content alone.
 
     Another family adds no more than content does: what is merely large is no finding.
     """
     families = {
-        family: np.minimum(standings.families[family].evidence(strongest), MOST_EVIDENCE)
+        family: np.minimum(standings.families[family].evidence(strongest, names), MOST_EVIDENCE)
         for family, strongest in strongest_by_family(evidence).items()
         if family in standings.families
     }
@@ -92,7 +95,7 @@ def _candidate(
     covered = frozenset[str]().union(*(each.covers for each in tested if each.holds))
     own = {name: column[organisation : organisation + 1] for name, column in evidence.items()}
     left = {name: np.zeros(1) if name in covered else column for name, column in own.items()}
-    families, score = scores(left, standings)
+    families, score = scores(left, [signals.organisations.names[organisation]], standings)
     if score[0] <= 0:
         return None
     return AccountCandidate(

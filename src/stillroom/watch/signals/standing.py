@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,16 +38,21 @@ class Distribution:
     """Quantiles, evenly spaced."""
     largest: npt.NDArray[np.float64]
     """The values above the tail's threshold, sorted, with the threshold itself first."""
+    owners: tuple[str, ...]
+    """Whose those are: nobody is held against itself."""
 
     @classmethod
-    def of(cls, values: Column, scale: Scale, step: float) -> Distribution | None:
-        """None of fewer than twenty organisations."""
-        known = np.sort(values[np.isfinite(values)])
-        if len(known) < FEWEST_ORGANISATIONS:
+    def of(cls, values: Column, names: Sequence[str], scale: Scale, step: float) -> Distribution | None:
+        """None of fewer than twenty organisations. `names`: whose the values are."""
+        places = np.flatnonzero(np.isfinite(values))
+        if len(places) < FEWEST_ORGANISATIONS:
             return None
+        order = places[np.argsort(values[places], kind="stable")]
+        known = values[order]
         in_tail = min(max(int(_TAIL_SHARE * len(known)), _FEWEST_IN_TAIL), _LARGEST)
         grid = known[np.linspace(0, len(known) - 1, min(_GRID, len(known))).round().astype(int)]
-        return cls(scale, step, len(known), grid, known[-in_tail:])
+        owners = tuple(names[place] for place in order[-in_tail:])
+        return cls(scale, step, len(known), grid, known[-in_tail:], owners)
 
     def standing(self, values: Column) -> Column:
         """The share of organisations whose value is lower: 0 to 1; nan of nan."""
@@ -55,8 +60,24 @@ class Distribution:
         above = 1 - (len(self.largest) - np.searchsorted(self.largest, values)) / self.n
         return np.where(np.isnan(values), np.nan, np.where(values > self.largest[0], above, inside))
 
-    def evidence(self, values: Column) -> Column:
-        """-log10 of the share of organisations with such a value or a higher one; 0 of nan."""
+    def evidence(self, values: Column, names: Sequence[str]) -> Column:
+        """-log10 of the share of other organisations with such a value or a higher one; 0 of nan.
+
+        `names`: whose the values are. One that was among the largest of the fit weeks is left out of what it is held
+        against: whoever was there first would else hide itself.
+        """
+        evidence = self._evidence(values)
+        own = {name: place for place, name in enumerate(self.owners)}
+        for at, name in enumerate(names):
+            if name in own and values[at] > self.largest[0]:
+                evidence[at] = self._without(own[name])._evidence(values[at : at + 1])[0]
+        return evidence
+
+    def _without(self, place: int) -> Distribution:
+        owners = self.owners[:place] + self.owners[place + 1 :]
+        return replace(self, n=self.n - 1, largest=np.delete(self.largest, place), owners=owners)
+
+    def _evidence(self, values: Column) -> Column:
         is_high = values > self.largest[0]
         tail_share = (len(self.largest) + 1) / (self.n + 1)
         at_least = 1 - np.searchsorted(self.grid, values) / len(self.grid)
@@ -93,12 +114,13 @@ class Distribution:
             "n": self.n,
             "grid": self.grid.tolist(),
             "largest": self.largest.tolist(),
+            "owners": list(self.owners),
         }
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Distribution:
         grid, largest = (np.asarray(said[name], np.float64) for name in ("grid", "largest"))
-        return cls(said["scale"], float(said["step"]), int(said["n"]), grid, largest)
+        return cls(said["scale"], float(said["step"]), int(said["n"]), grid, largest, tuple(said["owners"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +157,16 @@ class Standings:
 def fit_standings(signals: Signals, leave_out: Collection[str] = ()) -> Standings:
     """`signals`: of earlier weeks; `leave_out`: organisations that are no part of ordinary traffic, such as those of
     confirmed findings and of drills."""
-    is_kept = ~np.isin(np.array(signals.organisations.names, dtype=object), list(leave_out))
+    names = np.array(signals.organisations.names, dtype=object)
+    is_kept = ~np.isin(names, list(leave_out))
+    kept = names[is_kept].tolist()
     fitted = {
-        signal.name: Distribution.of(signals.values[signal.name][is_kept], signal.scale, signal.step)
+        signal.name: Distribution.of(signals.values[signal.name][is_kept], kept, signal.scale, signal.step)
         for signal in SIGNALS
     }
     distributions = {name: distribution for name, distribution in fitted.items() if distribution is not None}
     strongest = strongest_by_family(evidence_by_signal(signals, distributions))
-    families = {family: Distribution.of(each[is_kept], "linear", 0.5) for family, each in strongest.items()}
+    families = {family: Distribution.of(each[is_kept], kept, "linear", 0.5) for family, each in strongest.items()}
     return Standings(
         signals.days,
         distributions,
@@ -152,9 +176,10 @@ def fit_standings(signals: Signals, leave_out: Collection[str] = ()) -> Standing
 
 def evidence_by_signal(signals: Signals, distributions: Mapping[str, Distribution]) -> dict[str, Column]:
     """Weighted, for each signal that scores."""
+    names = signals.organisations.names
     return {
         signal.name: signal.weight
-        * np.minimum(distributions[signal.name].evidence(signals.values[signal.name]), MOST_EVIDENCE)
+        * np.minimum(distributions[signal.name].evidence(signals.values[signal.name], names), MOST_EVIDENCE)
         for signal in _scored(distributions)
     }
 
