@@ -1,0 +1,35 @@
+"""What ties the organisations of a group in time: hours in step, taking turns, one going on where another stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stillroom.watch.links.in_step import in_step
+from stillroom.watch.links.population import Integers, Population
+from stillroom.watch.links.tie import Tie
+from stillroom.watch.links.turns import relay, turns
+
+_LOG10_P = -7.0
+"""Lower than for keys: how people use their hours is known less well than how many have a card."""
+_MOST_MEMBERS = 400
+"""Of a larger group as many are looked at, evenly chosen: more add time and no certainty."""
+_HOUR_US = 3_600_000_000
+
+
+def time_links(members: Integers, population: Population) -> list[Tie]:
+    """Those that hold for the group, the least probable first."""
+    looked_at = members[np.linspace(0, len(members) - 1, min(len(members), _MOST_MEMBERS)).astype(np.int64)]
+    hours = population.hours_of(looked_at)
+    since_day, until_day = population.window.since_day, population.window.until_day
+    first_at, last_at = population.span_of(looked_at)
+    tested = {
+        "in step": in_step(hours, population.active_share_without(hours), since_day),
+        "turns": turns(hours, since_day),
+        "relay": relay(first_at, last_at, since_day * 24 * _HOUR_US, until_day * 24 * _HOUR_US),
+    }
+    found = [
+        Tie("time", kind, members, one.log10_p, 1, None, one.sentence)
+        for kind, one in tested.items()
+        if one is not None and one.log10_p <= _LOG10_P
+    ]
+    return sorted(found, key=lambda tie: tie.log10_p)
