@@ -1,0 +1,160 @@
+"""One look at a gateway's calls: take in what is new, find, keep. And calibration on the weeks before.
+
+WATCH/state         counts by account and day
+WATCH/banks         known collections of questions
+WATCH/calibration   what is usual, and the thresholds
+WATCH/review.sqlite findings and what people decided
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from stillroom.base.clock import Clock, SystemClock
+from stillroom.base.errors import UsageError
+from stillroom.base.records import Finding
+from stillroom.store.calls import call_dataset
+from stillroom.store.files import read_json, write_json
+from stillroom.store.secrets import Secrets
+from stillroom.watch.banks.printed import keys_of, printed_banks
+from stillroom.watch.banks.prints import BankPrints
+from stillroom.watch.banks.stored import read_banks
+from stillroom.watch.calibration.kept import CalibrationFolder
+from stillroom.watch.detectors import (
+    DETECTOR_VERSION,
+    RECENT_DAYS,
+    WHOLE_DAYS,
+    Calibrated,
+    Windows,
+    calibrate,
+    detect,
+)
+from stillroom.watch.engine import Engine, open_engine
+from stillroom.watch.intake import TakenIn, take_in
+from stillroom.watch.parts import open_parts
+from stillroom.watch.review.store import FindingStore
+from stillroom.watch.signals.standing import Standings
+from stillroom.watch.state import window
+from stillroom.watch.window import Bank
+
+_WEEK = 7
+_STANDINGS = "standings.json"
+_CLOCK = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found."""
+
+    taken: TakenIn
+    until_day: int
+    """Days before this one were looked at: counted from 1970-01-01, UTC."""
+    findings: tuple[Finding, ...]
+    """As they are kept, with their lasting ids; the highest score first, campaigns before organisations alone."""
+    is_calibrated: bool
+    missing: frozenset[str]
+    """Columns that no call had: what needs them was not looked at."""
+
+
+@contextmanager
+def engine_of(watch: Path, name: str) -> Iterator[Engine]:
+    """`name`: `duckdb` or `spark`. Its temporary files lie in the watch folder and are removed."""
+    watch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=watch, prefix=".engine-") as scratch, open_engine(name, Path(scratch)) as engine:
+        yield engine
+
+
+def take(engine: Engine, calls: Path, watch: Path, secrets: Secrets | None, events: pa.Table | None) -> TakenIn:
+    """Take in what is new in a folder of calls. Without the gateway's secret, no bank is looked for."""
+    return take_in(engine, calls, watch / "state", _banks(calls, watch, secrets), events=events)
+
+
+def look(
+    calls: Path,
+    watch: Path,
+    secrets: Secrets | None,
+    *,
+    engine: Engine,
+    until_day: int | None = None,
+    events: pa.Table | None = None,
+    clock: Clock = _CLOCK,
+) -> Looked:
+    """Take in what is new, look at the four weeks before `until_day` (of the last call, if not given), keep findings.
+
+    Raises UsageError where there are no calls at all, StoreError for a folder that cannot be read or written.
+    """
+    taken = take(engine, calls, watch, secrets, events)
+    last = _last_day(watch, taken) + 1 if until_day is None else until_day
+    windows = windows_until(engine, watch, last)
+    calibrated = calibration_of(watch)
+    found = detect(windows, calibrated, found_at=clock.now_us(), version=DETECTOR_VERSION)
+    ids = FindingStore(watch, clock).put_all(found)
+    findings = tuple(replace(one.finding, id=name) for one, name in zip(found, ids, strict=True))
+    return Looked(taken, last, findings, calibrated is not None, windows.whole.missing)
+
+
+def windows_until(engine: Engine, watch: Path, until_day: int) -> Windows:
+    """Of what was taken in, the days before `until_day`."""
+    banks = tuple(Bank(bank.name, len(bank.questions), bank.split) for bank in read_banks(watch))
+    state = watch / "state"
+    whole = window(engine, state, until_day - WHOLE_DAYS, until_day, banks)
+    return Windows(window(engine, state, until_day - RECENT_DAYS, until_day, banks), whole)
+
+
+def calibrate_on(
+    engine: Engine, watch: Path, until_day: int, weeks: int, budget_per_week: float, *, left_out: frozenset[str]
+) -> Calibrated:
+    """Fit on the weeks before `until_day`, and keep what comes of it. `left_out`: organisations known to be guilty."""
+    if weeks < 1 or not budget_per_week > 0:
+        raise UsageError(f"{weeks} weeks and a budget of {budget_per_week:g}: give 1 week or more, and above 0.")
+    ends = [until_day - _WEEK * back for back in range(weeks)]
+    calibrated, _ = calibrate(
+        {end: windows_until(engine, watch, end) for end in ends}, budget_per_week, left_out=left_out
+    )
+    folder = CalibrationFolder(watch)
+    folder.keep_threshold(DETECTOR_VERSION, "account", calibrated.account)
+    folder.keep_threshold(DETECTOR_VERSION, "campaign", calibrated.campaign)
+    write_json(_standings_file(watch), calibrated.standings.as_json())
+    return calibrated
+
+
+def calibration_of(watch: Path) -> Calibrated | None:
+    """What was kept; None before the first calibration."""
+    folder, path = CalibrationFolder(watch), _standings_file(watch)
+    account, campaign = folder.threshold(DETECTOR_VERSION, "account"), folder.threshold(DETECTOR_VERSION, "campaign")
+    if account is None or campaign is None or not path.exists():
+        return None
+    return Calibrated(Standings.from_json(read_json(path)), account, campaign)
+
+
+def _standings_file(watch: Path) -> Path:
+    return watch / "calibration" / DETECTOR_VERSION / _STANDINGS
+
+
+def _banks(calls: Path, watch: Path, secrets: Secrets | None) -> list[BankPrints]:
+    banks = read_banks(watch)
+    if secrets is None or not banks:
+        return []
+    epochs: set[str | None] = set()
+    for table in ("calls", "earlier_prints"):
+        for batch in call_dataset(calls, table).to_batches(columns=["print_key_id"]):
+            epochs.update(batch.column(0).unique().to_pylist())
+    return printed_banks(watch, banks, keys_of(secrets, epochs))
+
+
+def _last_day(watch: Path, taken: TakenIn) -> int:
+    """Of all calls that were ever taken in."""
+    with open_parts(watch / "state") as parts:
+        days = [part.last_day for part in parts.listed()]
+    if not days:
+        raise UsageError(
+            f"There are no calls to look at ({taken.rows:,} rows were read).",
+            "Name the folder `calls` of a gateway's state folder, or one that `stillroom watch import` made.",
+        )
+    return max(days)
