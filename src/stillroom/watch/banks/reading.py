@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ COLUMNS = ("question", "prompt", "problem", "instruction", "messages")
 """Where a question is looked for, in this order, if no column is named."""
 _LONGEST_LINE = 16 * 2**20
 _BATCH = 1024
+_Reader = Callable[[Path], Iterator[tuple[str, Mapping[str, Any]]]]
 
 
 def read_texts(file: Path, column: str | None = None) -> Iterator[str]:
@@ -26,7 +28,12 @@ def read_texts(file: Path, column: str | None = None) -> Iterator[str]:
     Of a conversation, the last message of the user. Raises DataError, naming the row: no such file, another format, no
     such column, a value that is no text.
     """
-    rows = {".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
+    rows: dict[str, _Reader] = {
+        ".jsonl": _jsonl,
+        ".csv": _csv,
+        ".tsv": _csv,
+        ".parquet": partial(_parquet, column=column),
+    }
     ending = file.suffix.lower()
     with _unreadable(file):
         if ending == ".txt":
@@ -101,15 +108,16 @@ def _csv(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise DataError(f"{file.name} line {reader.line_num}: {error}.", "Is a double quote missing?") from error
 
 
-def _parquet(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _parquet(file: Path, column: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     number = 0
     try:
         with pq.ParquetFile(file) as table:
-            columns = [name for name in table.schema_arrow.names if name in COLUMNS] or None
-            for batch in table.iter_batches(_BATCH, columns=columns):
+            names = table.schema_arrow.names
+            wanted = [name for name in names if name == column or (column is None and name in COLUMNS)]
+            for batch in table.iter_batches(_BATCH, columns=wanted or None):
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{file.name} row {number}", row

@@ -99,9 +99,9 @@ def add_bank(
         with replacing_folder(folder) as part:
             part.chmod(0o700)
             pq.write_table(pa.table({"question": pa.array(found.questions, pa.string())}), part / _QUESTIONS)
-            write_json(part / _BANK, about)
-            # Last before the folder takes its place: no bank is read that the log does not have.
+            # Before the folder takes its place: no bank is read that the log does not have.
             record = append_record(watch, ADDED, by=by, role=role, reason=reason, detail=about)
+            write_json(part / _BANK, {**about, "record": record.digest})
     return BankAdded(name, len(found.questions), found.repeated, found.too_short, bank_digest, record)
 
 
@@ -158,7 +158,7 @@ def _row(watch: Path, name: str, added: dict[str, AuditRecord]) -> BankRow:
     path = bank_folder(watch, name) / _BANK
     about = read_object(path)
     record = added.get(name)
-    if record is None or record.detail != about:
+    if record is None or {**record.detail, "record": record.digest} != about:
         what = f"The bank {name} is not as the audit log says it was added."
         raise StoreError(what, "Delete its folder, and add it with stillroom watch bank add.")
     return BankRow(
