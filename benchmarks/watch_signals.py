@@ -23,6 +23,7 @@ from stillroom.watch.banks.prints import BankPrints, BankText
 from stillroom.watch.signals.candidates import candidates_of
 from stillroom.watch.signals.definitions import SIGNALS
 from stillroom.watch.signals.measure import Signals, signals_of
+from stillroom.watch.signals.organisations import Column
 from stillroom.watch.signals.standing import Standings, fit_standings
 from stillroom.watch.state import window_of
 from stillroom.watch.window import Window
@@ -73,15 +74,24 @@ def roles_of(traffic: Traffic) -> dict[str, str]:
 
 
 def print_distributions(signals: Signals, roles: dict[str, str]) -> None:
+    """All organisations as the table of docs/watch-signals.md, then each kind by itself."""
     role = np.array([roles[name] for name in signals.organisations.names])
+    print("| signal | known of | 5 % | 50 % | 95 % | 99.9 % |\n|---|---|---|---|---|---|")
     for signal in SIGNALS:
-        print(f"{signal.name} ({signal.family}{', not scored' if signal.weight == 0 else ''})")
+        known, points = percentiles(signals.values[signal.name])
+        print(f"| `{signal.name}` | {known:,} | " + " | ".join(f"{point:.3g}" for point in points) + " |")
+    for signal in SIGNALS:
+        print(f"\n{signal.name} ({signal.family}{', not scored' if signal.weight == 0 else ''})")
         print(f"  {'':24}{'known':>7}" + "".join(f"{point:>11} %" for point in POINTS))
-        for kind in ("all", *sorted(set(role), key=lambda each: (each != "benign", each))):
-            of_kind = signals.values[signal.name][(role == kind) | (kind == "all")]
-            known = of_kind[np.isfinite(of_kind)]
-            points = np.percentile(known, POINTS) if len(known) else []
-            print(f"  {kind:24}{len(known):7,}" + "".join(f"{point:13.4g}" for point in points))
+        for kind in sorted(set(role), key=lambda each: (each != "benign", each)):
+            known, points = percentiles(signals.values[signal.name][role == kind])
+            print(f"  {kind:24}{known:7,}" + "".join(f"{point:13.4g}" for point in points))
+
+
+def percentiles(column: Column) -> tuple[int, list[float]]:
+    """How many are known, and their POINTS."""
+    known = column[np.isfinite(column)]
+    return len(known), [float(point) for point in np.percentile(known, POINTS)] if len(known) else []
 
 
 def print_candidates(signals: Signals, fitted: Standings, roles: dict[str, str]) -> None:

@@ -39,7 +39,7 @@ class Tested:
 
 def explanations_of(seen: Seen) -> tuple[Tested, ...]:
     """All that can be tested with what is known, those that hold first."""
-    tested = [found for test in _TESTS if (found := test(seen)) is not None]
+    tested = [found for test in _TESTS.values() if (found := test(seen)) is not None]
     return tuple(sorted(tested, key=lambda each: (not each.holds, each.is_ruled_out)))
 
 
@@ -170,12 +170,13 @@ def _known(value: float) -> float:
     return 0.0 if np.isnan(value) else value
 
 
-_TESTS: tuple[Callable[[Seen], Tested | None], ...] = (
-    _benchmark_run,
-    _tutoring,
-    _batch_job,
-    _agent,
-    _reseller,
-    _labelling_firm,
-    _application,
-)
+_TESTS: dict[str, Callable[[Seen], Tested | None]] = {
+    "benchmark run": _benchmark_run,
+    "tutoring": _tutoring,
+    "batch job": _batch_job,
+    "agent": _agent,
+    "reseller": _reseller,
+    "labelling firm": _labelling_firm,
+    "application": _application,
+}
+NAMES = tuple(_TESTS)
