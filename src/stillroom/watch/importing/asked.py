@@ -51,18 +51,19 @@ def texts_of_messages(messages: list[Any]) -> Texts:
     return texts
 
 
-def texts_of_request(body: Mapping[str, Any]) -> Texts:
-    """Of a body of /chat/completions, /completions, /responses, /embeddings or /messages."""
+def texts_of_request(body: Mapping[str, Any], route: str | None) -> Texts:
+    """Of a body of any of the routes. `route`: None where it is not known."""
     messages, asked = body.get("messages"), body.get("input", body.get("prompt"))
     if isinstance(messages, list):
         texts = texts_of_messages(messages)
     elif isinstance(asked, list) and any(isinstance(each, dict) for each in asked):
         texts = texts_of_messages(asked)
     else:
-        prompts = [asked] if isinstance(asked, str) else asked if isinstance(asked, list) else []
+        prompts = asked if isinstance(asked, list) else [asked]
         texts = Texts(new=[each for each in prompts if isinstance(each, str)])
-    before = [_text(body[name]) for name in ("system", "instructions") if body.get(name)]
-    texts.system[:0] = before
+        if isinstance(body.get("input"), str) and route != "embeddings":
+            texts.turns = 1
+    texts.system[:0] = [_text(body[name]) for name in ("system", "instructions") if body.get(name)]
     return texts
 
 

@@ -49,6 +49,8 @@ class FieldReader:
     def __init__(self, mapping: ImportMapping, columns: Columns, latest_us: int, problems: Problems) -> None:
         """`latest_us`: no call can be later than this."""
         self._columns = dict(columns.given())
+        self.given = frozenset(self._columns)
+        """The columns that the source may say something of."""
         self._not_known = mapping.not_known
         self._zone = ZoneInfo(mapping.timezone)
         self._proxies = mapping.proxies
@@ -131,7 +133,7 @@ class FieldReader:
         value = self._first_known(record, column.from_, column.unknown)
         if value is None or column.values is None:
             return value
-        return column.values.get(str(value).strip())
+        return column.values.get(values.word(value))
 
     def _first_known(self, record: Record, fields: tuple[str, ...], unknown: tuple[Any, ...]) -> Any:
         for path in fields:
@@ -157,7 +159,7 @@ def _format(column: Column) -> str:
 
 def _is_among(value: Any, listed: tuple[Any, ...]) -> bool:
     """0, "0" and 0.0 are one number."""
-    if str(value).strip() in map(str, listed):
+    if values.word(value) in map(values.word, listed):
         return True
     try:
         return float(value) in [float(each) for each in listed if not isinstance(each, str)]

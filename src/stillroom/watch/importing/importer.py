@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from stillroom.base.errors import DataError
+from stillroom.base.errors import DataError, StoreError
 from stillroom.store.calls import CALLS
-from stillroom.store.files import remove_unfinished, replacing, write_json
+from stillroom.store.files import remove_unfinished, replacing, write_atomically, write_json
 from stillroom.store.secrets import Secrets
 from stillroom.watch.importing.mapping import ImportMapping
 from stillroom.watch.importing.reading import records
@@ -26,6 +26,7 @@ from stillroom.watch.importing.segments import ImportedSegments
 SCHEMA_VERSION = 1
 COLUMNS = (*(name for name in CALLS.names if name not in ("row", "salt")), "minhash")
 """What a manifest says of each call: whether it is known."""
+_WHICH_SECRET = ".which-secret"
 _DAY_US = 86_400_000_000
 _TRIED = 1000
 """Where not one of the first rows can be read, the mapping is wrong, and not the rows."""
@@ -70,12 +71,14 @@ def import_calls(source: Path, mapping: ImportMapping, out: Path, secrets: Secre
     and kept nowhere. A row that cannot be read is told in the file of rejected rows; memory does not grow with rows.
     Killed at any moment, it is done again, and no call is lost or there twice.
 
-    Raises DataError where the file is not what the mapping says, StoreError where `out` cannot be used.
+    Raises DataError where the file is not what the mapping says, StoreError where `out` cannot be used, or was printed
+    with another secret.
     """
     if not source.is_file():
         raise DataError(f"{source} is no file.", "Name one file; `mapping.name` keeps those of one source together.")
     done = Imported()
     rows = Rows(mapping, secrets, latest_us=time.time_ns() // 1000 + _DAY_US)
+    _refuse_another_secret(out, secrets)
     with ImportedSegments(out / mapping.name) as segments:
         imports = segments.folder / "imports"
         number = _next_number(imports)
@@ -109,13 +112,15 @@ def import_calls(source: Path, mapping: ImportMapping, out: Path, secrets: Secre
 def _take(each: Record | Unreadable, rows: Rows, segments: ImportedSegments, done: Imported) -> str | None:
     """The reason why it is rejected; None where it is not."""
     done.rows += 1
-    made = Rejected(each.reason) if isinstance(each, Unreadable) else rows.call(each)
-    if isinstance(made, Rejected):
-        done.rejected[made.reason] += 1
-        return made.reason
-    if isinstance(made, LeftOut):
-        done.left_out[made.reason] += 1
-    elif segments.add(made):
+    row = Rejected(each.reason) if isinstance(each, Unreadable) else rows.identify(each)
+    if isinstance(row, Rejected):
+        done.rejected[row.reason] += 1
+        return row.reason
+    if isinstance(row, LeftOut):
+        done.left_out[row.reason] += 1
+    elif segments.is_new(row.call_id):
+        made = rows.call(row)
+        segments.add(made)
         _count(made, done)
     else:
         done.already_there += 1
@@ -154,6 +159,21 @@ def _manifest(source: Path, mapping: ImportMapping, done: Imported) -> dict[str,
         "unreadable": done.unreadable,
         "never_seen": done.never_seen,
     }
+
+
+def _refuse_another_secret(out: Path, secrets: Secrets) -> None:
+    """What two secrets printed never matches: nobody would notice."""
+    told, here = secrets.derive("imported calls", "which secret")[:8].hex(), out / _WHICH_SECRET
+    try:
+        known = here.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        write_atomically(here, told + "\n")
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{here} cannot be read.", "Name a folder that imported calls can lie in.") from error
+    if known != told:
+        remedy = "Name the state folder with that secret, or another folder for what this one prints."
+        raise StoreError(f"What is in {out} was printed with another secret.", remedy)
 
 
 def _next_number(imports: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -184,7 +183,7 @@ class ImportMapping(_Settings):
     @classmethod
     def _is_an_encoding(cls, value: str) -> str:
         try:
-            if codecs.lookup(value).encode("\n")[0] == b"\n":
+            if "\n".encode(value) == b"\n":
                 return value
         except (LookupError, ValueError):
             pass
@@ -195,7 +194,7 @@ class ImportMapping(_Settings):
     def _is_a_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is no time zone; write Europe/Berlin, say") from error
         return value
 

@@ -13,7 +13,7 @@ from stillroom.watch.importing.access_log import access_log_records
 from stillroom.watch.importing.csv_records import csv_records
 from stillroom.watch.importing.lines import lines
 from stillroom.watch.importing.mapping import ImportMapping
-from stillroom.watch.importing.record import Record, Unreadable
+from stillroom.watch.importing.record import Record, Unreadable, decoded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +51,7 @@ def _json_records(path: Path, encoding: str) -> Iterator[Record | Unreadable]:
             continue
         number, line = each
         try:
-            value = json.loads(line, strict=False)
+            value = decoded(line)
         except (ValueError, RecursionError):
             yield Unreadable(
                 number, "it is no JSON (one object on each line: `jq -c '.[]'` makes such lines of a list)"

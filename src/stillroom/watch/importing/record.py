@@ -24,6 +24,8 @@ class Record:
         if path in self.fields:
             return self.fields[path]
         first, *others = _parts(path)
+        if not others:
+            return None
         value = self.fields.get(first)
         within = first
         for part in others:
@@ -53,9 +55,13 @@ def json_or_none(text: str) -> Any:
     if text[:1] not in ("{", "["):
         return None
     try:
-        return json.loads(text, strict=False)
+        return decoded(text)
     except (ValueError, RecursionError):
         return None
+
+
+decoded = json.JSONDecoder(strict=False).decode
+"""`json.loads` makes a decoder for each text. Raises ValueError, and RecursionError for what nests too deeply."""
 
 
 @lru_cache(maxsize=1024)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from stillroom.base.records import CallStatus, Route
 from stillroom.store.secrets import Secrets
 from stillroom.text.connections import agent_name
-from stillroom.text.prints import PrintsByTime, billing_print
+from stillroom.text.prints import EarlierPrints, PrintsByTime, billing_print
+from stillroom.watch.importing import values
 from stillroom.watch.importing.asked import (
     Texts,
     fields_of_request,
@@ -33,6 +34,18 @@ _HUNG_UP = 499
 _SECOND_US = 1_000_000
 _MOST_IN_SECOND = 100_000
 """Rows of one second that are told apart; a source that tells days only has all of a day in one second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A row that is a call: which one, whose and when. Its texts are not looked at yet."""
+
+    record: Record
+    call_id: str
+    at: int
+    account: str
+    route: str | None
+    http_status: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +78,12 @@ class Rows:
         self.problems = Problems()
         self._mapping = mapping
         self._fields = FieldReader(mapping, with_preset(mapping), latest_us, self.problems)
-        self._only = [(name, frozenset(map(str, among))) for name, among in mapping.only.items()]
+        self._only = [(name, frozenset(map(values.word, among))) for name, among in mapping.only.items()]
         self._prints = PrintsByTime(secrets)
         self._secrets = secrets
         self._ids = _Ids(secrets, mapping.name)
         self._unseen = set(self._fields.named)
+        self._tokens = [name for name in _TOKENS if name in self._fields.given]
 
     @property
     def never_seen(self) -> list[str]:
@@ -77,11 +91,11 @@ class Rows:
         own = {field for _, column in self._mapping.columns.given() for field in column.fields()}
         return sorted(self._unseen & own)
 
-    def call(self, record: Record) -> ImportedCall | LeftOut | Rejected:
+    def identify(self, record: Record) -> Identified | LeftOut | Rejected:
         record = with_agent(record, self._mapping)
         if self._unseen:
             self._unseen = {name for name in self._unseen if record.get(name) is None}
-        if any(str(record.get(name)) not in among for name, among in self._only):
+        if any(values.word(record.get(name)) not in among for name, among in self._only):
             return LeftOut("not among `only`")
         if is_no_call(record, self._mapping):
             return LeftOut("no call of a language model")
@@ -98,13 +112,14 @@ class Rows:
         account = self._name(record, "account")
         if account is None:
             return Rejected("its account is not known")
-        return self._printed(record, at, account, route, http_status)
+        call_id = self._ids.of(self._fields.read(record, "id"), record, at, account)
+        return Identified(record, call_id, at, account, route, http_status)
 
-    def _printed(
-        self, record: Record, at: int, account: str, route: str | None, http_status: int | None
-    ) -> ImportedCall:
+    def call(self, row: Identified) -> ImportedCall:
+        """With all that is known of it, printed."""
+        record, at, account = row.record, row.at, row.account
         fields = self._fields
-        texts, asked = self._asked(record)
+        texts, asked = self._asked(record, row.route)
         prints, before = self._prints.at(at)
         user_text, system_text = texts.user_text or None, texts.system_text or None
         printed = prints.texts(user_text, system_text)
@@ -113,13 +128,13 @@ class Rows:
         user = user if isinstance(user, str) else None
         agent = fields.label(record, "agent")
         call: dict[str, Any] = {
-            "call_id": self._ids.of(fields.read(record, "id"), record, at, account),
+            "call_id": row.call_id,
             "at": at,
             "account": account,
             # Whose it is, is not known: then it is nobody else's.
             "organisation": self._name(record, "organisation") or f"account:{account}",
             "key_id": self._name(record, "key_id"),
-            "route": route,
+            "route": row.route,
             "agent": None if agent is None else agent_name(agent),
             "ip_print": prints.address(address) if address else None,
             "tls_print": prints.label("tls", tls) if tls else None,
@@ -132,20 +147,18 @@ class Rows:
             "permit_id": fields.read(record, "permit_id"),
             "cost_usd": fields.read(record, "cost_usd"),
             "latency_us": fields.latency_us(record),
-            "status": self._status(record, http_status),
-            "http_status": http_status,
-            **{name: fields.read(record, name) for name in _TOKENS},
-            **{name: self._first(record, name, asked) for name in _ASKED},
+            "status": self._status(record, row.http_status),
+            "http_status": row.http_status,
+            **{name: fields.read(record, name) for name in self._tokens},
+            **{name: self._first(record, name, asked) for name in _ASKED if name in fields.given or name in asked},
         }
         earlier = None
         if before is not None:
-            earlier = {
-                "call_id": call["call_id"],
-                **asdict(before.earlier(address, tls, user, user_text, system_text)),
-            }
+            of_before = before.earlier(address, tls, user, user_text, system_text)
+            earlier = {name: getattr(of_before, name) for name in _EARLIER} | {"call_id": row.call_id}
         return ImportedCall(call, printed.sketch, earlier)
 
-    def _asked(self, record: Record) -> tuple[Texts, dict[str, Any]]:
+    def _asked(self, record: Record, route: str | None) -> tuple[Texts, dict[str, Any]]:
         """What the request says, from the fields of its own that the source has, and else from its body."""
         fields = self._fields
         body, messages = fields.json(record, "request"), fields.json(record, "messages")
@@ -154,7 +167,7 @@ class Rows:
         if isinstance(body, dict):
             if isinstance(body.get("body"), dict):  # with its headers beside it
                 body = body["body"]
-            asked, texts = fields_of_request(body), texts_of_request(body)
+            asked, texts = fields_of_request(body), texts_of_request(body, route)
         if isinstance(messages, list):
             texts = texts_of_messages(messages)
         prompt, system = fields.label(record, "prompt"), fields.label(record, "system")
@@ -207,6 +220,7 @@ class Rows:
         return status
 
 
+_EARLIER = tuple(each.name for each in fields(EarlierPrints))
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
 _ASKED = (
     *("model", "stream", "turns", "max_tokens", "temperature", "n"),

@@ -52,15 +52,15 @@ class ImportedSegments:
         self._ids.close()  # what was not sealed is not in the ids, either
         self._lock.release()
 
-    def add(self, imported: ImportedCall) -> bool:
-        """Whether it was not there yet."""
-        added = self._ids.execute("INSERT OR IGNORE INTO calls VALUES (?)", (bytes.fromhex(imported.call["call_id"]),))
-        if added.rowcount == 0:
-            return False
+    def is_new(self, call_id: str) -> bool:
+        """Whether it was not there yet. It counts as there from now on, and is to be added."""
+        added = self._ids.execute("INSERT OR IGNORE INTO calls VALUES (?)", (bytes.fromhex(call_id),))
+        return added.rowcount > 0
+
+    def add(self, imported: ImportedCall) -> None:
         self._calls.append(imported)
         if len(self._calls) >= ROWS:
             self.seal()
-        return True
 
     def seal(self) -> None:
         """Put what was added in place as one more segment, whole, where anything was."""

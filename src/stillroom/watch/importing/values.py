@@ -33,6 +33,11 @@ def text(value: Any) -> str:
     return found
 
 
+def word(value: Any) -> str:
+    """As a person would write it in a mapping: `true`, `200`."""
+    return str(value).lower() if isinstance(value, bool) else str(value).strip()
+
+
 def count(value: Any) -> int:
     number = _number(value)
     if number < 0:
