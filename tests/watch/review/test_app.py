@@ -18,9 +18,9 @@ from stillroom.base.records import Finding
 from stillroom.watch.review.app import review_app
 from stillroom.watch.review.charts import coverage_chart
 from stillroom.watch.review.found import Found, Member
-from stillroom.watch.review.rendering import written_findings
+from stillroom.watch.review.rendering import finding_page, findings_page, written_findings
 from stillroom.watch.review.serving import _listener
-from stillroom.watch.review.store import FindingStore
+from stillroom.watch.review.store import Decision, FindingStore
 
 FindingMaker = Callable[..., Finding]
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(1)"> {{ 7 * 7 }} \u202egnp'
@@ -218,6 +218,29 @@ def test_headers_keep_it_to_itself(browser: Browser, store: FindingStore, make_f
         assert headers["referrer-policy"] == "same-origin"
     assert "default-src 'none'" in page
     assert not re.search(r'(src|href)="(https?:)?//', page)
+
+
+def test_the_groups_of_the_list(store: FindingStore, make_finding: FindingMaker) -> None:
+    decisions: tuple[Decision | None, ...] = (None, "ask", "confirm", "dismiss")
+    for number, decision in enumerate(decisions):
+        store.put(make_finding(f"f_{number}", accounts=range(100 * number, 100 * number + 5)))
+        if decision is not None:
+            store.decide(f"f_{number}", decision, by="ada", reason="why")
+    store.put(make_finding("f_1", accounts=range(100, 109)))
+    found = re.findall(r"<h2>(.*?)</h2>|findings/(f_\d)", findings_page(store))
+    assert [heading or name for heading, name in found] == ["To decide", "f_0", "f_1", "Decided", "f_2", "f_3"]
+
+
+def test_a_finding_of_very_many_accounts(store: FindingStore, make_finding: FindingMaker) -> None:
+    finding = make_finding(accounts=range(5_000))
+    people = tuple(
+        Member(account, owner, 5, 0, 0, 1, {}, None)
+        for account, owner in zip(finding.accounts, finding.organisations, strict=True)
+    )
+    store.put_all([Found(finding, members=people)])
+    page = finding_page(store, "f_1", by="ada", form_token="x")
+    assert len(page) < 1_500_000
+    assert "The first 2,000." in page
 
 
 def test_everything_on_one_page(store: FindingStore, make_finding: FindingMaker, clock: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,12 @@ def test_one_version_a_day_and_those_decided_on(store: FindingStore, make_findin
         if hour == 5:
             store.decide("f_1", "ask", by="ada", reason="We wrote to them.", version=6)
         clock.pass_days(1 / 24)
-    assert [score for _, score in store.scores("f_1")] == [5.0, 23.0]
-    store.put(make_finding(calls=23, score=23.0, until_at=1))
-    assert store.get("f_1").version == 24
+    assert [score for _, score in store.scores("f_1")] == [0.0, 5.0, 23.0]
+    before = store.get("f_1")
+    store.put(make_finding(calls=23, score=23.0, since_at=0, found_at=clock.now_us()))
+    after = store.get("f_1")
+    assert (after.version, after.finding.found_at) == (24, before.finding.found_at)
+    assert after.last_at > before.last_at
 
 
 def test_who_decides_has_seen_what_there_is(store: FindingStore, make_finding: FindingMaker) -> None:
@@ -144,6 +148,32 @@ def test_the_ones_to_decide_on_come_first(store: FindingStore, make_finding: Fin
     store.decide("f_1", "dismiss", by="ada", reason="known")
     assert [kept.finding.id for kept in store.list()] == ["f_2", "f_0", "f_1"]
     assert [kept.finding.id for kept in store.list("dismissed")] == ["f_1"]
+
+
+def test_many_at_once_lose_nothing(store: FindingStore, make_finding: FindingMaker) -> None:
+    store.put(make_finding())
+
+    def work(number: int) -> None:
+        mine = FindingStore(store.watch)
+        for turn in range(5):
+            mine.put(make_finding(calls=100 * number + turn))
+            mine.decide("f_1", "ask", by=f"person {number}", reason=f"turn {turn}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    steps = [(step.by, step.reason) for step in store.history("f_1") if step.step == "asked"]
+    assert sorted(steps) == [(f"person {number}", f"turn {turn}") for number in range(4) for turn in range(5)]
+    assert store.get("f_1").decision == store.history("f_1")[-1]
+
+
+def test_what_is_no_text(store: FindingStore, make_finding: FindingMaker) -> None:
+    """What a terminal gives for bytes that are no UTF-8."""
+    store.put(make_finding())
+    with pytest.raises(UsageError, match="no text"):
+        store.decide("f_1", "confirm", by="ada", reason="\udcff")
+    with pytest.raises(UsageError, match="no text"):
+        store.get("\udcff")
+    assert len(store.history("f_1")) == 1
 
 
 def test_steps_cannot_be_changed_or_deleted(store: FindingStore, make_finding: FindingMaker) -> None:

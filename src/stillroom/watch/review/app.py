@@ -100,7 +100,7 @@ class _Door:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if self._is_token(given) and scope["method"] == "GET":
             # Out of the address, which a browser keeps in its history.
-            answer = RedirectResponse(quote(scope["path"]), 303)
+            answer = RedirectResponse("/" + quote(scope["path"].lstrip("/")), 303)
             answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
             return answer
         if not self._is_token(_cookie(headers, self._cookie)):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stillroom.base.errors import StoreError
+from stillroom.base.errors import StoreError, UsageError
 
 FILE = "review.sqlite"
 _WAIT_S = 30
@@ -68,7 +68,7 @@ _TABLES = (
 class ReviewDatabase:
     """Opens the file in `watch`, or makes it. Any number of processes may: each change is one transaction.
 
-    Raises StoreError where it cannot be opened or a newer stillroom wrote it.
+    Raises StoreError where it cannot be opened or a newer stillroom wrote it, UsageError for what is no text.
     """
 
     def __init__(self, watch: Path) -> None:
@@ -106,6 +106,8 @@ class ReviewDatabase:
     def _problems_named(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{error.object!r} is no text.", "Write it in UTF-8.") from error
         except (sqlite3.Error, OSError) as error:
             remedy = "Look at the disk and the folder's rights; if the file is damaged, restore it from a backup."
             raise StoreError(f"{self.path} cannot be used: {error}.", remedy) from error

@@ -21,6 +21,8 @@ from stillroom.text.counted import counted
 from stillroom.watch.review.charts import score_chart
 from stillroom.watch.review.store import FindingStore, KeptFinding
 
+MOST_ACCOUNTS = 2_000
+"""In the table of a finding's accounts on a page. `stillroom watch show --json` has them all."""
 CHOICES = (
     ("confirm", "Confirm", "It is a campaign, as far as a person can tell."),
     ("dismiss", "Dismiss", "It is innocent, or cannot be told from innocent use."),
@@ -124,9 +126,10 @@ def held_by(link: FindingLink, finding: Finding) -> str:
 def _groups(kept: Sequence[KeptFinding]) -> dict[str, Any]:
     waiting = [each for each in kept if each.needs_decision]
     drills = [each for each in kept if each.finding.status == "drill"]
-    decided = [each for each in kept if each not in waiting and each not in drills]
+    asked = [each for each in kept if each.finding.status == "asked" and not each.needs_decision]
+    decided = [each for each in kept if not each.needs_decision and each.finding.status in ("confirmed", "dismissed")]
     said = f"{counted(len(waiting), 'finding needs', 'findings need')} a decision" if waiting else "Nothing to decide"
-    groups = (("To decide", waiting), ("Decided", decided), ("Drills", drills))
+    groups = (("To decide", waiting), ("Customers asked", asked), ("Decided", decided), ("Drills", drills))
     return {"headline": said, "groups": groups, "version": __version__}
 
 
@@ -157,6 +160,7 @@ def _environment() -> Environment:
         "standing": standing,
         "held_by": held_by,
     }
+    made.globals = {**made.globals, "MOST_ACCOUNTS": MOST_ACCOUNTS}
     made.filters = {**made.filters, **words}
     return made
 

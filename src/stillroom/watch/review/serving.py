@@ -28,7 +28,9 @@ def serve_review(
         chosen, token = listener.getsockname()[1], secrets.token_urlsafe(32)
         app = review_app(store, by=by, token=token, port=chosen, webhook=webhook)
         # No access log: the token stands in the first request's address.
-        config = uvicorn.Config(app, lifespan="off", access_log=False, log_level="warning", server_header=False)
+        config = uvicorn.Config(
+            app, lifespan="off", ws="none", proxy_headers=False, access_log=False, log_level="warning"
+        )
         say(f"http://{_HOST}:{chosen}/?token={token}")
         with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
             uvicorn.Server(config).run(sockets=[listener])

@@ -97,7 +97,7 @@ class FindingStore:
         """Keep what one run found, no two with one id; the ids it has here, in the same order.
 
         What is found again keeps its id, its history and its decision, whatever id and status it comes with; of its
-        versions one a day is kept, and each that somebody decided on.
+        versions the first is kept, one a day, and each that somebody decided on.
         """
         with self._database.changing() as connection:
             now, drills = self._clock.now_us(), registered(connection)
@@ -209,16 +209,18 @@ def _add_version(connection: sqlite3.Connection, finding: Finding, seen: str, no
     last = connection.execute(
         "select version, at, digest from versions where finding = ? order by version desc limit 1", [finding.id]
     ).fetchone()
-    version = 1 if last is None else last[0] + (last[2] != seen)
-    if last is not None and (version == last[0] or last[1] // _DAY_US == now // _DAY_US):
+    if last is not None and last[2] == seen:
+        return int(last[0])  # when that was seen first is what counts
+    version = 1 if last is None else int(last[0]) + 1
+    if last is not None and last[1] // _DAY_US == now // _DAY_US:
         # Who decided on it, or took it out of here, must find again what they saw.
         connection.execute(
             """
-            delete from versions where finding = ?1 and version = ?2 and (version = ?3 or not exists (
+            delete from versions where finding = ?1 and version = ?2 and version > 1 and not exists (
                 select 1 from steps where finding = ?1 and version = ?2
-                and step in ('confirmed', 'dismissed', 'asked', 'exported')))
+                and step in ('confirmed', 'dismissed', 'asked', 'exported'))
             """,
-            [finding.id, last[0], version],
+            [finding.id, last[0]],
         )
     text = canonical_bytes(finding_as_json(finding)).decode()
     row = (finding.id, version, now, seen, None if drill is None else drill.id, finding.score, text)
