@@ -22,6 +22,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 ALLOWED: dict[str, str] = {
     "tests/report/test_rows_page.py::test_the_filters_in_a_browser": "one with Chromium",
     "tests/report/test_rows_page.py::test_hostile_replies_in_a_browser": "one with Chromium",
+    "tests/watch/review/test_in_browser.py::test_every_chart_is_drawn": "one with Chromium",
 }
 """Node id of a test that may be skipped -> the machine it needs, in words."""
 
