@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 from tests.watch.signals.test_activity import value
 from tests.watch.signals.windows import BANK, TEST_BANK, days, hits, repeats, window
 
@@ -101,3 +102,26 @@ def test_hits_on_a_bank_that_has_since_become_smaller_fall_to_nobody_else() -> N
     )
     assert value(signals, "bank_coverage", "org b") == 0
     assert value(signals, "bank_coverage", "org a") == 0
+
+
+def test_questions_that_were_asked_in_the_same_second_are_in_no_order() -> None:
+    rows = [row | {"first_at": row["first_at"] // 100} for row in hits("a", shuffled(900))]
+    signals = signals_of(window(days("a", 40), bank_hits=rows, repeats=[repeats("a")]))
+    assert value(signals, "bank_order", "org a") < 0.1
+    at_once = [row | {"first_at": 0} for row in hits("a", range(900))]
+    signals = signals_of(window(days("a", 40), bank_hits=at_once, repeats=[repeats("a")]))
+    assert value(signals, "bank_order", "org a") == 0
+
+
+def test_an_order_is_spearmans() -> None:
+    random = np.random.default_rng(4)
+    rows, activity = [], []
+    times = {name: random.integers(0, 60, 300) + np.arange(300) * random.uniform(0, 0.3) for name in "abcde"}
+    for name, asked_at in times.items():
+        rows += [row | {"first_at": int(at)} for row, at in zip(hits(name, range(300)), asked_at, strict=True)]
+        activity += days(name, 40)
+    found = signals_of(window(activity, bank_hits=rows, repeats=[repeats(name) for name in "abcde"])).values[
+        "bank_order"
+    ]
+    expected = [abs(spearmanr(np.arange(300), asked_at.astype(int)).statistic) for asked_at in times.values()]
+    assert found == pytest.approx(np.maximum(np.array(expected) - 2 / np.sqrt(299), 0))

@@ -37,7 +37,7 @@ def measure_activity(window: Window, organisations: Organisations) -> Measured:
         "calls": total,
         "permitted_calls": organisations.total(rows, numbers(table, "permitted_calls")),
         "accounts": organisations.total(organisations.of_account),
-        "active_days": _different(organisations, rows[calls > 0], days[calls > 0]),
+        "active_days": organisations.total(np.unique(_with_day(rows, days)[calls > 0]) // _MOST_DAYS),
     }
     for measured, name in (
         (_growth(window, organisations, rows, days, calls), "growth"),
@@ -50,9 +50,13 @@ def measure_activity(window: Window, organisations: Organisations) -> Measured:
     return Measured(values | launched.values, facts | launched.facts, launched.labels)
 
 
-def _different(organisations: Organisations, rows: Rows, of: Rows) -> Column:
-    pairs = np.unique(np.stack([rows, of]), axis=1)
-    return organisations.total(pairs[0])
+_MOST_DAYS = 10**6
+"""Greater than any day of a window."""
+
+
+def _with_day(rows: Rows, days: Rows) -> Rows:
+    """One number for an organisation's day."""
+    return rows * _MOST_DAYS + days
 
 
 def _growth(
@@ -85,10 +89,9 @@ def _bursts(
 ) -> tuple[Column, dict[str, Column]]:
     """Variance of an organisation's calls an hour beyond Poisson's, over the squared mean, from its first day to its
     last: zero of a constant rate."""
-    cells = np.stack([numbers(table, hour) for hour in HOURS], axis=1)
-    _, first, at = np.unique(rows * 100_000 + days, return_index=True, return_inverse=True)
-    by_day = np.zeros((len(first), len(HOURS)))
-    np.add.at(by_day, at, cells)  # the organisation's accounts together
+    _, first, at = np.unique(_with_day(rows, days), return_index=True, return_inverse=True)
+    # An organisation's accounts together.
+    by_day = np.stack([np.bincount(at, numbers(table, hour), minlength=len(first)) for hour in HOURS], axis=1)
     owner = rows[first]
     since, until = np.full(len(organisations), np.inf), np.full(len(organisations), -np.inf)
     is_active = by_day.sum(axis=1) > 0

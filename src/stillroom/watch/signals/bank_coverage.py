@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import rankdata
 
 from stillroom.watch.signals.content import knows_prompts
 from stillroom.watch.signals.organisations import Column, Measured, Organisations, Rows, numbers, ratio
@@ -80,20 +79,31 @@ def _is_asked(questions: Column, size: Column | int) -> npt.NDArray[np.bool_]:
 
 
 def _order(organisations: Organisations, owner: Rows, first_at: Column, questions: Column) -> Column:
-    """Spearman's correlation of a question's place in the bank with when it was first asked, less two standard errors,
-    0 at least."""
-    order = np.full(len(organisations), np.nan)
-    ends = np.searchsorted(owner, np.arange(len(organisations) + 1))
-    for organisation in np.flatnonzero(questions >= FEWEST_IN_ORDER):
-        part = slice(ends[organisation], ends[organisation + 1])
-        asked = rankdata(first_at[part])
-        # The pairs are sorted: a question's rank is its position.
-        spread = asked.std()
-        n = len(asked)
-        rank = np.arange(1, n + 1, dtype=float)
-        correlation = ((asked - asked.mean()) * (rank - rank.mean())).mean() / (spread * rank.std()) if spread else 0.0
-        order[organisation] = max(0.0, abs(correlation) - 2 / np.sqrt(n - 1))
-    return order
+    """|Spearman's correlation| of a question's place in the bank with when it was first asked, less two standard
+    errors, 0 at least.
+
+    `owner`, `first_at`: a row for each question that an organisation asked, sorted by both: a row's rank is its place.
+    """
+    started = np.searchsorted(owner, np.arange(len(organisations)))[owner]
+    place = np.arange(len(owner)) - started
+    asked = _ranks_within(owner, first_at) - started
+    count = np.maximum(questions, 1)
+    x, y = (each - (organisations.total(owner, each) / count)[owner] for each in (place, asked))
+    spread = np.sqrt(organisations.total(owner, x**2) * organisations.total(owner, y**2))
+    correlation = np.abs(organisations.total(owner, x * y)) / np.maximum(spread, 1e-12)
+    order = np.maximum(correlation - 2 / np.sqrt(np.maximum(count - 1, 1)), 0)
+    return np.where(questions >= FEWEST_IN_ORDER, order, np.nan)
+
+
+def _ranks_within(owner: Rows, values: Column) -> Column:
+    """The rank of each value among all, sorted by owner first; equal values of one owner share their mean rank."""
+    order = np.lexsort((values, owner))
+    is_next = np.ones(len(order), np.bool_)
+    is_next[1:] = (np.diff(owner[order]) != 0) | (np.diff(values[order]) != 0)
+    ends = np.append(np.flatnonzero(is_next), len(order))
+    ranks = np.empty(len(order))
+    ranks[order] = np.repeat((ends[:-1] + ends[1:] - 1) / 2, np.diff(ends))
+    return ranks
 
 
 def measure_banks(window: Window, organisations: Organisations, calls: Column) -> Measured:
