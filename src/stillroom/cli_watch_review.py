@@ -341,9 +341,9 @@ def _in_words(kept: KeptFinding) -> list[str]:
         for each in finding.explanations
     ]
     lines += ["What would speak against it:", *(f"  {each}" for each in finding.against)]
-    if finding.permits:
+    if finding.permitted_calls:
         permitted = counted(finding.permitted_calls, "other call carries", "other calls carry")
-        lines.append(f"{permitted} a permit, and are not in it: {', '.join(finding.permits)}")
+        lines.append(f"Not in it: {permitted} a permit{''.join(f', {each}' for each in finding.permits)}.")
     return lines
 
 

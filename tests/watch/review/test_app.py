@@ -166,6 +166,7 @@ def test_what_a_finding_says_is_escaped(
         against=(HOSTILE,),
         permits=(HOSTILE,),
         detector_version=HOSTILE,
+        permitted_calls=1,
         calls_root=HOSTILE,
         accounts=(HOSTILE, "b"),
         organisations=(HOSTILE, "c"),
@@ -257,6 +258,11 @@ def test_everything_on_one_page(store: FindingStore, make_finding: FindingMaker,
     for words in (finding.signals[0].sentence, finding.explanations[0].sentence, finding.against[0]):
         assert words.replace("'", "&#39;") in page
     assert "23 of them pay with 4 cards" in page
+    assert "calls carries one" in page
+    store.put(make_finding("f_2", accounts=range(90, 95), signals=(), score=2.0, permitted_calls=2_812))
+    assert "2,812 other calls of these accounts carry a permit, and are not" in finding_page(
+        store, "f_2", by="ada", form_token="x"
+    )
     assert "Higher than 99.95\N{NO-BREAK SPACE}% of what is seen otherwise." in page
     empty = written_findings(FindingStore(tmp_path / "empty", clock), clock.now_us())
     assert "Nothing to decide" in empty

@@ -17,6 +17,7 @@ from stillroom.watch.tables import HOURS
 from stillroom.watch.window import Bank, Window
 
 Integers = npt.NDArray[np.int64]
+_OF_MEMBERS = ["account", "organisation", "calls", "permitted_calls", "first_at", "last_at"]
 BANKS_DRAWN = 2
 LEAST_QUESTIONS = 50
 """Of a bank of which fewer were asked there is nothing to see."""
@@ -35,7 +36,7 @@ def members_of(
     window: Window, accounts: Sequence[str], links: Mapping[str, Collection[str]] | None = None
 ) -> tuple[Member, ...]:
     """Each account of a finding by itself. `links`: the accounts that each kind of link holds for, where known."""
-    activity = _of_accounts(window.activity, accounts).to_pylist()
+    activity = _of_accounts(window.activity, accounts).select(_OF_MEMBERS).to_pylist()
     hits = (
         _of_accounts(window.bank_hits, accounts)
         .group_by(["account", "bank"])

@@ -13,7 +13,7 @@ from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
 
 from stillroom import __version__
-from stillroom.base.records import Finding, FindingLink
+from stillroom.base.records import Finding
 from stillroom.report import rendering as report
 from stillroom.report.charts import Spec
 from stillroom.report.words import SPACE
@@ -112,17 +112,6 @@ def standing(share: float, kind: str) -> str:
     return f"Higher than {math.floor(share * 10_000) / 100:g}{SPACE}% of {others}."
 
 
-def held_by(link: FindingLink, finding: Finding) -> str:
-    held = f"It links {link.accounts:,} of the {counted(len(finding.accounts), 'account')}"
-    if link.others is None:
-        return f"{held}."
-    return (
-        f"{held}; {counted(link.others, 'other has', 'others have')} it too."
-        if link.others
-        else f"{held}; nobody else has it."
-    )
-
-
 def _groups(kept: Sequence[KeptFinding]) -> dict[str, Any]:
     waiting = [each for each in kept if each.needs_decision]
     drills = [each for each in kept if each.finding.status == "drill"]
@@ -158,7 +147,6 @@ def _environment() -> Environment:
         "headline": headline,
         "families": families,
         "standing": standing,
-        "held_by": held_by,
     }
     made.globals = {**made.globals, "MOST_ACCOUNTS": MOST_ACCOUNTS}
     made.filters = {**made.filters, **words}
