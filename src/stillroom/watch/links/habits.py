@@ -14,12 +14,13 @@ from scipy.special import gammaincc
 
 Numbers = npt.NDArray[np.float64]
 HOURS = 24
-ORDERS = 499
-"""In how many other orders each member's days are tried: no member is surer than one in 500."""
+ORDERS, ORDERS_OF_MANY = 499, 99
+"""In how many other orders each member's days are tried: none is surer than one in 500, or in 100 in a large group."""
 SHORTEST_DAYS = 14
 """With fewer days a habit of some weekday cannot be told from one day."""
 _ROUNDS = 8
-_AT_ONCE = 200
+_FITTED_AGAIN = 5
+_MANY, _AT_ONCE = 100, 100
 
 
 def by_day(hours: npt.ArrayLike) -> Numbers:
@@ -41,52 +42,87 @@ def weeks_and_weekdays(days: int, since_day: int) -> tuple[npt.NDArray[np.int64]
 def unexplained(activity: Numbers, weight: Numbers, since_day: int) -> Numbers:
     """`activity` [members, days, n] less what each member's weeks and weekdays explain, each member's whole being 1.
 
-    Least squares: activity = weight * (a week's row + a weekday's row), `weight` [members, days] being 0 or more.
+    Least squares: activity = weight * (a week's row + a weekday's row), `weight` [members, days] being 0 or more. A
+    member that has nothing left is 0 throughout.
     """
+    residual = _residual(activity, weight, since_day)
+    size = _size(residual)
+    scaled: Numbers = np.where(size > 1e-6 * _size(activity), residual / np.where(size > 0, size, 1.0), 0.0)
+    return scaled
+
+
+def agreement(residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_], since_day: int) -> Numbers:
+    """[members - 1, 1 + orders]: how well each member but the first agrees with those before it, in each of the orders.
+
+    A correlation, -1 to 1; the first order is the real one. `residual` and `weight` as in `unexplained`. Days of which
+    `may_move` [members, days] is false stay where they are. Members must not be sorted by anything about their hours.
+
+    A reordered member is fitted again as the real one was (Freedman and Lane, "A nonstochastic interpretation of
+    reported significance levels", 1983), except that how much the fit takes off is averaged over some orders.
+    """
+    before = np.cumsum(residual, axis=0)[:-1]
+    count = ORDERS if len(residual) <= _MANY else ORDERS_OF_MANY
+    found = np.empty((len(before), 1 + count))
+    for start in range(0, len(before), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        own, own_weight = residual[1:][part], weight[1:][part]
+        others = unexplained(before[part], own_weight, since_day)
+        tried = orders(may_move[1:][part], since_day, count)
+        product = own @ others.swapaxes(1, 2)  # [members, its day, the others' day]
+        agreed = product[np.arange(len(own))[:, None, None], tried, np.arange(own.shape[1])].sum(axis=2)
+        agreed[:, 1:] /= _left(own, own_weight, tried, since_day)
+        found[part] = agreed
+    return found
+
+
+def orders(may_move: npt.NDArray[np.bool_], since_day: int, count: int) -> npt.NDArray[np.int64]:
+    """[members, 1 + count, days]: the order that was, then others, the same in every run.
+
+    Working days and weekends of a week stay such days of that week; where `may_move` [members, days] is false the day
+    stays where it is.
+    """
+    members, days = may_move.shape
+    week, weekday = weeks_and_weekdays(days, since_day)
+    block, places = 2 * week + (weekday >= 5), np.arange(days)
+    alone = 2 * days + places  # after all blocks
+    draw = block + np.random.default_rng(20261126).random((members, count, days))
+    place = np.argsort(np.where(may_move, block, alone), axis=1, kind="stable")[:, None]
+    drawn = np.argsort(np.where(may_move[:, None], draw, alone), axis=2)
+    found = np.empty((members, 1 + count, days), np.int64)
+    found[:, 0] = places
+    np.put_along_axis(found[:, 1:], np.broadcast_to(place, drawn.shape), drawn, axis=2)
+    return found
+
+
+def _residual(activity: Numbers, weight: Numbers, since_day: int) -> Numbers:
     week, weekday = weeks_and_weekdays(activity.shape[1], since_day)
     residual = activity.copy()
     for _ in range(_ROUNDS):
         for group in (weekday, week):
             residual -= _fitted(residual, weight, group)
-    size = np.sqrt((residual**2).sum(axis=(1, 2), keepdims=True))
-    noise = 1e-6 * np.sqrt((activity**2).sum(axis=(1, 2), keepdims=True))
-    scaled: Numbers = np.where(size > noise, residual / np.where(size > 0, size, 1.0), 0.0)
-    return scaled
+    return residual
+
+
+def _left(own: Numbers, weight: Numbers, tried: npt.NDArray[np.int64], since_day: int) -> Numbers:
+    """[members, 1]: what the fit leaves of a member, reordered."""
+    some = [np.take_along_axis(own, tried[:, one, :, None], axis=1) for one in range(1, 1 + _FITTED_AGAIN)]
+    left: Numbers = np.mean([_size(_residual(rows, weight, since_day)) for rows in some], axis=0)
+    floored: Numbers = np.maximum(left[:, :, 0], 1e-6)
+    return floored
 
 
 def _fitted(residual: Numbers, weight: Numbers, group: npt.NDArray[np.int64]) -> Numbers:
     belongs = (group[:, None] == np.arange(group.max() + 1)).astype(np.float64)  # [days, groups]
-    total: Numbers = np.einsum("md,mdn,dg->mgn", weight, residual, belongs, optimize=True)
     squares = (weight**2) @ belongs
+    total: Numbers = belongs.T @ (weight[:, :, None] * residual)
     row: Numbers = total / np.where(squares > 0, squares, 1.0)[:, :, None]
     fitted: Numbers = weight[:, :, None] * row[:, group]
     return fitted
 
 
-def orders(days: int, since_day: int) -> npt.NDArray[np.int64]:
-    """[1 + ORDERS, days]: the order that was, then others, the same in every run: working days and weekends of a week
-    stay such days of that week."""
-    week, weekday = weeks_and_weekdays(days, since_day)
-    block = 2 * week + (weekday >= 5)
-    random = np.random.default_rng(20261126)
-    shuffled = np.lexsort((random.random((ORDERS, days)), np.broadcast_to(block, (ORDERS, days))))
-    return np.concatenate([np.arange(days)[None], shuffled])
-
-
-def agreement(residual: Numbers, since_day: int) -> Numbers:
-    """[members - 1, 1 + ORDERS]: how well each member but the first agrees with those before it, in each of the orders.
-
-    Members must not be in an order that depends on their hours.
-    """
-    before = np.cumsum(residual, axis=0)[:-1]
-    tried = orders(residual.shape[1], since_day)
-    found = np.empty((len(before), len(tried)))
-    days = np.arange(residual.shape[1])
-    for start in range(0, len(before), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        product = residual[1:][part] @ before[part].swapaxes(1, 2)  # [members, its day, the others' day]
-        found[part] = product[:, tried, days].sum(axis=2)
-    return found
+def _size(rows: Numbers) -> Numbers:
+    size: Numbers = np.sqrt((rows**2).sum(axis=(1, 2), keepdims=True))
+    return size
 
 
 def log10_chance(standing: Numbers) -> float:
@@ -99,7 +135,11 @@ def log10_chance(standing: Numbers) -> float:
     return float(count - evidence + count * np.log(evidence / count)) / float(np.log(10))
 
 
-def standing(agreed: Numbers) -> Numbers:
-    """For each member the share of orders, the real one included, in which it agrees as well as in the real one."""
-    slack = 1e-9 * np.abs(agreed).max(axis=1, keepdims=True, initial=0.0)
-    return np.asarray((agreed >= agreed[:, :1] - slack).mean(axis=1), np.float64)
+def standing(agreed: Numbers, tolerated: float = 0.0) -> Numbers:
+    """For each member the share of orders, the real one included, in which it agrees as well as in the real one.
+
+    As much of the real agreement as is `tolerated` does not count.
+    """
+    others = np.asarray((agreed[:, 1:] >= agreed[:, :1] - tolerated - 1e-9).sum(axis=1), np.float64)
+    share: Numbers = (1 + others) / agreed.shape[1]
+    return share

@@ -18,6 +18,9 @@ from stillroom.watch.links.habits import (
     weeks_and_weekdays,
 )
 
+_TOLERATED = 0.05
+"""A correlation with the others that ties nobody: no account of habits is perfect, and a group may be large."""
+
 
 @dataclass(frozen=True, slots=True)
 class InStep:
@@ -58,17 +61,19 @@ def in_step(hours: npt.ArrayLike, population: npt.ArrayLike, since_day: int) -> 
         raise ValueError(f"the group has {calls.shape[1]} days and the population {everyone.shape[0]}")
     if calls.shape[1] < SHORTEST_DAYS:
         return None
-    residual = _residual(calls, everyone, since_day)
-    residual = residual[residual.any(axis=(1, 2))]
-    if len(residual) < 2:
-        return InStep(len(residual), *_together(calls, since_day), 0.0)
-    chance = log10_chance(standing(agreement(residual, since_day)))
-    return InStep(len(residual), *_together(calls, since_day), min(0.0, chance))
-
-
-def _residual(calls: Numbers, everyone: Numbers, since_day: int) -> Numbers:
     activity = np.sqrt(calls)
     weight = activity.sum(axis=2)
+    residual = _residual(activity, weight, everyone, since_day)
+    varies = residual.any(axis=(1, 2))
+    together, expected = _together(calls, since_day)
+    chance = 0.0
+    if varies.sum() >= 2:
+        agreed = agreement(residual[varies], weight[varies], weight[varies] > 0, since_day)
+        chance = log10_chance(standing(agreed, _TOLERATED))
+    return InStep(int(varies.sum()), together, expected, chance)
+
+
+def _residual(activity: Numbers, weight: Numbers, everyone: Numbers, since_day: int) -> Numbers:
     own = unexplained(activity, weight, since_day)
     shared = unexplained(_response(activity, everyone, since_day), weight, since_day)
     fit = (own * shared).sum(axis=(1, 2), keepdims=True)

@@ -55,12 +55,15 @@ def turns(hours: npt.ArrayLike, since_day: int) -> Turns | None:
 
 def _turns(unit: str, calls: Numbers, since_day: int) -> Turns:
     activity = np.sqrt(calls)
-    residual = unexplained(activity, np.ones(activity.shape[:2]), since_day)
+    alike = np.ones(activity.shape[:2])
+    residual = unexplained(activity, alike, since_day)
     varies = residual.any(axis=(1, 2))
     busy = (calls > calls.mean(axis=(1, 2), keepdims=True)).sum(axis=0)
     chance = 0.0
     if varies.sum() >= 2:
-        chance = log10_chance(standing(-agreement(residual[varies], since_day))) + float(np.log10(2))
+        chance = log10_chance(
+            standing(-agreement(residual[varies], alike[varies], alike[varies] > 0, since_day))
+        ) + float(np.log10(2))
     return Turns(
         members=int(varies.sum()),
         unit=unit,
