@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.watch.signals.windows import BANK, TEST_BANK, UNTIL, days, hits, ordinary, repeats, template, window
+from tests.watch.signals.windows import BANK, TEST_BANK, UNTIL, day, days, hits, ordinary, repeats, template, window
 
 from stillroom.base.errors import DataError
 from stillroom.watch.signals.candidates import AccountCandidate, account_candidates, candidates_of
@@ -50,6 +50,16 @@ def test_volume_alone_is_no_finding() -> None:
 def test_content_alone_is_no_finding() -> None:
     quiet = distiller(calls=13)
     assert "org a" not in {each.organisation for each in candidates(**quiet)}
+
+
+def test_chunks_of_ones_own_lecture_made_into_json_are_no_finding() -> None:
+    lecture = [day("a", 12, 150, single_turn=150, prompt_tokens=150 * 2_500, long_replies=0)]
+    parts: dict[str, Any] = {"templates": [template("a", 150)], "repeats": [repeats("a", 10, 10)]}
+    assert "org a" not in {each.organisation for each in candidates(lecture, **parts)}
+
+
+def test_a_greeting_is_no_finding() -> None:
+    assert "org a" not in {each.organisation for each in candidates([day("a", 3, 1)])}
 
 
 def test_volume_adds_no_more_than_content_does() -> None:

@@ -15,8 +15,10 @@ from stillroom.watch.signals.explanations import explanations_of
 from stillroom.watch.signals.measure import signals_of
 from stillroom.watch.signals.standing import fit_standings
 from stillroom.watch.tables import ACTIVITY
+from stillroom.watch.window import Bank
 
 STANDINGS = fit_standings(signals_of(window(**ordinary(100))))
+COLUMNS = ("turns", "n", "model", "prompt_print", "skeleton_print", "completion_tokens", "asks_grading", "user_print")
 NUMBERS: list[Any] = [None, 0, 0, 1, 1, 2, 5, 40, 1000, 2**40]
 TEXTS: list[Any] = ["a", "b", "c", "", "never called", "🙂", None]
 
@@ -49,7 +51,10 @@ def test_no_row_stops_it(seed: int) -> None:
     parts: dict[str, Any] = {
         name: rows(random, schema, int(random.integers(0, 60))) for name, schema in schemas.items()
     }
-    signals = signals_of(window(rows(random, ACTIVITY, int(random.integers(0, 60))), **parts))
+    missing = frozenset(name for name in COLUMNS if random.random() < 0.2)
+    banks = [(), (BANK,), (TEST_BANK,), (BANK, TEST_BANK), (Bank("removed", 3, None), BANK)][seed % 5]
+    activity = rows(random, ACTIVITY, int(random.integers(0, 60)))
+    signals = signals_of(window(activity, banks=banks, missing=missing, **parts))
     for name, column in signals.values.items():
         assert column.shape == (len(signals.organisations),), name
         assert not np.isinf(column).any(), name
