@@ -55,10 +55,14 @@ class Contender:
     def fit(self, traffic: Traffic, fit_days: range) -> None:
         self.threshold = fit(self._rule.learn(traffic, fit_days), self._budget_per_week)
 
+    def scores(self, traffic: Traffic, days: range) -> Scores:
+        """After `fit`."""
+        return self._rule.scores(traffic, days)
+
     def alarms(self, traffic: Traffic, judge_days: range) -> set[str]:
         """The organisations that ever alarm in these days. After `fit`."""
         assert self.threshold is not None, "fit it first"
-        weeks = self._rule.scores(traffic, judge_days)
+        weeks = self.scores(traffic, judge_days)
         alarming = self.threshold.score
         return {name for scores in weeks.values() for name, score in scores.items() if score >= alarming}
 

@@ -27,7 +27,7 @@ from stillroom.store.calls import SKETCH_BYTES
 from stillroom.testing.traffic import Traffic
 from stillroom.watch.calibration.threshold import Scores
 
-REFERENCE_CALLS, NULL_WINDOWS, SEED = 500, 100, 20_261_126
+REFERENCE_CALLS, NULL_WINDOWS, SEED = 500, 50, 20_261_126
 SIZES = (SHORTEST_WINDOW, 150, LONGEST_WINDOW)
 
 

@@ -34,9 +34,9 @@ def test_chance_rarely_makes_any_of_many_groups_stand_out() -> None:
     hours = {name: str(int(name[3:]) % 6) for name in WATCHED}
     reports = [
         group_report("hour", hours, set(draw.choice(sorted(WATCHED), 20, replace=False)), WATCHED, weeks=2)
-        for _ in range(40)
+        for _ in range(20)
     ]
-    assert sum(any(each.stands_out for each in report.groups) for report in reports) <= 4
+    assert sum(any(each.stands_out for each in report.groups) for report in reports) <= 2
 
 
 def test_one_group_of_all_is_compared_with_nobody() -> None:

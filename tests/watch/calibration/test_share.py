@@ -46,7 +46,7 @@ def test_one_kind_says_nothing_of_how_kinds_differ() -> None:
 @pytest.mark.parametrize(("share", "overdispersion"), [(0.001, 0.0), (0.01, 0.0), (0.01, 0.05), (0.05, 0.1)])
 def test_the_interval_holds_the_truth_as_often_as_it_says(share: float, overdispersion: float) -> None:
     draw = np.random.default_rng(11)
-    rounds, held = 25, 0
+    rounds, held = 20, 0
     for _ in range(rounds):
         sizes = np.bincount(draw.integers(0, 80, 2_000), minlength=80)
         shares = np.full(80, share)
@@ -55,7 +55,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(share: float, overdisp
             shares = draw.beta(share * strength, (1 - share) * strength, 80)
         low, high = interval(draw.binomial(sizes, shares), sizes)
         held += low <= share <= high
-    assert held >= 22
+    assert held >= 18
 
 
 def test_who_alarmed_is_among_the_organisations() -> None:

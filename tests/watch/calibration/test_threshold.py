@@ -43,7 +43,7 @@ def test_what_alarms_later_is_what_the_budget_allows(draw_scores: Draw) -> None:
     draw = np.random.default_rng(1)
     many = draw_scores(draw, 500_000)
     a_week = []
-    for _ in range(40):
+    for _ in range(20):
         threshold = fit(two_weeks(draw_scores(draw, 2_000)), budget_per_week=1.0)
         a_week.append(float((many >= threshold.score).mean()) * 2_000 / 2)
         assert threshold.expected_per_week <= 1.0 + 1e-9

@@ -21,7 +21,7 @@ Values = NDArray[np.float64]
 
 SHAPES = np.linspace(-0.6, 1.0, 65)
 SHAPE_DEVIATION = 0.2
-SCALE_STEPS = 121
+SCALE_STEPS = 81
 NONE_SEEN = 0.5
 """What Jeffreys' prior adds to a count of rare events: where none was seen, half of one is expected in as much time."""
 DRAWS, SEED = 20_000, 20_261_126
