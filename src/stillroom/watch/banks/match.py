@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +33,11 @@ CALLS = _schema(
 HITS = _schema(call_id=_text, account=_text, at=_integer, bank=_text, question=_integer, is_exact=pa.bool_())
 """`question`: its place in the bank, from 0."""
 
-_ROWS = 1 << 16
-"""Calls that are compared at once."""
+_ROWS, _PAIRS = 1 << 13, 1 << 19
+"""Calls that are looked up at once, and pairs that are compared at once: it is what memory is needed for."""
+_CROWDED = 16
+"""Questions that have one value in a band, beyond which the band says nothing of them: stock phrases ("how many") are
+the lowest of many questions' hashes. What is alike shares other bands too."""
 _FEW = 1 << 14
 """Up to so many questions, bands of two places tell enough of them apart."""
 _SLOT_BITS = 20
@@ -52,6 +55,7 @@ def match(batch: pa.RecordBatch, banks: Sequence[BankPrints]) -> pa.RecordBatch:
     `batch`: the columns of `CALLS`. Calls that were printed with other keys than a bank hit nothing of it; nulls never
     match.
     """
+    batch = batch.select(CALLS.names).cast(CALLS)
     found = []
     for bank in banks:
         same_keys = pc.equal(batch.column("print_key_id"), pa.scalar(bank.print_key_id, pa.string()))
@@ -88,7 +92,7 @@ def _hits(
 
 def _sketches(batch: pa.RecordBatch, rows: Rows) -> tuple[Rows, Sketches]:
     """Those of the rows that have a sketch, and their sketches."""
-    column = batch.column("minhash").cast(pa.binary(PLACES))
+    column = batch.column("minhash")
     rows = rows[_truth(column.is_valid())[rows]]
     data = column.buffers()[1]
     if data is None or not len(rows):
@@ -110,19 +114,22 @@ def _alike(sketches: Sketches, bank: BankPrints) -> tuple[Rows, Rows]:
     for start in range(0, len(sketches), _ROWS):
         part = sketches[start : start + _ROWS]
         rows, questions = bands.candidates(part)
-        shared = _shared(part[rows], bank.sketches[questions])
+        shared = _shared(part, rows, bank.sketches, questions)
         enough = shared >= bank.least[questions]
         rows, questions = _likest(rows[enough], questions[enough], shared[enough])
         found.append((rows + start, questions))
     return np.concatenate([rows for rows, _ in found]), np.concatenate([questions for _, questions in found])
 
 
-def _shared(one: Sketches, other: Sketches) -> NDArray[np.uint8]:
-    """In how many places two sketches agree, for each pair."""
-    # Eight truths are one number, and eight such numbers add up without a carry; then the bytes of the sum are added.
-    eights: NDArray[np.uint64] = (one == other).view(np.uint64).sum(axis=1, dtype=np.uint64)
-    shared: NDArray[np.uint64] = (eights * _EACH_BYTE) >> np.uint64(56)
-    return shared.astype(np.uint8)
+def _shared(calls: Sketches, rows: Rows, bank: Sketches, questions: Rows) -> NDArray[np.uint8]:
+    """In how many places the two sketches agree, for each pair of a row and a question."""
+    shared = np.empty(len(rows), np.uint8)
+    for start in range(0, len(rows), _PAIRS):
+        some = slice(start, start + _PAIRS)
+        # Eight truths are one number, and eight such numbers add up without a carry; then the sum's bytes are added.
+        eights = (calls[rows[some]] == bank[questions[some]]).view(np.uint64).sum(axis=1, dtype=np.uint64)
+        shared[some] = (eights * _EACH_BYTE) >> np.uint64(56)
+    return shared
 
 
 def _likest(rows: Rows, questions: Rows, shared: NDArray[np.uint8]) -> tuple[Rows, Rows]:
@@ -140,8 +147,8 @@ class _Bands:
 
     places: Rows
     """Shape (bands, places of a band)."""
-    is_filled: NDArray[np.bool_]
-    """Shape (bands, slots)."""
+    is_telling: NDArray[np.bool_]
+    """Shape (bands, slots): whether there are questions in it, and not too many."""
     starts: NDArray[np.int32]
     """Shape (bands, slots + 1): the questions of a slot are `questions[band, starts[band, slot]:...]`."""
     questions: NDArray[np.int32]
@@ -153,7 +160,7 @@ class _Bands:
         found_rows, found_questions = [], []
         for band, places in enumerate(self.places):
             slots = _slots(by_place[places], self.starts.shape[1] - 1)
-            rows = np.flatnonzero(self.is_filled[band].take(slots))
+            rows = np.flatnonzero(self.is_telling[band].take(slots))
             slots = slots[rows]
             begin, end = self.starts[band].take(slots), self.starts[band].take(slots + 1)
             counts = end - begin
@@ -164,9 +171,14 @@ class _Bands:
         return np.concatenate(found_rows), np.concatenate(found_questions).astype(np.int64)
 
 
-@lru_cache(64)
+_KEPT: WeakKeyDictionary[BankPrints, _Bands] = WeakKeyDictionary()
+"""As long as the bank is there: a batch of calls is matched in less time than bands are made in."""
+
+
 def _bands_of(bank: BankPrints) -> _Bands:
     """Of those questions that are found by their sketches."""
+    if bank in _KEPT:
+        return _KEPT[bank]
     questions = np.flatnonzero(bank.least <= PLACES)
     by_place = np.ascontiguousarray(bank.sketches[questions].T)
     places = _places(len(bank))
@@ -178,7 +190,10 @@ def _bands_of(bank: BankPrints) -> _Bands:
         order = np.argsort(keys, kind="stable")
         sorted_questions[band] = questions[order]
         starts[band, 1:] = np.cumsum(np.bincount(keys, minlength=slots))
-    return _Bands(places, starts[:, 1:] > starts[:, :-1], starts, sorted_questions)
+    counts = np.diff(starts, axis=1)
+    bands = _Bands(places, (counts > 0) & (counts <= _CROWDED), starts, sorted_questions)
+    _KEPT[bank] = bands
+    return bands
 
 
 def _places(questions: int) -> Rows:

@@ -29,7 +29,7 @@ class BankText:
     """Of the questions, as the audit log has it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class BankPrints:
     """Of each question of a bank: how it is found among calls that were printed with the same keys."""
 
