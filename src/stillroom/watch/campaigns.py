@@ -11,7 +11,8 @@ from scipy.sparse.csgraph import connected_components
 
 from stillroom.base.records import Explanation
 from stillroom.watch.explanations import is_explained, tested
-from stillroom.watch.links.groups import Group, groups, joined
+from stillroom.watch.links.group import Group
+from stillroom.watch.links.groups import groups, joined, with_time
 from stillroom.watch.links.population import Population
 
 _OVERLAP = 0.5
@@ -65,7 +66,9 @@ def _overlapping(found: Sequence[Group]) -> Iterator[list[Group]]:
 def _unexplained(same: list[Group], population: Population) -> list[Group]:
     """The groups as one; or, where that is nothing or has a benign explanation, the largest of them that has none."""
     whole = same[0] if len(same) == 1 else joined(same, population)
-    if len(whole.families) >= 2 and not is_explained(whole):
-        return [whole]
+    if not is_explained(whole):
+        return [with_time(whole, population)]
     unexplained = [group for group in same if not is_explained(group)]
-    return [max(unexplained, key=lambda group: (group.questions, group.calls))] if unexplained else []
+    if not unexplained:
+        return []
+    return [with_time(max(unexplained, key=lambda group: (group.questions, group.calls)), population)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stillroom.base.records import Explanation, Family
-from stillroom.watch.links.groups import Group
+from stillroom.watch.links.group import Group
 
 MOST_OF_ONE_CUSTOMER = 5
 """Organisations that one customer may have: subsidiaries, a test and a production account, a former name."""
@@ -36,8 +36,8 @@ def tested(group: Group) -> list[Explanation]:
 
 
 def is_explained(group: Group) -> bool:
-    """Whether one of them covers everything that ties the group."""
-    return any(group.families <= explanation.covers for explanation in _applying(group))
+    """Whether one of them covers everything that ties the group, or one family alone ties it."""
+    return len(group.families) < 2 or any(group.families <= explanation.covers for explanation in _applying(group))
 
 
 def _applying(group: Group) -> Iterator[Tested]:

@@ -9,7 +9,7 @@ import numpy as np
 from stillroom.base.records import FindingLink, FindingSignal
 from stillroom.text.counted import counted
 from stillroom.watch.links.contents import Content
-from stillroom.watch.links.groups import Group
+from stillroom.watch.links.group import Group
 from stillroom.watch.links.population import Population
 from stillroom.watch.links.tie import Tie
 

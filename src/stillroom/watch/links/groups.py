@@ -8,23 +8,31 @@ Each candidate is then measured as a whole, because each member alone may look l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from stillroom.watch.links.in_time import time_links
-from stillroom.watch.links.shards import prune, shards
+from scipy.sparse import csr_matrix
 
 from stillroom.base.records import Family
+from stillroom.watch.explanations import is_explained
 from stillroom.watch.links.contents import Content, contents
+from stillroom.watch.links.group import Group
+from stillroom.watch.links.in_time import time_links
 from stillroom.watch.links.population import LINKING_KINDS, Integers, Population
+from stillroom.watch.links.shards import Shards, prune, shards
 from stillroom.watch.links.shared_keys import SharedKeys, shared_keys
 from stillroom.watch.links.tie import Tie
 
 FAMILY_OF_KIND: dict[str, Family] = {"ip": "network", "billing": "payment", "client": "client", "system": "client"}
 FEWEST_MEMBERS = 3
+_FEWEST_QUESTIONS = 50
+"""Of one content, together: below it a group is not looked at."""
+_FEWEST_CALLS = 300
+"""Below it a group is not worth the time that the tests in time take."""
 _HOLDS = 0.5
 """The share of a group's members that a family must tie, to count for the group."""
-_SHARDS_LOG10_P = -4.0
+_SHARDS_LOG10_P, _WITHOUT_TOPICS_LOG10_P = -4.0, -20.0
+"""The second where a member's questions may not be of one topic of its own: customers' are, so far more is asked."""
 _LARGEST_PART = 0.6
 """Where one member asked more than this share of what all asked together, the others add little to it."""
 _LITTLE = 0.2
@@ -34,29 +42,6 @@ _NARROW = 0.2
 _OTHERS = 0.2
 """A template that more organisations fill outside of the group than this share is not the group's own."""
 _RARE_ADDRESS = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """`members`: numbers of organisations, ascending."""
-
-    members: Integers
-    contents: tuple[Content, ...]
-    ties: tuple[Tie, ...]
-    calls: int
-    """All calls of the members without a permit, whatever they ask."""
-
-    @property
-    def families(self) -> frozenset[Family]:
-        return frozenset(tie.family for tie in self.ties)
-
-    @property
-    def questions(self) -> int:
-        return sum(content.questions for content in self.contents)
-
-    @property
-    def calls_on_contents(self) -> int:
-        return sum(int(content.calls_M.sum()) for content in self.contents)
 
 
 def groups(population: Population) -> Iterator[Group]:
@@ -72,22 +57,35 @@ def joined(several: Sequence[Group], population: Population) -> Group:
     by_name = {(content.kind, content.name): content for group in several for content in group.contents}
     whole = {(content.kind, content.name): content for content in contents(population)} if by_name else {}
     parts = [whole[name].of(members) for name in by_name]
-    shared = [shared_keys(kind, population.keys[kind], members, population.size) for kind in LINKING_KINDS]
-    return _measured(members, parts, [found for found in shared if found is not None], population)
+    return _measured(members, parts, _shared(members, population), population)
+
+
+def with_time(group: Group, population: Population) -> Group:
+    """The group with what ties it in time, too: that takes longest, and is left out where the rest is enough."""
+    if any(tie.family == "time" for tie in group.ties):
+        return group
+    return replace(group, ties=(*group.ties, *time_links(group.members, population)))
 
 
 def _asking(content: Content, population: Population) -> Iterator[Group]:
     members = content.members
-    if content.asked_MQ is not None:
-        members = members[prune(content.asked_MQ, content.asked_MQ.shape[1])]
-    if len(members) < FEWEST_MEMBERS:
+    if len(members) < FEWEST_MEMBERS or content.questions < _FEWEST_QUESTIONS:
         return
-    shared = [shared_keys(kind, population.keys[kind], members, population.size) for kind in LINKING_KINDS]
-    found = [one for one in shared if one is not None]
+    found = _shared(members, population)
     for part in _distinct(_core(part, found, content, population) for part in _candidates(members, found)):
-        group = _measured(part, [content.of(part)], found, population)
+        asked = content.of(part)
+        if asked.questions < _FEWEST_QUESTIONS:
+            continue
+        group = _measured(part, [asked], found, population)
         if len(group.families) >= 2:
             yield group
+        if len(part) > len(members) / 2 and not is_explained(group):
+            return  # the rest are parts of this
+
+
+def _shared(members: Integers, population: Population) -> list[SharedKeys]:
+    found = (shared_keys(kind, population.keys[kind], members, population.size) for kind in LINKING_KINDS)
+    return [one for one in found if one is not None]
 
 
 def _candidates(members: Integers, found: Sequence[SharedKeys]) -> Iterator[Integers]:
@@ -129,18 +127,19 @@ def _paying_or_connecting(population: Population) -> Iterator[Group]:
         first = np.searchsorted(holding.value_R[rows_by_value], np.arange(len(holding.holders_V) + 1))
         for value in chosen:
             members = np.unique(holding.organisation_R[rows_by_value[first[value] : first[value + 1]]])
-            shared = [shared_keys(each, population.keys[each], members, population.size) for each in LINKING_KINDS]
-            group = _measured(members, [], [one for one in shared if one is not None], population)
-            if len(group.families) >= 2:
-                yield group
+            if population.calls_O[members].sum() >= _FEWEST_CALLS:
+                group = _measured(members, [], _shared(members, population), population)
+                if len(group.families) >= 2:
+                    yield group
 
 
 def _measured(members: Integers, parts: list[Content], found: Sequence[SharedKeys], population: Population) -> Group:
     ties = [tie for one in found if (tie := _key_tie(one, members)) is not None]
     ties += [tie for part in parts if (tie := _content_tie(part, population)) is not None]
-    ties += time_links(members, population)
-    calls = int(population.calls_O[members].sum())
-    return Group(members, tuple(parts), tuple(ties), calls)
+    group = Group(members, tuple(parts), tuple(ties), int(population.calls_O[members].sum()))
+    if group.taken >= _FEWEST_CALLS and is_explained(group):
+        return with_time(group, population)
+    return group
 
 
 def _key_tie(found: SharedKeys, members: Integers) -> Tie | None:
@@ -159,16 +158,18 @@ def _content_tie(part: Content, population: Population) -> Tie | None:
         if narrow < _NARROW or part.largest_share > _LARGEST_PART or others > _OTHERS * part.everyone:
             return None
         return Tie("content", "template", part.members, 0.0, 1, others)
-    tested = shards(part.asked_MQ, part.asked_MQ.shape[1])
-    if tested.log10_p <= _SHARDS_LOG10_P:
-        return Tie("content", "shards", part.members, tested.log10_p, 1, None, tested.sentence)
+    tested = _shards(part.asked_MQ)
+    if tested.log10_p <= _SHARDS_LOG10_P or tested.log10_p_without_topics <= _WITHOUT_TOPICS_LOG10_P:
+        log10_p = min(tested.log10_p, _SHARDS_LOG10_P)
+        return Tie("content", "shards", part.members, log10_p, 1, None, tested.sentence)
     if part.largest_share <= _LARGEST_PART:
         return Tie("content", "bank", part.members, 0.0, 1, None)
     return None
 
 
-def without(group: Group, outsiders: Integers, population: Population) -> Group:
-    """The group as it is when these organisations are not counted to it."""
-    members = np.setdiff1d(group.members, outsiders)
-    left = replace(group, members=members, contents=tuple(content.of(members) for content in group.contents))
-    return joined([left], population)
+def _shards(asked_MQ: csr_matrix) -> Shards:
+    """Of all members, or without those who happen to ask the same: whichever shows more."""
+    bank = asked_MQ.shape[1]
+    kept = prune(asked_MQ, bank)
+    both = shards(asked_MQ, bank), shards(asked_MQ[kept], bank, chosen_from=asked_MQ.shape[0])
+    return min(both, key=lambda one: (one.log10_p, one.log10_p_without_topics))
