@@ -204,6 +204,11 @@ def test_word_of_a_decision(state: str, receiver: tuple[str, list[dict[str, Any]
     named = {URL_ENV: url, SECRET_ENV: "whsec_" + base64.b64encode(bytes(24)).decode()}
     said("confirm", "f_3a9c", "--reason", "sure", "--state", state, **named)
     assert [word["type"] for word in got] == ["finding.found", "finding.confirmed"]
+    shown = json.loads(said("show", "f_3a9c", "--state", state, "--json"))
+    assert [(each["step"], each["answer"], each["is_done"]) for each in shown["deliveries"]] == [
+        (1, "204", True),
+        (2, "204", True),
+    ]
     refused = stillroom("ask", "f_3a9c", "--reason", "x", "--state", state, **{**named, SECRET_ENV: "short"})
     assert (refused.exit_code, "webhook's secret" in refused.output) == (2, True)
     assert len(FindingStore(Path(state) / "watch").history("f_3a9c")) == 2
@@ -212,25 +217,28 @@ def test_word_of_a_decision(state: str, receiver: tuple[str, list[dict[str, Any]
 def test_the_review_is_served_until_it_is_stopped(state: str) -> None:
     """The command of the page, in a process of its own: looked at, decided on, stopped by Ctrl-C."""
     (words,) = [words for words in commands_of_page() if words[0] == "review"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", WITHOUT_WIRING, *words, "--by", "ada"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    url = process.stdout.readline().removeprefix("Open ").strip()
-    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-    with browser.open(url, timeout=60) as answer:
-        assert "1 finding needs a decision" in answer.read().decode()
-    host = url.partition("/?")[0]
-    with browser.open(f"{host}/findings/f_3a9c", timeout=60) as answer:
-        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.read().decode()))
-    form = urllib.parse.urlencode({**fields, "decision": "dismiss", "reason": "known"}).encode()
-    with browser.open(f"{host}/findings/f_3a9c/decide", form, timeout=60) as answer:
-        assert answer.url == f"{host}/findings/f_3a9c#history"
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    command = [sys.executable, "-c", WITHOUT_WIRING, *words, "--by", "ada"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            dismiss_in_browser(process.stdout.readline().removeprefix("Open ").strip())
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, errors) == (0, "")
     step = FindingStore(Path(state) / "watch").history("f_3a9c")[-1]
     assert (step.step, step.by, step.reason) == ("dismissed", "ada", "known")
+
+
+def dismiss_in_browser(url: str) -> None:
+    """Open the address that was printed, and decide on the one finding there."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    with browser.open(url, timeout=60) as answer:
+        assert "1 finding needs a decision" in answer.read().decode()
+    finding = f"{url.partition('/?')[0]}/findings/f_3a9c"
+    with browser.open(finding, timeout=60) as answer:
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.read().decode()))
+    form = urllib.parse.urlencode({**fields, "decision": "dismiss", "reason": "known"}).encode()
+    with browser.open(f"{finding}/decide", form, timeout=60) as answer:
+        assert answer.url == f"{finding}#history"

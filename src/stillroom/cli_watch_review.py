@@ -89,7 +89,8 @@ def show(name: Name, state: State = None, watch: Watch = None, as_json: Json = F
     store = _store(state, watch)
     kept, steps = store.get(name), store.history(name)
     if as_json:
-        print_json({**_as_json(kept), "history": [asdict(step) for step in steps]})
+        deliveries = [asdict(each) for each in store.deliveries(name).values()]
+        print_json({**_as_json(kept), "history": [asdict(step) for step in steps], "deliveries": deliveries})
     else:
         print_result(*_in_words(kept), "", *map(_step_in_words, steps))
 

@@ -17,6 +17,7 @@ import pytest
 from stillroom.base.errors import UsageError
 from stillroom.base.records import Finding
 from stillroom.watch.review.database import FILE
+from stillroom.watch.review.rendering import finding_page, word_of
 from stillroom.watch.review.store import FindingStore
 from stillroom.watch.review.webhook import Webhook, deliver
 
@@ -111,6 +112,10 @@ def test_what_is_not_taken_is_tried_again(
     failed = deliver(store, webhook, clock, waits.append)
     assert (failed.sent, failed.waiting, failed.problem) == (0, 2, "It answered with status 503.")
     assert receiver.ids()[3:] == ["step_2"] * 3
+    page = finding_page(store, "f_1", by="ada", form_token="x")
+    assert page.count("The webhook took it, 2026-05-27 00:00 UTC.") == 1
+    assert page.count("The webhook has not taken it in 3 attempts: 503.") == 1
+    assert set(store.deliveries("f_1")) == {1, 2}
     clock.pass_days(301 / 86_400)
     assert deliver(store, webhook, clock, waits.append).sent == 2
     assert receiver.ids()[6:] == ["step_2", "step_3"]
@@ -147,16 +152,18 @@ def test_nobody_listens_and_at_last_it_is_let_go(
     store.put(make_finding())
     gone = Webhook("http://127.0.0.1:9/hooks", SECRET)
     attempts: list[int] = []
-    for _ in range(24 * 4):
+    for _ in range(8 * 4):
         done = deliver(store, gone, clock, lambda _: None)
         assert (done.sent, done.waiting) == (0, 1 - done.let_go - sum(attempts))
         attempts.append(done.let_go)
-        clock.pass_days(1 / 24)
+        clock.pass_days(1 / 8)
     assert sum(attempts) == 1
+    (let_go,) = store.deliveries("f_1").values()
+    assert word_of(let_go) == f"The webhook did not take it in {let_go.attempts - 1} attempts: let go."
     with closing(sqlite3.connect(store.watch / FILE)) as connection:
         rows = connection.execute("select answer, is_done from deliveries order by attempt").fetchall()
         assert rows[-1] == ("too old", 1)
-        assert 20 < len(rows) < 60
+        assert 20 < len(rows) < 50
         assert all("refused" in answer for answer, is_done in rows if not is_done)
         with pytest.raises(sqlite3.DatabaseError, match="only ever added"):
             connection.execute("delete from deliveries")

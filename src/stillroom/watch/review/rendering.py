@@ -19,7 +19,7 @@ from stillroom.report.charts import Spec
 from stillroom.report.words import SPACE
 from stillroom.text.counted import counted
 from stillroom.watch.review.charts import score_chart
-from stillroom.watch.review.store import FindingStore, KeptFinding
+from stillroom.watch.review.store import Delivery, FindingStore, KeptFinding
 
 MOST_ACCOUNTS = 2_000
 """In the table of a finding's accounts on a page. `stillroom watch show --json` has them all."""
@@ -41,8 +41,10 @@ def findings_page(store: FindingStore) -> str:
 def written_findings(store: FindingStore, now_us: int) -> str:
     """All findings on one page that needs no server, with nothing to decide on."""
     kept = store.list()
-    whole = [(each, store.charts(each.finding.id), store.history(each.finding.id)) for each in kept]
-    drawn = [spec for _, charts, _ in whole for spec in charts]
+    whole = [
+        (each, store.charts(name := each.finding.id), store.history(name), store.deliveries(name)) for each in kept
+    ]
+    drawn = [spec for _, charts, _, _ in whole for spec in charts]
     return _render(
         "findings.html.j2", drawn, link_to=lambda name: f"#{name}", whole=whole, written_at=now_us, **_groups(kept)
     )
@@ -74,6 +76,7 @@ def finding_page(
         charts=charts,
         scores=scores_drawn,
         steps=store.history(name),
+        deliveries=store.deliveries(name),
         by=by,
         form_token=form_token,
         problem=problem,
@@ -112,6 +115,16 @@ def standing(share: float, kind: str) -> str:
     return f"Higher than {math.floor(share * 10_000) / 100:g}{SPACE}% of {others}."
 
 
+def word_of(delivery: Delivery) -> str:
+    """Whether the operator's own systems have taken a step."""
+    attempts = counted(delivery.attempts, "attempt")
+    if not delivery.is_done:
+        return f"The webhook has not taken it in {attempts}: {delivery.answer}."
+    if not delivery.answer.isdecimal():
+        return f"The webhook did not take it in {counted(delivery.attempts - 1, 'attempt')}: let go."
+    return f"The webhook took it, {_utc(delivery.at):%Y-%m-%d %H:%M} UTC."
+
+
 def _groups(kept: Sequence[KeptFinding]) -> dict[str, Any]:
     waiting = [each for each in kept if each.needs_decision]
     drills = [each for each in kept if each.finding.status == "drill"]
@@ -147,6 +160,7 @@ def _environment() -> Environment:
         "headline": headline,
         "families": families,
         "standing": standing,
+        "word_of": word_of,
     }
     made.globals = {**made.globals, "MOST_ACCOUNTS": MOST_ACCOUNTS}
     made.filters = {**made.filters, **words}

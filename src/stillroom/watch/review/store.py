@@ -59,6 +59,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far word of a step has come: the latest attempt to bring it to the operator's own systems."""
+
+    step: int
+    attempts: int
+    at: int
+    """UTC in microseconds."""
+    answer: str
+    """The status that was answered, or in words why there was none."""
+    is_done: bool
+    """Taken, or let go."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeptFinding:
     """A finding as it stands: the latest version, with what was decided."""
 
@@ -133,6 +147,19 @@ class FindingStore:
             return tuple(
                 connection.execute("select at, score from versions where finding = ? order by version", [name])
             )
+
+    def deliveries(self, name: str) -> dict[int, Delivery]:
+        """By the step's number, of those steps that were sent at all. Raises UsageError for an unknown finding."""
+        with self._database.reading() as connection:
+            _row(connection, name, "id")
+            rows = connection.execute(
+                """
+                select d.step, d.attempt, d.at, d.answer, d.is_done from deliveries d join steps s on s.number = d.step
+                where s.finding = ? order by d.step, d.attempt
+                """,
+                [name],
+            )
+            return {step: Delivery(step, attempt, at, answer, bool(done)) for step, attempt, at, answer, done in rows}
 
     def versions_since(self, at: int) -> tuple[Finding, ...]:
         """Every kept version that was found at `at` or later, of all findings: the earliest first."""
