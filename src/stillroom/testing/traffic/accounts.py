@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from stillroom.testing.traffic.clients import WINDOWS_PER_DAY
 from stillroom.testing.traffic.keys import Keys, fresh, mixed, number_of, paired
 from stillroom.testing.traffic.world import NEW_MODEL, VERSIONS, World, draw_programs, zipf
 
@@ -103,7 +104,9 @@ class Accounts:
 def draw_accounts(generator: np.random.Generator, world: World, count: int, mean_calls: float, role: str) -> Accounts:
     """So many accounts of as many organisations: who shares an organisation is for the caller to say."""
     key = fresh(generator, count)
-    later = generator.random(count)
+    client = generator.integers(0, len(world.clients), count)
+    # Two customers of one client model must not call in the same few windows by chance.
+    is_rolled_freely = world.clients.is_seldom[client] | (generator.random(count) < 0.3)
     mean = np.log(mean_calls) - _VOLUME_SPREAD**2 / 2
     new = np.where(generator.random(count) < 0.12, generator.uniform(0, world.days * 0.9, count), 0.0)
     gone = np.where(generator.random(count) < 0.06, generator.uniform(0.2, 1, count), 1.0)
@@ -112,12 +115,13 @@ def draw_accounts(generator: np.random.Generator, world: World, count: int, mean
         key=key,
         organisation=mixed(key, number_of("organisation")),
         role=np.full(count, role, "U24"),
-        client=generator.integers(0, len(world.clients), count),
+        client=client,
         volume=np.maximum(1, generator.lognormal(mean, _VOLUME_SPREAD, count)).astype(np.int64),
         first_day=new,
         last_day=new + np.maximum(1.0, (world.days - new) * gone),
         zone=generator.choice(_ZONES, count),
-        rolled=generator.integers(0, 14, count) * 144 + np.where(later < 0.3, generator.integers(0, 144, count), 0),
+        rolled=generator.integers(0, 14, count) * WINDOWS_PER_DAY
+        + np.where(is_rolled_freely, generator.integers(0, WINDOWS_PER_DAY, count), 0),
         weekend=generator.choice(np.array([1.0, 0.6, 0.3, 0.1]), count, p=np.array([0.4, 0.25, 0.2, 0.15])),
         growth=generator.normal(0, 0.4, count),
         billing=mixed(key, number_of("billing")),

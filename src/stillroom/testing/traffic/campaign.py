@@ -115,14 +115,17 @@ def _accounts(generator: np.random.Generator, world: World, setting: Campaign) -
     organisations = setting.accounts if setting.organisations is None else setting.organisations
     member = np.arange(setting.accounts)
     accounts.organisation[: setting.accounts] = accounts.organisation[member % organisations]
-    accounts.volume[: setting.accounts] = _scaled(accounts.volume[: setting.accounts], calls_needed(setting))
+    # Half of customers' accounts share their organisation's calls with others.
+    part = np.where(member % 2, 1.0, generator.beta(1, 2, len(member)))
+    volume = accounts.volume[: setting.accounts].astype(np.float64) * part
+    accounts.volume[: setting.accounts] = _scaled(volume, calls_needed(setting))
     scale = setting.days / world.days
     accounts.first_day = setting.start_day + accounts.first_day * scale
     accounts.last_day = setting.start_day + accounts.last_day * scale
     return accounts
 
 
-def _scaled(volume: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
+def _scaled(volume: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
     """Whole numbers of at least 1 that add up to `total`, in proportion."""
     ends = np.round(np.cumsum(volume) / volume.sum() * (total - len(volume))).astype(np.int64)
     return np.asarray(np.diff(ends, prepend=0) + 1)

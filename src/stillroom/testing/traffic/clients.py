@@ -50,6 +50,11 @@ class Clients:
     reasoning_share: Floats
     """(clients, 7): of the completion's tokens; not a number where the model does not reason."""
 
+    @property
+    def is_seldom(self) -> npt.NDArray[np.bool_]:
+        """Of each: it calls in less than a tenth of all windows."""
+        return np.asarray((self.rates > 0).mean(axis=1) < 0.1)
+
     def __len__(self) -> int:
         return len(self.names)
 

@@ -71,6 +71,10 @@ def test_split(data: Path | None) -> str:
     return "word_problems" if data is None else "gsm8k_test"
 
 
+def test_splits(data: Path | None) -> tuple[str, ...]:
+    return (test_split(data),) if data is None else (test_split(data), "math")
+
+
 def train_split(data: Path | None) -> str:
     return "word_problems" if data is None else "gsm8k_train"
 

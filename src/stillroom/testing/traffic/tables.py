@@ -20,18 +20,15 @@ from stillroom.testing.traffic.texts import TextPrints, print_texts
 from stillroom.testing.traffic.world import DAY_US, MODELS, ROUTES, STATUSES, World
 from stillroom.text.prints import Prints, epoch_at, overlapping_at
 
-EVENTS = pa.schema(
-    {
-        "account": pa.string(),
-        "organisation": pa.string(),
-        "at": pa.int64(),
-        "event": pa.string(),
-        "prints": pa.string(),
-    }
-)
-TRUTH = pa.schema(
-    [("account", pa.string()), ("organisation", pa.string()), ("role", pa.string()), ("client_model", pa.string())]
-)
+_text, _integer = pa.string(), pa.int64()
+
+
+def _schema(**fields: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
+
+
+EVENTS = _schema(account=_text, organisation=_text, at=_integer, event=_text, prints=_text)
+TRUTH = _schema(account=_text, organisation=_text, role=_text, client_model=_text)
 _HTTP_STATUS = pa.array([200, 400, 502, None, None], pa.int64())
 _PRICES = np.array([10, 2, 1, 8, 12])
 """Of the models: USD per million tokens of a reply; of a prompt, a quarter."""

@@ -17,6 +17,7 @@ from stillroom.testing.traffic.keys import Bytes, Keys, fresh, mixed, number_of,
 from stillroom.testing.traffic.sources import (
     BANKS,
     Printed,
+    bank_texts,
     printed_bank,
     printed_prose,
     prose_texts,
@@ -30,6 +31,8 @@ _OWN = number_of("own text")
 _PROMPT, _SKELETON, _SKETCH, _PLACES = map(number_of, ("prompt", "skeleton", "sketch", "places"))
 _OPEN = np.uint64(2**63)
 """Set in the key of a template whose texts each have a skeleton of their own."""
+_NO_SKELETON = 0.002
+"""The share of new texts that nothing but names and numbers stands in."""
 _KNOWN_PROSE, _KNOWN_QUESTIONS = 400, 300
 
 
@@ -148,12 +151,12 @@ def _fill_templates(
 
 def _ask_what_is_known(generator: np.random.Generator, world: World, texts: Texts, rows: npt.NDArray[np.int64]) -> None:
     """Texts that many people try on a model: the first ones of well-known lists, the first of them most."""
-    prose = min(_KNOWN_PROSE, len(prose_texts(world.data)))
+    test, train = test_split(world.data), train_split(world.data)
     chosen = generator.random(len(rows))
     for low, high, library, choices in (
-        (0.0, 0.8, PROSE, prose),
-        (0.8, 0.95, library_of(test_split(world.data)), _KNOWN_QUESTIONS),
-        (0.95, 1.0, library_of(train_split(world.data)), _KNOWN_QUESTIONS),
+        (0.0, 0.8, PROSE, min(_KNOWN_PROSE, len(prose_texts(world.data)))),
+        (0.8, 0.95, library_of(test), min(_KNOWN_QUESTIONS, len(bank_texts(test, world.data)))),
+        (0.95, 1.0, library_of(train), min(_KNOWN_QUESTIONS, len(bank_texts(train, world.data)))),
     ):
         of_it = rows[(low <= chosen) & (chosen < high)]
         texts.put(of_it, Texts.of_library(library, zipf(generator, choices, len(of_it), 0.8)))
@@ -175,7 +178,7 @@ def print_texts(world: World, texts: Texts, epoch: str) -> TextPrints:
     own = (texts.template == 0) | is_open
     skeletons = random_bytes(np.where(own, texts.key, texts.template), 16, salt ^ _SKELETON)
     sketches = random_bytes(texts.key, 64, salt ^ _SKETCH)
-    has_skeleton = unit(texts.key, _SKELETON) > 0.01
+    has_skeleton = unit(texts.key, _SKELETON) > _NO_SKELETON
     has_skeleton |= ~own
     taken = random_bytes(texts.key, 64, _PLACES) < np.minimum(texts.share * 256, 255)[:, None]
     filled = np.flatnonzero(texts.template)

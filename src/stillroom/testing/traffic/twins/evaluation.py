@@ -8,7 +8,7 @@ import numpy.typing as npt
 from stillroom.testing.traffic.accounts import AGAIN, NEW
 from stillroom.testing.traffic.calls import Draft, draw_calls
 from stillroom.testing.traffic.keys import fresh, unit
-from stillroom.testing.traffic.sources import bank_texts, test_split, train_split
+from stillroom.testing.traffic.sources import bank_texts, test_split, test_splits, train_split
 from stillroom.testing.traffic.texts import Texts, library_of
 from stillroom.testing.traffic.twins.shaping import HOUR_US, asking_only, customers, within_hours
 from stillroom.testing.traffic.world import DAY_US, EVALUATION_PROGRAM, NEW_MODEL, VERSIONS, World, zipf
@@ -19,25 +19,27 @@ _MOST_QUESTIONS = 1_319
 
 def benchmark_runner(generator: np.random.Generator, world: World) -> Draft:
     """Eight organisations evaluate models with one well-known harness: whole test splits, in order, again and again."""
-    bank = test_split(world.data)
-    questions = min(len(bank_texts(bank, world.data)), _MOST_QUESTIONS)
-    accounts = customers(generator, world, "benchmark_runner", 8, 100)
-    runs = generator.integers(1, _RUNS + 1, len(accounts))
+    count, banks = 8, test_splits(world.data)
+    sizes = np.array([min(len(bank_texts(bank, world.data)), _MOST_QUESTIONS) for bank in banks])
+    bank = np.arange(count) % len(banks)
+    size, runs = sizes[bank], generator.integers(1, _RUNS + 1, count)
+    accounts = customers(generator, world, "benchmark_runner", count, 100)
     accounts.with_values(
-        volume=runs * questions, program=EVALUATION_PROGRAM, second_agent=-1, users=0, systems=0, temperature=0.0,
-        pinned=generator.integers(VERSIONS - 4, VERSIONS, len(accounts)), later_turns=0.0,
+        volume=runs * size, program=EVALUATION_PROGRAM, second_agent=-1, users=0, systems=0, temperature=0.0,
+        pinned=generator.integers(VERSIONS - 4, VERSIONS, count), later_turns=0.0,
     )  # fmt: skip
     draft = draw_calls(generator, world, accounts)
     calls = draft.calls
     place = np.concatenate([np.arange(volume) for volume in accounts.volume])
-    run = calls.caller * _RUNS + place // questions
-    calls.texts.put(np.arange(len(calls)), Texts.of_library(library_of(bank), place % questions))
-    begins = generator.uniform(0, world.days - 1, len(accounts) * _RUNS)
-    hours = generator.uniform(0.5, 3, len(accounts) * _RUNS)
-    model = generator.integers(0, NEW_MODEL + 1, len(accounts) * _RUNS)
+    question, run = place % size[calls.caller], calls.caller * _RUNS + place // size[calls.caller]
+    for number, name in enumerate(banks):
+        rows = np.flatnonzero(bank[calls.caller] == number)
+        calls.texts.put(rows, Texts.of_library(library_of(name), question[rows]))
+    begins, hours = generator.uniform(0, world.days - 1, count * _RUNS), generator.uniform(0.5, 3, count * _RUNS)
+    model = generator.integers(0, NEW_MODEL + 1, count * _RUNS)
     model = np.where((model == NEW_MODEL) & (begins < world.launch_day), 0, model)
     calls.model = model[run]
-    within = (place % questions + generator.random(len(calls))) / questions
+    within = (question + generator.random(len(calls))) / size[calls.caller]
     calls.at = world.start_at + (begins[run] * DAY_US + within * hours[run] * HOUR_US).astype(np.int64)
     return draft
 

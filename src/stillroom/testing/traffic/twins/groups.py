@@ -6,7 +6,7 @@ import numpy as np
 
 from stillroom.testing.traffic.accounts import AGAIN, NEW, PIECES, TEMPLATE
 from stillroom.testing.traffic.calls import Draft, draw_calls
-from stillroom.testing.traffic.keys import fresh, paired
+from stillroom.testing.traffic.keys import fresh, number_of, paired
 from stillroom.testing.traffic.twins.shaping import (
     asking_only,
     customers,
@@ -15,7 +15,7 @@ from stillroom.testing.traffic.twins.shaping import (
     with_one_program,
     within_hours,
 )
-from stillroom.testing.traffic.world import World, draw_programs
+from stillroom.testing.traffic.world import DAY_US, NEW_MODEL, World, draw_programs
 
 _PASSED_ON = (
     "turns", "max_tokens", "temperature", "n", "model", "stream", "asks_reasoning", "system", "prompt_tokens",
@@ -84,9 +84,9 @@ def reseller(generator: np.random.Generator, world: World) -> Draft:
     for column in _PASSED_ON:
         setattr(draft.calls, column, getattr(others, column)[chosen])
     draft.calls.texts.put(np.arange(len(draft.calls)), others.texts.at(chosen))
-    draft.calls.user = paired(draft.accounts.key[draft.calls.caller], others.caller[chosen], 7)
-    early = draft.calls.at < world.start_at + int(world.launch_day * 86_400_000_000)
-    draft.calls.model[early & (draft.calls.model == 4)] = 0
+    draft.calls.user = paired(draft.accounts.key[draft.calls.caller], others.caller[chosen], number_of("reseller"))
+    early = draft.calls.at < world.start_at + world.launch_day * DAY_US
+    draft.calls.model[early & (draft.calls.model == NEW_MODEL)] = 0
     return draft
 
 

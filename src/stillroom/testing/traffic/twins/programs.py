@@ -7,7 +7,7 @@ import numpy as np
 from stillroom.testing.traffic.accounts import AGAIN, NEW, PIECES, TEMPLATE
 from stillroom.testing.traffic.calls import Draft, draw_calls
 from stillroom.testing.traffic.twins.shaping import asking_only, customers, within_hours
-from stillroom.testing.traffic.world import DAY_US, World
+from stillroom.testing.traffic.world import DAY_US, NEW_MODEL, World
 
 
 def nightly_batch(generator: np.random.Generator, world: World) -> Draft:
@@ -40,5 +40,5 @@ def new_model_customer(generator: np.random.Generator, world: World) -> Draft:
     accounts.moves_on = world.launch_day + generator.uniform(0.02, 0.25, len(accounts))
     draft = draw_calls(generator, world, accounts)
     moved = (draft.calls.at - world.start_at) / DAY_US >= accounts.moves_on[draft.calls.caller]
-    draft.calls.model[moved] = draft.calls.model.max()
+    draft.calls.model[moved] = NEW_MODEL
     return draft
