@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -167,3 +168,36 @@ def test_lookup_finds_what_comparing_with_every_question_finds(size: int) -> Non
     assert all(by_call[number] == every[number].argmax() for number in surely)
     nearly = [number for number in range(120) if 24 <= every[number].max() < 32]
     assert sum(number in by_call for number in nearly) >= 0.9 * len(nearly)
+
+
+def test_wide_columns_are_read_as_well(questions: list[str], bank: BankPrints) -> None:
+    calls = calls_of([*questions[:3], questions[4].replace(" the ", " this ")])
+    wide = [pa.large_string() if field.type == pa.string() else field.type for field in calls.schema]
+    columns = [column.cast(kind) for column, kind in zip(calls.columns, wide, strict=True)]
+    found = match(pa.RecordBatch.from_arrays(columns, names=calls.schema.names), [bank])
+    assert found.sort_by("call_id").equals(match(calls, [bank]).sort_by("call_id"))
+    assert found.num_rows == 4
+
+
+def test_a_bank_goes_to_another_process(bank: BankPrints, questions: list[str]) -> None:
+    there = pickle.loads(pickle.dumps(bank))
+    assert match(calls_of(questions), [there]).equals(match(calls_of(questions), [bank]))
+
+
+def test_many_alike_are_matched_within_bounds() -> None:
+    """A bank, and calls, in which all sketches agree in most places: nearly every pair is a candidate."""
+    chance = np.random.default_rng(2)
+    sketches = np.tile(chance.integers(0, 256, PLACES, np.uint8), (3_000, 1))
+    own = chance.random(sketches.shape) < 0.3
+    sketches[own] = chance.integers(0, 256, int(own.sum()), np.uint8)
+    prints = pa.array([f"{number:032x}" for number in range(len(sketches))])
+    bank = BankPrints("bank", "k", prints, sketches, np.full(len(sketches), 20, np.uint8))
+    minhash = pa.array([row.tobytes() for row in sketches], pa.binary(PLACES))
+    texts = pa.array(["x"] * len(sketches))
+    calls = pa.RecordBatch.from_arrays(
+        [texts, texts, pa.array(range(len(sketches))), pa.array(["k"] * len(sketches)), texts, minhash], schema=CALLS
+    )
+    found = match(calls, [bank])
+    itself = np.asarray(found["at"]) == np.asarray(found["question"])
+    assert itself.mean() == 1
+    assert len(itself) > 0.9 * len(sketches)

@@ -35,6 +35,7 @@ from stillroom.watch.banks.reading import read_texts
 _FOLDER, _QUESTIONS, _BANK = "banks", "questions.parquet", "bank.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _SPLIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
+_ABOUT = {"bank", "file", "questions", "digest", "split", "proof", "record"}
 _RESTORE = "Put it back from a backup, or remove it and add it again."
 
 
@@ -113,7 +114,11 @@ def remove_bank(watch: Path, name: str, *, by: str, role: str, reason: str, proo
         if name not in _names(watch):
             raise _no_such(watch, name)
         record = append_record(watch, REMOVED, by=by, role=role, reason=reason, detail={"bank": name, "proof": proof})
-        shutil.rmtree(folder)
+        # Gone at once, whatever ends the deleting; adding a bank of that name clears away what is left of it.
+        old = folder.with_name(f".{name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.replace(old)
+        shutil.rmtree(old)
     return record
 
 
@@ -158,7 +163,8 @@ def _row(watch: Path, name: str, added: dict[str, AuditRecord]) -> BankRow:
     path = bank_folder(watch, name) / _BANK
     about = read_object(path)
     record = added.get(name)
-    if record is None or {**record.detail, "record": record.digest} != about:
+    is_as_added = record is not None and {**record.detail, "record": record.digest} == about
+    if record is None or not is_as_added or about.keys() != _ABOUT:
         what = f"The bank {name} is not as the audit log says it was added."
         raise StoreError(what, "Delete its folder, and add it with stillroom watch bank add.")
     return BankRow(
