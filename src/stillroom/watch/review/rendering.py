@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
@@ -34,7 +35,12 @@ def findings_page(store: FindingStore) -> str:
     """The page that lists them."""
     kept = store.list()
     return _render(
-        "findings.html.j2", [], link_to=lambda name: f"findings/{name}", whole=[], written_at=None, **_groups(kept)
+        "findings.html.j2",
+        [],
+        link_to=lambda name: f"findings/{quote(name, safe='')}",
+        whole=[],
+        written_at=None,
+        **_groups(kept),
     )
 
 
@@ -46,7 +52,12 @@ def written_findings(store: FindingStore, now_us: int) -> str:
     ]
     drawn = [spec for _, charts, _, _ in whole for spec in charts]
     return _render(
-        "findings.html.j2", drawn, link_to=lambda name: f"#{name}", whole=whole, written_at=now_us, **_groups(kept)
+        "findings.html.j2",
+        drawn,
+        link_to=lambda name: f"#{quote(name)}",
+        whole=whole,
+        written_at=now_us,
+        **_groups(kept),
     )
 
 
@@ -77,6 +88,7 @@ def finding_page(
         scores=scores_drawn,
         steps=store.history(name),
         deliveries=store.deliveries(name),
+        others=_others(store, kept.finding),
         by=by,
         form_token=form_token,
         problem=problem,
@@ -123,6 +135,13 @@ def word_of(delivery: Delivery) -> str:
     if not delivery.answer.isdecimal():
         return f"The webhook did not take it in {counted(delivery.attempts - 1, 'attempt')}: let go."
     return f"The webhook took it, {_utc(delivery.at):%Y-%m-%d %H:%M} UTC."
+
+
+def _others(store: FindingStore, finding: Finding) -> list[KeptFinding]:
+    """Other findings of the same accounts: what was decided on them may say something of this one."""
+    accounts = set(finding.accounts)
+    kept = (each for each in store.list() if each.finding.id != finding.id)
+    return [each for each in kept if not accounts.isdisjoint(each.finding.accounts)]
 
 
 def _groups(kept: Sequence[KeptFinding]) -> dict[str, Any]:
