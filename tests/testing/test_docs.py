@@ -41,7 +41,7 @@ def test_its_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for block in blocks("python"):
         exec(block, namespace)
     tests = [name for name in namespace if name.startswith("test_")]
-    assert len(tests) == len(blocks("python")) == 3
+    assert len(tests) == len(blocks("python")) == 4
     for name in tests:
         namespace[name]()
 

@@ -150,7 +150,7 @@ def columns(calls: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
         result[f"{name} is there"] = (~np.isnan(values)).astype(np.float64)
     for name in CATEGORIES:
         is_there = calls[name].is_valid().to_numpy()
-        code = codes_of(pc.fill_null(calls[name], ""))
+        code = codes_of(pc.if_else(calls[name].is_valid(), calls[name], ""))
         result[f"{name} is there"] = is_there.astype(np.float64)
         shared = pa.table({"code": code[is_there], "by": calls["organisation"].filter(pa.array(is_there))})
         organisations = shared.group_by("code").aggregate([("by", "count_distinct")])

@@ -18,7 +18,7 @@ DIGESTS = {
         "b57c57befe06645686319ee008ff56d52d69c8bfbbed156a50022b9e8fcb90ff",
     ],
 }
-"""Of each version of the traffic, customers and campaigns. A change that alters one is a new version: add a line, and alter none."""
+"""Of each version's customers and campaigns. A change that alters one is a new version: add a line, and alter none."""
 
 
 def campaigns(beside: Traffic) -> Traffic:
