@@ -37,6 +37,7 @@ from stillroom.cli_permits import permits
 from stillroom.cli_signing_keys import signing_keys
 from stillroom.cli_terms import terms
 from stillroom.cli_verify import verify
+from stillroom.cli_watch import watch_commands
 from stillroom.display import live_progress
 from stillroom.recipe import RUNS, load_recipe
 from stillroom.results import asked_in_words, checked_in_words, estimate_in_words, swept_in_words, trained_in_words
@@ -281,6 +282,7 @@ app.add_typer(permits, name="permit")
 app.add_typer(signing_keys, name="signing-key")
 app.add_typer(calls, name="calls")
 app.add_typer(escrow, name="escrow")
+app.add_typer(watch_commands, name="watch")
 
 
 @command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")
