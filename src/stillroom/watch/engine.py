@@ -94,6 +94,7 @@ class DuckEngine:
             "disabled_optimizers": "statistics_propagation",
         }
         self._connection = duckdb.connect(":memory:", config=settings)
+        self._connection.execute("set enable_progress_bar = false")  # it would write among what a command prints
         self._kept = 0
 
     def read(self, paths: Sequence[Path], schema: pa.Schema) -> Frame:
