@@ -206,3 +206,29 @@ def test_keys_are_those_of_this_gateway_alone() -> None:
     others = Prints(Secrets(b"x" * 32), "2026q4")
     found = keys_of(SECRETS, [later.print_key_id, None, "", "2026q4", others.print_key_id, *[mine.print_key_id] * 3])
     assert [each.print_key_id for each in found] == [mine.print_key_id, later.print_key_id]
+
+
+@pytest.mark.parametrize("name", ["questions.parquet", "bank.json", "../../audit.jsonl", "prints/KEYS.parquet"])
+def test_a_disk_s_fault_gives_an_error_or_the_same_bank(watch: Path, file: Path, name: str) -> None:
+    add(watch, file)
+    keys = [Prints(SECRETS, "2026q4")]
+    banks = read_banks(watch)
+    (right,) = printed_banks(watch, banks, keys)
+    path = watch / "banks" / "docs" / name.replace("KEYS", keys[0].print_key_id)
+    whole, chance = path.read_bytes(), np.random.default_rng(4)
+    for _ in range(12):
+        damaged = bytearray(whole)
+        for at in chance.integers(0, len(whole), 3):
+            damaged[at] = chance.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            found = read_banks(watch)
+        except StoreError:
+            assert name != "prints/KEYS.parquet"
+        else:
+            assert found == banks
+            (printed,) = printed_banks(watch, found, keys)
+            assert printed.prompt_prints.equals(right.prompt_prints)
+            assert np.array_equal(printed.sketches, right.sketches)
+        path.write_bytes(whole)
+    assert read_banks(watch) == banks

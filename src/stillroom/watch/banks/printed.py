@@ -21,6 +21,8 @@ from stillroom.text.sketch import PLACES
 from stillroom.watch.banks.prints import BankPrints, BankText, least_shared
 from stillroom.watch.banks.stored import bank_folder
 
+_COLUMNS: dict[str, pa.DataType] = {"prompt_print": pa.string(), "minhash": pa.binary(PLACES)}
+_SCHEMA = pa.schema(_COLUMNS)
 _OF_BANK, _MADE_BY = b"stillroom.bank", b"stillroom.version"
 
 
@@ -54,19 +56,19 @@ def _printed(folder: Path, bank: BankText, prints: Prints) -> BankPrints:
         )
     made = BankPrints.of(bank, prints)
     minhash = pa.array([row.tobytes() for row in made.sketches], pa.binary(PLACES))
-    table = pa.table({"prompt_print": made.prompt_prints, "minhash": minhash})
+    table = pa.table([made.prompt_prints, minhash], schema=_SCHEMA)
     with replacing(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(made_from), temporary)
+        pq.write_table(table.replace_schema_metadata(made_from), temporary, write_page_checksum=True)
     return made
 
 
 def _kept(path: Path, made_from: dict[bytes, bytes]) -> pa.Table | None:
     """None where there are none that were made of these questions by this version: they are made again then."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (pa.ArrowException, OSError):
         return None
     metadata = table.schema.metadata or {}
     is_same = all(metadata.get(key) == value for key, value in made_from.items())
-    return table if is_same and table.schema.names == ["prompt_print", "minhash"] else None
+    return table if is_same and table.schema.equals(_SCHEMA) else None

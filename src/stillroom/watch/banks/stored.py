@@ -152,7 +152,7 @@ def _bank(watch: Path, row: BankRow) -> BankText:
     try:
         with pq.ParquetFile(path) as file:
             questions: Sequence[Any] = file.read(["question"])["question"].to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}.", _RESTORE) from error
     if digest([*questions]) != row.digest:
         raise StoreError(f"The questions of the bank {row.name} are not those that were added.", _RESTORE)
