@@ -125,3 +125,19 @@ def test_an_order_is_spearmans() -> None:
     ]
     expected = [abs(spearmanr(np.arange(300), asked_at.astype(int)).statistic) for asked_at in times.values()]
     assert found == pytest.approx(np.maximum(np.array(expected) - 2 / np.sqrt(299), 0))
+
+
+def test_a_bank_of_questions_that_are_like_each_other_is_judged_by_exact_hits() -> None:
+    random = np.random.default_rng(5)
+    exact = hits("a", shuffled(600))
+    # As many more calls, in other words, that were each counted to some question that is much like its own.
+    alike, counts = np.unique(random.integers(0, BANK.questions, 600), return_counts=True)
+    rows = [
+        row | {"exact_calls": 0}
+        for question, count in zip(alike, counts, strict=True)
+        for row in hits("a", [int(question)], calls=int(count))
+    ]
+    signals = signals_of(window(days("a", 60), bank_hits=exact + rows, repeats=[repeats("a")]))
+    alone = signals_of(window(days("a", 60), bank_hits=exact, repeats=[repeats("a")]))
+    assert value(signals, "bank_evenness", "org a") == value(alone, "bank_evenness", "org a") > 10
+    assert "Its 600 calls" in signals.sentence("bank_evenness", 0)

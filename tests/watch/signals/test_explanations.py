@@ -74,6 +74,22 @@ def test_user_labels_do_not_make_a_bank_that_is_worked_off_a_tutoring_service() 
     assert not found.holds
 
 
+def test_drawing_a_banks_questions_at_random_is_no_tutoring_service() -> None:
+    drawn, counts = np.unique(np.random.default_rng(6).integers(0, BANK.questions, 2000), return_counts=True)
+    asked = [
+        row
+        for question, count in zip(drawn, counts, strict=True)
+        for row in hits("a", [int(question)], calls=int(count))
+    ]
+    at_random = [
+        row | {"first_at": int(np.random.default_rng(place).integers(10**9))} for place, row in enumerate(asked)
+    ]
+    users = [{"account": "a", "users": 300}]
+    found = explained(days("a", 120), bank_hits=at_random, users=users, repeats=[repeats("a")])["tutoring"]
+    assert not found.holds
+    assert not found.is_ruled_out
+
+
 def test_a_few_questions_leave_it_open() -> None:
     random = np.random.default_rng(3)
     asked = hits("a", [int(each) for each in random.permutation(1000)[:60]])

@@ -32,6 +32,10 @@ class BankUse:
     """Different ones."""
     calls: Column
     evenness: Column
+    """Signed; see `_evenness`."""
+    even_questions: Column
+    even_calls: Column
+    """What the evenness is of."""
     order: Column
 
 
@@ -49,12 +53,19 @@ def _use(bank: Bank, organisations: Organisations, rows: Rows, table: pa.Table) 
     first_at = np.full(len(pairs), np.inf)
     np.minimum.at(first_at, at, numbers(table, "first_at"))
     questions = organisations.total(owner)
-    calls = organisations.total(rows, numbers(table, "calls"))
+    calls, exact_calls = (organisations.total(rows, numbers(table, name)) for name in ("calls", "exact_calls"))
+    exact = organisations.total(owner[np.bincount(at, numbers(table, "exact_calls"), minlength=len(pairs)) > 0])
+    evenness = _evenness(questions, calls, bank.questions)
+    exact_evenness = _evenness(exact, exact_calls, bank.questions)
+    # Where a bank's questions are like each other, what is only alike may be counted to the wrong one.
+    is_exact = np.nan_to_num(exact_evenness, nan=-np.inf) > np.nan_to_num(evenness, nan=-np.inf)
     return BankUse(
         bank,
         questions,
         calls,
-        evenness=_evenness(questions, calls, bank.questions),
+        evenness=np.where(is_exact, exact_evenness, evenness),
+        even_questions=np.where(is_exact, exact, questions),
+        even_calls=np.where(is_exact, exact_calls, calls),
         order=_order(organisations, owner, first_at, questions),
     )
 
@@ -125,6 +136,16 @@ def is_test(bank: Bank) -> bool:
     return (bank.split or "").casefold() in TEST_SPLITS
 
 
+_FACTS = (
+    "bank_questions",
+    "bank_size",
+    "bank_calls",
+    "bank_evenness_signed",
+    "bank_even_questions",
+    "bank_even_calls",
+)
+
+
 def _strongest(
     uses: list[BankUse],
     organisations: Organisations,
@@ -135,7 +156,7 @@ def _strongest(
     nothing = np.full(len(organisations), np.nan)
     names = ("bank_coverage", "bank_share", "bank_evenness", "bank_order")
     if not uses:
-        facts = dict.fromkeys(("bank_questions", "bank_size", "bank_calls"), nothing)
+        facts = dict.fromkeys(_FACTS, nothing)
         return Measured(
             dict.fromkeys(names, nothing), facts, dict.fromkeys(("bank", "bank_split"), [None] * len(organisations))
         )
@@ -148,6 +169,7 @@ def _strongest(
         return chosen
 
     questions, bank_calls = of_best([use.questions for use in uses]), of_best([use.calls for use in uses])
+    evenness = of_best([use.evenness for use in uses])
     size = of_best([np.full(len(organisations), float(use.bank.questions)) for use in uses])
     is_asked = _is_asked(questions, size)
     values = {
@@ -155,9 +177,7 @@ def _strongest(
         "bank_share": np.where(
             is_known & is_asked, ratio(bank_calls, calls, FEWEST_KNOWN), np.where(is_known, 0, np.nan)
         ),
-        "bank_evenness": np.where(
-            is_known, np.nan_to_num(np.maximum(of_best([use.evenness for use in uses]), 0)), np.nan
-        ),
+        "bank_evenness": np.where(is_known, np.nan_to_num(np.maximum(evenness, 0)), np.nan),
         "bank_order": np.where(is_known, np.nan_to_num(of_best([use.order for use in uses])), np.nan),
     }
     values["bank_share"] = np.minimum(values["bank_share"], 1)
@@ -165,6 +185,9 @@ def _strongest(
         "bank_questions": questions,
         "bank_size": size,
         "bank_calls": bank_calls,
+        "bank_evenness_signed": evenness,
+        "bank_even_questions": of_best([use.even_questions for use in uses]),
+        "bank_even_calls": of_best([use.even_calls for use in uses]),
     }
     labels: list[str | None] = [
         uses[place].bank.name if some else None for place, some in zip(best, is_asked, strict=True)

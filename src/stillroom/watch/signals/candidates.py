@@ -14,7 +14,7 @@ from stillroom.watch.signals.explanations import Tested, explanations_of
 from stillroom.watch.signals.measure import Signals, signals_of
 from stillroom.watch.signals.organisations import Column
 from stillroom.watch.signals.sentences import Seen
-from stillroom.watch.signals.standing import MOST_EVIDENCE, Standings, evidence_by_signal, strongest_by_family
+from stillroom.watch.signals.standing import Standings, evidence_by_signal, strongest_by_family
 from stillroom.watch.window import Window
 
 LEAST_CONTENT, LEAST_OTHER = 1.0, 0.7
@@ -75,7 +75,8 @@ def scores(
     Another family adds no more than content does: what is merely large is no finding.
     """
     families = {
-        family: np.minimum(standings.families[family].evidence(strongest, names), MOST_EVIDENCE)
+        # The best of many is less telling than it seems, and never more.
+        family: np.minimum(standings.families[family].evidence(strongest, names), strongest)
         for family, strongest in strongest_by_family(evidence).items()
         if family in standings.families
     }

@@ -38,7 +38,7 @@ def _content(name: str, scale: Scale, step: float, weight: float, sentence: Call
     return Signal(name, "content", scale, step, weight, sentence)
 
 
-LIGHT = 0.5
+LIGHT = 1 / 3
 """Of what ordinary customers ask for as well, and distillers need not."""
 
 SIGNALS: tuple[Signal, ...] = (

@@ -18,8 +18,8 @@ from stillroom.watch.signals.sentences import Seen, percent
 BANK = frozenset({"bank_coverage", "bank_share", "bank_evenness", "bank_order"})
 TEMPLATE = frozenset({"template_concentration", "template_fillings"})
 SAMPLING = frozenset({"many_samples", "asks_logprobs", "asks_grading"})
-EVEN_BEYOND_CHANCE = 3.0
-"""Standard deviations: a bank is worked off, not met with by chance."""
+BEYOND_CHANCE = 3.0
+"""Standard deviations: above, a bank is worked off; as far below, its popular questions come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +81,17 @@ def _tutoring(seen: Seen) -> Tested | None:
     if _known(value["bank_coverage"]) == 0:
         return None
     repeats = value["bank_calls"] / max(value["bank_questions"], 1)
-    many_pupils = value["users"] >= 20
-    expected_repeats = value["bank_calls"] ** 2 / (2 * max(value["bank_size"], 1))
-    can_tell = expected_repeats >= 10  # else nobody repeats a question, by chance
-    is_worked_off = value["bank_evenness"] > EVEN_BEYOND_CHANCE or _known(value["bank_order"]) > 0.2
-    holds = can_tell and not is_worked_off and (many_pupils or repeats >= 1.2)
+    spread = _known(value["bank_evenness_signed"])
+    is_worked_off = spread > BEYOND_CHANCE or _known(value["bank_order"]) > 0.2
+    come_again = spread < -BEYOND_CHANCE
+    holds = come_again and not is_worked_off and (value["users"] >= 20 or repeats >= 1.2)
     speaks_for = f"For it: {seen.counted('users', 'user label')}, and each question of the bank {repeats:.1f} times."
     against = (
         "Against it: pupils meet popular questions again and again, and here the bank was worked off."
         if is_worked_off
-        else "Against it: nothing in how the questions were spread."
-        if can_tell
-        else "Against it: nothing; so few questions would not repeat by chance either."
+        else "For it: popular questions came again, more than by chance."
+        if come_again
+        else "Against it: no question is more popular than another, as far as so many calls can show."
     )
     return Tested("tutoring", holds, is_worked_off, f"{speaks_for} {against}", BANK | {"never_repeated", "breadth"})
 

@@ -138,8 +138,8 @@ def bank_share(seen: Seen) -> str:
 
 
 def bank_evenness(seen: Seen) -> str:
-    asked, calls = seen.count("bank_questions"), seen.counted("bank_calls", "call")
-    repeats = seen.numbers["bank_calls"] - seen.numbers["bank_questions"]
+    asked, calls = seen.count("bank_even_questions"), seen.counted("bank_even_calls", "call")
+    repeats = seen.numbers["bank_even_calls"] - seen.numbers["bank_even_questions"]
     how = "no question twice" if repeats < 1 else f"with {counted(round(repeats), 'repeat')}"
     return (
         f"Its {calls} with questions of the bank {seen.labels['bank']} asked {asked} different ones, {how}: "
