@@ -106,9 +106,23 @@ def test_few_candidates_give_a_high_threshold_and_a_caveat() -> None:
 def test_one_week_is_not_enough_and_many_weeks_are() -> None:
     draw = np.random.default_rng(5)
     one = fit({0: two_weeks(draw.exponential(1.0, 500))[0]}, 2.0)
-    assert any("Only 1 weeks" in caveat for caveat in one.caveats)
+    assert any("Only 1 week was seen" in caveat for caveat in one.caveats)
     many = {week: {f"{week}-{number}": float(draw.exponential()) for number in range(50)} for week in range(26)}
     assert fit(many, 0.5).caveats == ()
+
+
+def test_scores_that_hardly_differ_are_told_apart() -> None:
+    scores = {f"org{number}": 5.0 + number * 1e-15 for number in range(60)}
+    threshold = fit({0: scores, 1: {}}, 1.0)
+    assert threshold.score > sorted(scores.values())[-3]
+    assert threshold.score == pytest.approx(5.0)
+
+
+def test_of_very_many_candidates_only_the_highest_are_kept() -> None:
+    draw = np.random.default_rng(9)
+    threshold = fit(two_weeks(draw.exponential(1.0, 50_000)), 1.0)
+    assert threshold.candidates == 50_000
+    assert len(threshold.tail.peaks) == 500
 
 
 def test_a_score_with_a_ceiling_that_many_reach_is_told_of() -> None:

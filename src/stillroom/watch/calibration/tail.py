@@ -66,7 +66,7 @@ class Tail:
 
     @property
     def _mean_excess(self) -> float:
-        return float(np.mean(self.peaks)) - self.above
+        return float(np.mean(np.subtract(self.peaks, self.above)))
 
     @cached_property
     def _pairs(self) -> tuple[Values, Values]:

@@ -8,15 +8,16 @@ from math import ceil, inf, isfinite, nextafter
 
 import numpy as np
 
+from stillroom.text.counted import counted
 from stillroom.watch.calibration.tail import Tail, Values
 
 Scores = Mapping[int, Mapping[str, float]]
 """By week, then by subject. A week in which nobody scored is there, and empty. Who is not in a week, or scores no more
-than the lowest, was no candidate in it.
+than the lowest, was no candidate in it. Where one window of several weeks was scored, the others are there, and empty.
 
 A subject is what a person would be called about once: an organisation, or a campaign by its lasting name."""
 WEEKS_A_MONTH = 365.25 / 12 / 7
-TAIL_SHARE, FEWEST_IN_TAIL = 0.1, 50
+TAIL_SHARE, FEWEST_IN_TAIL, MOST_IN_TAIL = 0.1, 50, 500
 ENOUGH_SEEN, ENOUGH_WEEKS, WIDEST = 20, 2, 4.0
 LOOKED_AT = 10
 
@@ -61,7 +62,7 @@ def fit(scores: Scores, budget_per_week: float, *, lowest: float = 0.0, left_out
     weeks = len(scores)
     subjects, peaks = _peaks(scores, lowest, left_out)
     allowed = int(budget_per_week * weeks)
-    kept = max(ceil(TAIL_SHARE * len(peaks)), FEWEST_IN_TAIL, 2 * allowed)
+    kept = max(min(ceil(TAIL_SHARE * len(peaks)), MOST_IN_TAIL), FEWEST_IN_TAIL, 2 * allowed)
     above = float(peaks[kept]) if kept < len(peaks) else lowest
     tail = Tail(above, weeks, tuple(peaks[peaks > above].tolist()))
     score = max(tail.score_for(budget_per_week), nextafter(lowest, inf))
@@ -92,20 +93,21 @@ def _peaks(scores: Scores, lowest: float, left_out: Collection[str]) -> tuple[li
 
 def _caveats(score: float, budget: float, tail: Tail, candidates: int) -> list[str]:
     caveats = []
+    weeks = counted(round(tail.weeks), "week")
     low, high = tail.interval_per_week(score)
     if tail.weeks < ENOUGH_WEEKS:
-        caveats.append(f"Only {tail.weeks:g} weeks were seen; one week says nothing of how weeks differ.")
+        caveats.append(f"Only {weeks} was seen, which says nothing of how weeks differ.")
     if candidates == 0:
-        caveats.append(f"Nobody scored in {tail.weeks:g} weeks: whoever does from now on alarms.")
+        caveats.append(f"Nobody scored in {weeks}: whoever does from now on alarms.")
     elif candidates < ENOUGH_SEEN:
-        caveats.append(f"Only {candidates} scored at all in {tail.weeks:g} weeks: the threshold is a guess from these.")
+        caveats.append(f"Only {candidates} scored at all in {weeks}: the threshold is a guess from these.")
     if candidates and not tail.peaks:
         caveats.append(
             f"Many share the highest score, {tail.above:g}, and nothing that scores as they do can be told apart."
         )
     if high > WIDEST * budget:
         caveats.append(
-            f"A budget of {budget:g} a week is finer than {tail.weeks:g} weeks can tell: "
+            f"A budget of {budget:g} a week is finer than {weeks} can tell: "
             f"between {low:.2g} and {high:.2g} alarms a week may come."
         )
     return caveats
