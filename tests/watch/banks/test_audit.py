@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stillroom.base.errors import StoreError, UsageError
-from stillroom.watch.banks.audit import LOOKED, AuditRecord, audit_problems, read_audit, record_act
+from stillroom.watch.banks.audit import LOOKED, AuditRecord, audit_problems, read_audit, record_act, record_look
 
 
 def act(watch: Path, what: str = LOOKED, reason: str = "a finding") -> AuditRecord:
@@ -117,15 +117,20 @@ def test_a_line_that_a_kill_cut_short_does_not_count(watch: Path) -> None:
         ("Olga", "owner", "x" * 501),
         ("Olga\x1b[2J", "owner", "why"),
         ("\ud83d", "owner", "why"),
-        ("Olga", "operator", "why"),
-        ("Olga", "auditor", "why"),
         ("Olga", "", "why"),
     ],
 )
-def test_somebody_is_named_with_a_reason_and_is_an_owner(tmp_path: Path, by: str, role: str, reason: str) -> None:
+def test_somebody_is_named_with_a_role_and_a_reason(tmp_path: Path, by: str, role: str, reason: str) -> None:
     with pytest.raises(UsageError):
         record_act(tmp_path, LOOKED, by=by, role=role, reason=reason)
     assert read_audit(tmp_path) == []
+
+
+def test_who_was_shown_what_a_finding_says_of_banks_is_written_down(watch: Path) -> None:
+    record = record_look(watch, by="Rita", role="operator", finding="fin_7", banks=["gsm8k", "math"])
+    assert read_audit(watch)[-1] == record
+    assert (record.act, record.by, record.role, record.reason) == (LOOKED, "Rita", "operator", "finding fin_7")
+    assert record.detail == {"finding": "fin_7", "banks": ["gsm8k", "math"]}
 
 
 def test_acts_of_several_processes_are_one_chain(tmp_path: Path) -> None:

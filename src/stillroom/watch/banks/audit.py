@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from stillroom.base.errors import StoreError, UsageError
 from stillroom.store.files import sync
 
 ROLE = "owner"
-"""Whoever may look up who asked given questions: the gateway's owner, and nobody who works for it in another role."""
+"""Whoever may add and remove banks: the gateway's owner, and nobody who works for it in another role."""
 ADDED, REMOVED, LOOKED = "bank added", "bank removed", "hits looked at"
 
 _FILE, _LOCK = "audit.jsonl", "audit.lock"
@@ -59,10 +59,16 @@ def record_act(
 ) -> AuditRecord:
     """Write down an act; it is on the disk then, and may be done.
 
-    Raises UsageError where nobody is named, no reason is given, or the role is not the owner's; StoreError.
+    Raises UsageError where nobody is named, or no reason or role is given; StoreError.
     """
     with audit_locked(watch):
         return append_record(watch, act, by=by, role=role, reason=reason, detail=detail)
+
+
+def record_look(watch: Path, *, by: str, role: str, finding: str, banks: Sequence[str]) -> AuditRecord:
+    """Write down that somebody was shown how much of banks a finding's accounts asked. Raises as `record_act` does."""
+    detail = {"finding": finding, "banks": [*banks]}
+    return record_act(watch, LOOKED, by=by, role=role, reason=f"finding {finding}", detail=detail)
 
 
 @contextmanager
@@ -86,7 +92,7 @@ def append_record(
     watch: Path, act: str, *, by: str, role: str, reason: str, detail: dict[str, Any] | None = None
 ) -> AuditRecord:
     """`record_act`, for whoever holds the lock."""
-    check_who(by, role, reason)
+    check_named(by, role, reason)
     path = watch / _FILE
     before = read_audit(watch)
     record = AuditRecord(
@@ -106,14 +112,19 @@ def append_record(
     return record
 
 
-def check_who(by: str, role: str, reason: str) -> None:
-    """Raises UsageError for what says nothing, or for another role than the owner's."""
-    for what, text in (("who does it", by), ("why", reason)):
+def check_named(by: str, role: str, reason: str) -> None:
+    """Raises UsageError for what says nothing."""
+    for what, text in (("who does it", by), ("in which role", role), ("why", reason)):
         if not text.strip() or len(text) > _LONGEST or not text.isprintable():
             raise UsageError(
                 f"It has to be written down {what}: {text[:60]!r} does not say it.",
                 f"Give one line of at most {_LONGEST} characters.",
             )
+
+
+def check_owner(by: str, role: str, reason: str) -> None:
+    """`check_named`; raises UsageError for another role than the owner's, too."""
+    check_named(by, role, reason)
     if role != ROLE:
         raise UsageError(f"This is for an {ROLE}, and {by} acts as {role!r}.", "Have an owner of the gateway do it.")
 

@@ -25,7 +25,7 @@ from stillroom.watch.banks.audit import (
     AuditRecord,
     append_record,
     audit_locked,
-    check_who,
+    check_owner,
     read_audit,
 )
 from stillroom.watch.banks.collection import collection_of
@@ -85,7 +85,7 @@ def add_bank(
     Raises UsageError for a name that is taken or was another bank's, a role that may not, or no reason; DataError for a
     file that cannot be read or is no collection of 500 different questions; StoreError.
     """
-    check_who(by, role, reason)
+    check_owner(by, role, reason)
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no bank's name.", "Use small letters, digits, dots, dashes: gsm8k-train.")
     if split is not None and not _SPLIT.fullmatch(split):
@@ -108,7 +108,7 @@ def add_bank(
 
 def remove_bank(watch: Path, name: str, *, by: str, role: str, reason: str, proof: str | None = None) -> AuditRecord:
     """Delete a bank, and say so in the audit log. Raises UsageError where there is none, StoreError."""
-    check_who(by, role, reason)
+    check_owner(by, role, reason)
     with audit_locked(watch):
         folder = watch / _FOLDER / name
         if name not in _names(watch):
