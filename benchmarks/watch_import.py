@@ -1,4 +1,4 @@
-"""What importing calls costs: processor time a row and the most memory, for few rows and for ten times as many.
+"""What importing calls costs: processor time a row and the most memory, for some rows and for several times as many.
 
     python benchmarks/watch_import.py [ROWS]
 
@@ -28,10 +28,10 @@ _FIRST = datetime(2024, 10, 10, tzinfo=UTC)
 
 
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 400_000
     print(f"{'source':22} {'rows':>10} {'us a row':>9} {'again':>6} {'MB':>5}")
     for kind in ("access log", "spend logs", "spend logs, prompts"):
-        for count in (rows // 10, rows):
+        for count in (rows // 5, rows):
             subprocess.run([sys.executable, __file__, kind, str(count)], check=True)
 
 

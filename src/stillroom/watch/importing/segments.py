@@ -22,7 +22,10 @@ from stillroom.store.lock import FolderLock
 from stillroom.watch.importing.rows import ImportedCall
 
 ROWS = 50_000
+_PACKED_AT_ONCE = 5_000
+"""Rows take ten times as much memory as tables of them."""
 _IDS = "ids.sqlite3"
+_TABLES = {"calls": CALLS, "sketches": SKETCHES, "earlier_prints": EARLIER_PRINTS}
 
 
 class ImportedSegments:
@@ -42,6 +45,8 @@ class ImportedSegments:
             self._lock.release()
             raise
         self._calls: list[ImportedCall] = []
+        self._packed: list[dict[str, pa.Table]] = []
+        self._rows = 0
         self.sealed = 0
         """Segments that this process has put in place."""
 
@@ -58,23 +63,41 @@ class ImportedSegments:
         return added.rowcount > 0
 
     def add(self, imported: ImportedCall) -> None:
+        imported.call["row"] = self._rows
         self._calls.append(imported)
-        if len(self._calls) >= ROWS:
+        self._rows += 1
+        if len(self._calls) >= _PACKED_AT_ONCE:
+            self._pack()
+        if self._rows >= ROWS:
             self.seal()
 
     def seal(self) -> None:
         """Put what was added in place as one more segment, whole, where anything was."""
-        if not self._calls:
+        if self._rows == 0:
             return
+        self._pack()
         numbers = [segment.number for segment in sealed_segments(self.folder)]
         number = max(numbers, default=0) + 1
         with replacing_folder(self.folder / f"{number:08}") as folder:
-            _write(folder, self._calls)
+            for name in _TABLES:
+                table = pa.concat_tables([packed[name] for packed in self._packed])
+                pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         # Killed in between: the next start finds a segment that is not among the ids, and takes them in.
         self._ids.execute("INSERT INTO segments VALUES (?)", (number,))
         self._ids.commit()
-        self._calls = []
+        self._packed, self._rows = [], 0
         self.sealed += 1
+
+    def _pack(self) -> None:
+        calls, self._calls = self._calls, []
+        minhashes = [(each.call["call_id"], each.minhash) for each in calls if each.minhash is not None]
+        rows: dict[str, list[dict[str, Any]]] = {
+            "calls": [each.call for each in calls],
+            "sketches": [{"call_id": call_id, "minhash": minhash} for call_id, minhash in minhashes],
+            "earlier_prints": [each.earlier for each in calls if each.earlier is not None],
+        }
+        packed = {name: pa.Table.from_pylist(listed, schema=_TABLES[name]) for name, listed in rows.items()}
+        self._packed.append(packed)
 
 
 def _open_ids(folder: Path) -> sqlite3.Connection:
@@ -116,18 +139,3 @@ def _connected(path: Path) -> sqlite3.Connection:
         ids.close()
         raise
     return ids
-
-
-def _write(folder: Path, calls: list[ImportedCall]) -> None:
-    rows = [{**each.call, "row": row} for row, each in enumerate(calls)]
-    sketches = [
-        {"call_id": each.call["call_id"], "minhash": each.minhash} for each in calls if each.minhash is not None
-    ]
-    earlier = [each.earlier for each in calls if each.earlier is not None]
-    tables: list[tuple[str, list[dict[str, Any]], pa.Schema]] = [
-        ("calls", rows, CALLS),
-        ("sketches", sketches, SKETCHES),
-        ("earlier_prints", earlier, EARLIER_PRINTS),
-    ]
-    for name, listed, schema in tables:
-        pq.write_table(pa.Table.from_pylist(listed, schema=schema), folder / f"{name}.parquet", compression="zstd")
