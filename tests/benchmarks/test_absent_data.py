@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
     [
         ("check_references", "--data", "gsm8k_test.jsonl"),
         ("filter_errors", "--data", "gsm8k_test.jsonl"),
+        ("watch_banks", "--data", "gsm8k_test.jsonl"),
         ("contamination", "--gsm8k", "gsm8k_train_part.jsonl"),
     ],
 )
