@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +48,10 @@ class SparkEngine:
                 yield function(as_schema(batch, takes))
 
         native = conformed(frame, takes).to_native()
-        return _frame(native.mapInArrow(mapped, _spark_schema(gives)))
+        with warnings.catch_warnings():
+            # Spark looks for pandas here and warns of its version; no pandas is in this.
+            warnings.simplefilter("ignore", FutureWarning)
+            return _frame(native.mapInArrow(mapped, _spark_schema(gives)))
 
     @contextmanager
     def kept(self, frame: Frame) -> Iterator[Frame]:
@@ -93,12 +99,14 @@ def local_session(folder: Path, memory_mb: int) -> Any:
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "8",
+        "spark.sql.shuffle.partitions": str(os.cpu_count()),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
     for key, value in settings.items():
         builder = builder.config(key, value)
+    # Spark's own Python processes are found by this variable alone, and must have what this one has.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         return builder.getOrCreate()
     except PySparkRuntimeError as error:
