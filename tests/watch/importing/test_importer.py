@@ -216,6 +216,25 @@ def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
         run(tmp_path, rows_of(1))
 
 
+def test_a_gateways_own_log_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out/w0").mkdir(parents=True)
+    (tmp_path / "out/w0/chain.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(StoreError, match="log of a gateway"):
+        run(tmp_path, rows_of(1))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["w0"]
+
+
+def test_ids_that_cannot_be_written(tmp_path: Path) -> None:
+    run(tmp_path, rows_of(1))
+    database = tmp_path / "out/s/ids.sqlite3"
+    database.unlink()
+    database.mkdir()
+    with pytest.raises(StoreError, match="ids.sqlite3 cannot be used"):
+        run(tmp_path, rows_of(1))
+    database.rmdir()
+    assert run(tmp_path, rows_of(1)).already_there == 1
+
+
 def test_two_unknowns_never_match(tmp_path: Path) -> None:
     """Accounts whose organisation nobody told are customers of their own; what was not told is null for all of them."""
     run(tmp_path, rows_of(7))

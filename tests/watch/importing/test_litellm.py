@@ -269,3 +269,25 @@ def test_between_two_epochs(tmp_path: Path) -> None:
     assert earlier["prompt_print"] == before.texts("What is 2 + 2?", None).prompt
     assert earlier["prompt_print"] != call["prompt_print"]
     assert earlier["print_key_id"] == before.print_key_id
+
+
+def test_masked_keys_are_nobody(tmp_path: Path) -> None:
+    """As an API shows them: two accounts whose keys begin alike are not one account."""
+    done, calls = imported(tmp_path, ROW, ROW | {"request_id": "b", "api_key": "51**"})
+    assert len(calls) == 1
+    assert done.rejected == {"its account is not known": 1}
+    assert [(each["column"], each["problem"]) for each in done.unreadable] == [("account", "it is masked")]
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2024-11-18T18:07:54Z", 1731953274000000),
+        ("2024-11-18 18:07:54.071+00", 1731953274071000),
+        ("2024-11-18T20:07:54.071999999+02:00", 1731953274071999),
+        ("2024-11-18 18:07:54,071", 1731953274071000),
+    ],
+)
+def test_ways_of_writing_a_time(tmp_path: Path, told: str, at: int) -> None:
+    _, (call,) = imported(tmp_path, ROW | {"startTime": told})
+    assert call["at"] == at

@@ -227,7 +227,7 @@ def test_packed_files_and_their_damage(tmp_path: Path) -> None:
         (b"PAR1 not really PAR1", "parquet", "no Parquet"),
         (b"", "parquet", "no Parquet"),
         (b"nothing\nof\nthe kind\n", "jsonl", "None of"),
-        (b"nothing\n" * 5000, "combined", "first 1000 rows"),
+        (b"nothing\n" * 10_500, "combined", "first 10000 rows"),
     ],
 )
 def test_another_kind_of_file(tmp_path: Path, data: bytes, kind: str, words: str) -> None:

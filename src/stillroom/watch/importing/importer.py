@@ -28,8 +28,8 @@ COLUMNS = (*(name for name in CALLS.names if name not in ("row", "salt")), "minh
 """What a manifest says of each call: whether it is known."""
 _WHICH_SECRET = ".which-secret"
 _DAY_US = 86_400_000_000
-_TRIED = 1000
-"""Where not one of the first rows can be read, the mapping is wrong, and not the rows."""
+_TRIED = 10_000
+"""Where the first rows are rejected, all of them for one reason, the mapping is wrong, and not the rows."""
 
 
 @dataclass(slots=True)
@@ -71,13 +71,14 @@ def import_calls(source: Path, mapping: ImportMapping, out: Path, secrets: Secre
     and kept nowhere. A row that cannot be read is told in the file of rejected rows; memory does not grow with rows.
     Killed at any moment, it is done again, and no call is lost or there twice.
 
-    Raises DataError where the file is not what the mapping says, StoreError where `out` cannot be used, or was printed
-    with another secret.
+    Raises DataError where the file is not what the mapping says, StoreError where `out` cannot be used, is a gateway's
+    own log, or was printed with another secret.
     """
     if not source.is_file():
         raise DataError(f"{source} is no file.", "Name one file; `mapping.name` keeps those of one source together.")
     done = Imported()
     rows = Rows(mapping, secrets, latest_us=time.time_ns() // 1000 + _DAY_US)
+    _refuse_gateways_own(out)
     _refuse_another_secret(out, secrets)
     with ImportedSegments(out / mapping.name) as segments:
         imports = segments.folder / "imports"
@@ -90,7 +91,7 @@ def import_calls(source: Path, mapping: ImportMapping, out: Path, secrets: Secre
                 reason = _take(each, rows, segments, done)
                 if reason is not None:
                     file.write(orjson.dumps({"row": each.place, "reason": reason}, option=orjson.OPT_APPEND_NEWLINE))
-                    if done.rows == _TRIED == done.rejected.total():
+                    if done.rows == _TRIED == done.rejected[reason]:
                         raise _nothing_readable(source, done)
             segments.seal()
         done.segments = segments.sealed
@@ -159,6 +160,12 @@ def _manifest(source: Path, mapping: ImportMapping, done: Imported) -> dict[str,
         "unreadable": done.unreadable,
         "never_seen": done.never_seen,
     }
+
+
+def _refuse_gateways_own(out: Path) -> None:
+    """Its segments are signed one by one: a further one there would be a forged one."""
+    if next(out.glob("*/chain.jsonl"), None) or next(out.glob("*/open-*.log"), None):
+        raise StoreError(f"{out} is the log of a gateway.", "Name another folder; `stillroom watch` reads both.")
 
 
 def _refuse_another_secret(out: Path, secrets: Secrets) -> None:

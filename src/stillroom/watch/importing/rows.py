@@ -28,6 +28,7 @@ _ROUTES, _STATUSES = frozenset(get_args(Route)), frozenset(get_args(CallStatus))
 _PATH = re.compile(r"(?:^|/)(?:chat/(?P<chat>completions)|(?P<other>completions|responses|embeddings|messages))/?$")
 _KEY = re.compile(r"(?:bearer\s+)?(?:sk|pk|sra?)-\S+", re.IGNORECASE)
 """What an API's key looks like: none is kept."""
+_MASK = "**"
 _TURNED_AWAY = frozenset({401, 402, 403, 404, 405, 407, 411, 413, 415, 429})
 """Answers of a server before a model is asked. Who claims to ask is not proved there, and nothing was got."""
 _HUNG_UP = 499
@@ -189,6 +190,9 @@ class Rows:
     def _name(self, record: Record, column: str) -> str | None:
         """An id; the print of one that is a key itself."""
         name: str | None = self._fields.read(record, column)
+        if name is not None and _MASK in name:  # as `51**`, which may be anybody's
+            self.problems.add(column, "it is masked", record.place)
+            return None
         return self._ids.of_key(name) if name is not None and _KEY.fullmatch(name) else name
 
     def _route(self, record: Record) -> str | LeftOut | None:

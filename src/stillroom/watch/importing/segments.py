@@ -41,6 +41,9 @@ class ImportedSegments:
         self._lock = FolderLock(folder / "lock", f"The folder {folder}")
         try:
             self._ids = _open_ids(folder)
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise _unusable(folder, error) from error
         except BaseException:
             self._lock.release()
             raise
@@ -59,7 +62,10 @@ class ImportedSegments:
 
     def is_new(self, call_id: str) -> bool:
         """Whether it was not there yet. It counts as there from now on, and is to be added."""
-        added = self._ids.execute("INSERT OR IGNORE INTO calls VALUES (?)", (bytes.fromhex(call_id),))
+        try:
+            added = self._ids.execute("INSERT OR IGNORE INTO calls VALUES (?)", (bytes.fromhex(call_id),))
+        except sqlite3.Error as error:
+            raise _unusable(self.folder, error) from error
         return added.rowcount > 0
 
     def add(self, imported: ImportedCall) -> None:
@@ -83,8 +89,11 @@ class ImportedSegments:
                 table = pa.concat_tables([packed[name] for packed in self._packed])
                 pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         # Killed in between: the next start finds a segment that is not among the ids, and takes them in.
-        self._ids.execute("INSERT INTO segments VALUES (?)", (number,))
-        self._ids.commit()
+        try:
+            self._ids.execute("INSERT INTO segments VALUES (?)", (number,))
+            self._ids.commit()
+        except sqlite3.Error as error:
+            raise _unusable(self.folder, error) from error
         self._packed, self._rows = [], 0
         self.sealed += 1
 
@@ -105,9 +114,21 @@ def _open_ids(folder: Path) -> sqlite3.Connection:
     path = folder / _IDS
     try:
         ids = _connected(path)
-    except sqlite3.DatabaseError:
-        path.unlink()
+    except sqlite3.OperationalError:  # a full disk, the folder's rights
+        raise
+    except sqlite3.DatabaseError:  # it is no database
+        for damaged in (path, path.with_name(f"{_IDS}-journal")):
+            damaged.unlink(missing_ok=True)
         ids = _connected(path)
+    try:
+        _take_in_segments(ids, folder)
+    except BaseException:
+        ids.close()
+        raise
+    return ids
+
+
+def _take_in_segments(ids: sqlite3.Connection, folder: Path) -> None:
     there = {segment.number: segment for segment in sealed_segments(folder)}
     known = {number for (number,) in ids.execute("SELECT number FROM segments")}
     if known - there.keys():  # somebody took a segment away
@@ -121,12 +142,15 @@ def _open_ids(folder: Path) -> sqlite3.Connection:
                     rows = ((bytes.fromhex(str(each)),) for each in batch.column(0).to_pylist())
                     ids.executemany("INSERT OR IGNORE INTO calls VALUES (?)", rows)
         except (OSError, pa.ArrowException, ValueError) as error:
-            ids.close()
             remedy = "Take the segment's folder away, and import again what it was made of."
             raise StoreError(f"{there[number].folder} cannot be read.", remedy) from error
         ids.execute("INSERT INTO segments VALUES (?)", (number,))
     ids.commit()
-    return ids
+
+
+def _unusable(folder: Path, error: sqlite3.Error) -> StoreError:
+    remedy = "Free space or mend the folder's rights; the file may be deleted, and is made anew."
+    return StoreError(f"{folder / _IDS} cannot be used: {error}.", remedy)
 
 
 def _connected(path: Path) -> sqlite3.Connection:
