@@ -229,7 +229,7 @@ def test_ids_that_cannot_be_written(tmp_path: Path) -> None:
     database = tmp_path / "out/s/ids.sqlite3"
     database.unlink()
     database.mkdir()
-    with pytest.raises(StoreError, match="ids.sqlite3 cannot be used"):
+    with pytest.raises(StoreError, match=r"ids\.sqlite3 cannot be used"):
         run(tmp_path, rows_of(1))
     database.rmdir()
     assert run(tmp_path, rows_of(1)).already_there == 1
