@@ -204,6 +204,12 @@ def test_the_bundled_texts_are_a_bank() -> None:
     assert len(texts) == len({*texts}) == 7_473
 
 
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"organisations": -1}, {"weeks": 0}, {"calls_per_organisation": 0}])
+def test_numbers_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        benign(**{"seed": 1, "twins": (), **wrong})
+
+
 def test_real_texts_and_client_models_are_read_from_a_folder(tmp_path: Path) -> None:
     (tmp_path / "servegen" / "pool").mkdir(parents=True)
     header = "start_s,rate_per_s,cv,arrival,shape,scale\n"

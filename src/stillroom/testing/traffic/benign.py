@@ -33,8 +33,13 @@ def benign(
 
     `calls_per_organisation`: the mean; the middle one makes about a quarter of that. `start_at`: UTC in microseconds,
     the beginning of a Monday if weekends are to lie where they should. `twins`: names of TWINS. `data`: the folder of
-    real texts and client models; the bundled ones if not given. Raises ValueError for an unknown twin, and DataError.
+    real texts and client models; the bundled ones if not given. Raises ValueError for an unknown twin or a number out
+    of range, and DataError.
     """
+    if min(seed, organisations) < 0 or weeks < 1 or not calls_per_organisation > 0:
+        raise ValueError(
+            "seed and organisations are at least 0, weeks at least 1, and calls_per_organisation is above 0"
+        )
     unknown = sorted({*twins} - {*TWINS})
     if unknown:
         raise ValueError(f"no twin is called {', '.join(unknown)}: {', '.join(TWINS)}")
