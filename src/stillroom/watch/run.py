@@ -35,10 +35,12 @@ from stillroom.watch.detectors import (
     calibrate,
     detect,
 )
+from stillroom.watch.drill import Drills
 from stillroom.watch.engine import Engine, open_engine
 from stillroom.watch.intake import TakenIn, take_in
 from stillroom.watch.parts import open_parts
 from stillroom.watch.review.store import FindingStore
+from stillroom.watch.signals.organisations import Organisations
 from stillroom.watch.signals.standing import Standings
 from stillroom.watch.state import window
 from stillroom.watch.window import Bank
@@ -110,13 +112,17 @@ def windows_until(engine: Engine, watch: Path, until_day: int) -> Windows:
 def calibrate_on(
     engine: Engine, watch: Path, until_day: int, weeks: int, budget_per_week: float, *, left_out: frozenset[str]
 ) -> Calibrated:
-    """Fit on the weeks before `until_day`, and keep what comes of it. `left_out`: organisations known to be guilty."""
+    """Fit on the weeks before `until_day`, and keep what comes of it.
+
+    `left_out`: organisations that are no part of ordinary traffic. Those of confirmed findings and of drills are left
+    out too.
+    """
     if weeks < 1 or not budget_per_week > 0:
         raise UsageError(f"{weeks} weeks and a budget of {budget_per_week:g}: give 1 week or more, and above 0.")
     ends = [until_day - _WEEK * back for back in range(weeks)]
-    calibrated, _ = calibrate(
-        {end: windows_until(engine, watch, end) for end in ends}, budget_per_week, left_out=left_out
-    )
+    windows = {end: windows_until(engine, watch, end) for end in ends}
+    guilty = left_out | _guilty(watch, windows[until_day])
+    calibrated, _ = calibrate(windows, budget_per_week, left_out=guilty)
     folder = CalibrationFolder(watch)
     folder.keep_threshold(DETECTOR_VERSION, "account", calibrated.account)
     folder.keep_threshold(DETECTOR_VERSION, "campaign", calibrated.campaign)
@@ -131,6 +137,19 @@ def calibration_of(watch: Path) -> Calibrated | None:
     if account is None or campaign is None or not path.exists():
         return None
     return Calibrated(Standings.from_json(read_json(path)), account, campaign)
+
+
+def _guilty(watch: Path, windows: Windows) -> frozenset[str]:
+    """Organisations of confirmed findings, and of drills, whether they were found or not."""
+    confirmed = (one.finding for one in FindingStore(watch).list() if one.finding.status in ("confirmed", "drill"))
+    drilled = {account for drill in Drills(watch).list() for account in drill.accounts}
+    known = Organisations.of(windows.whole.activity)
+    of_drills = {
+        known.names[owner]
+        for account, owner in zip(known.accounts.to_pylist(), known.of_account.tolist(), strict=True)
+        if account in drilled
+    }
+    return frozenset(of_drills | {name for finding in confirmed for name in finding.organisations})
 
 
 def _standings_file(watch: Path) -> Path:

@@ -70,7 +70,9 @@ def _opened(sealed: SealedSegment, folder: str, chain: _Chain) -> NewSegment:
     try:
         metadata = pq.read_metadata(path)
         commitments = sealed.table("commitments")
-        with (commitments if commitments.exists() else path).open("rb") as file:
+        # They say all that is in the rows, and stay as they were where an account was forgotten. Imports have none.
+        has_commitments = commitments.exists() and pq.read_metadata(commitments).num_rows > 0
+        with (commitments if has_commitments else path).open("rb") as file:
             content = f"sha256:{file_digest(file, 'sha256').hexdigest()}"
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} cannot be read: {error}.", "Put the segment back from a backup.") from error
