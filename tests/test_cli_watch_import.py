@@ -33,7 +33,9 @@ def test_what_it_says(tmp_path: Path) -> None:
     assert "1 row rejected: it is no line of a combined access log." in said
     assert "Not known of any call, so that what needs them is absent: key_id, model," in said
     assert (tmp_path / "state/secret").stat().st_mode & 0o077 == 0
+    assert "A new secret was made in" in said
     code, said, _ = run(tmp_path)
+    assert "A new secret" not in said
     assert (code, "2 rows had been imported before." in said) == (0, True)
 
 

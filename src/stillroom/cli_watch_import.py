@@ -12,6 +12,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
+from stillroom.display import live_progress
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -45,11 +46,16 @@ def import_file(
         from stillroom.watch.importing.mapping import load_mapping
 
     settings = load_mapping(mapping)
-    done = import_calls(source, settings, out, Secrets.open(secret))
+    is_new = not secret.exists()
+    secrets = Secrets.open(secret)
+    with live_progress() as progress:
+        done = import_calls(source, settings, out, secrets, progress)
     if as_json:
         print_json(_as_json(done))
-    else:
-        print_result(*_in_words(done, settings.name))
+        return
+    print_result(*_in_words(done, settings.name))
+    if is_new:
+        print_result(f"A new secret was made in {secret}. Keep it: what two secrets printed can never be compared.")
 
 
 def _as_json(done: Imported) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 import pytest
 
 from stillroom.base.errors import DataError, StoreError
+from stillroom.base.progress import Silent
 from stillroom.store.calls import call_dataset
 from stillroom.store.lock import FolderLock
 from stillroom.store.secrets import Secrets
@@ -198,6 +199,23 @@ def test_the_manifest(tmp_path: Path) -> None:
         "00000001.rejected.jsonl",
         "00000002.json",
     }
+
+
+def test_progress(tmp_path: Path) -> None:
+    class Seen(Silent):
+        updates: ClassVar[list[tuple[str, int, dict[str, object]]]] = []
+
+        def update(self, stage: str, done: int, total: int | None, **facts: object) -> None:
+            assert total is None
+            self.updates.append((stage, done, facts))
+
+    (tmp_path / "rows.jsonl").write_text(rows_of(1000) + "nonsense\n" + rows_of(1999), encoding="utf-8")
+    import_calls(tmp_path / "rows.jsonl", MAPPING, tmp_path / "out", SECRETS, Seen())
+    assert Seen.updates == [
+        ("import", 1000, {"calls": 1000, "rejected": 0}),
+        ("import", 2000, {"calls": 1000, "rejected": 1}),
+        ("import", 3000, {"calls": 1999, "rejected": 1}),
+    ]
 
 
 def test_where_no_row_is_a_call(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -233,13 +234,14 @@ def test_requests_without_an_id(tmp_path: Path) -> None:
 def test_every_form_of_export_gives_the_same_calls(tmp_path: Path) -> None:
     other = ROW | {"request_id": "b", "api_key": "f" * 64, "team_id": "t", "startTime": "2024-11-18 18:08:00.5+00"}
     _, expected = imported(tmp_path, ROW, other)
-    exports = [tmp_path / name for name in ("rows.csv", "rows.parquet", "list.json")]
+    exports = [tmp_path / name for name in ("rows.csv", "rows.parquet", "list.json", "packed.jsonl.gz")]
     with exports[0].open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ROW.keys())
         writer.writeheader()
         writer.writerows([ROW, other])
     pq.write_table(pa.Table.from_pylist([ROW, other]), exports[1])
     exports[2].write_text(json.dumps({"data": [ROW, other], "total": 2}), encoding="utf-8")
+    exports[3].write_bytes(gzip.compress((tmp_path / "spend.jsonl").read_bytes()))
     for export in exports:
         import_calls(export, LITELLM, tmp_path / export.name.replace(".", "-"), SECRETS)
         assert call_dataset(tmp_path / export.name.replace(".", "-")).to_table().to_pylist() == expected

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from stillroom.base.errors import DataError, StoreError
+from stillroom.base.progress import Progress
 from stillroom.store.calls import CALLS
 from stillroom.store.files import remove_unfinished, replacing, write_atomically, write_json
 from stillroom.store.secrets import Secrets
@@ -28,6 +29,7 @@ COLUMNS = (*(name for name in CALLS.names if name not in ("row", "salt")), "minh
 """What a manifest says of each call: whether it is known."""
 _WHICH_SECRET = ".which-secret"
 _DAY_US = 86_400_000_000
+_BETWEEN_UPDATES = 1000
 _TRIED = 10_000
 """Where the first rows are rejected, all of them for one reason, the mapping is wrong, and not the rows."""
 
@@ -64,7 +66,9 @@ class Imported:
         return [name for name in COLUMNS if not self.known[name]] if self.calls else []
 
 
-def import_calls(source: Path, mapping: ImportMapping, out: Path, secrets: Secrets) -> Imported:
+def import_calls(
+    source: Path, mapping: ImportMapping, out: Path, secrets: Secrets, progress: Progress | None = None
+) -> Imported:
     """Add the calls of one file to `out`/`mapping.name`, but for those that are there.
 
     `secrets`: the gateway's, so that what is printed can be compared with what the gateway prints. Texts are printed
@@ -89,6 +93,8 @@ def import_calls(source: Path, mapping: ImportMapping, out: Path, secrets: Secre
             file = stack.enter_context(stack.enter_context(replacing(rejected)).open("wb"))
             for each in records(source, mapping):
                 reason = _take(each, rows, segments, done)
+                if done.rows % _BETWEEN_UPDATES == 0 and progress is not None:
+                    progress.update("import", done.rows, None, calls=done.calls, rejected=done.rejected.total())
                 if reason is not None:
                     file.write(orjson.dumps({"row": each.place, "reason": reason}, option=orjson.OPT_APPEND_NEWLINE))
                     if done.rows == _TRIED == done.rejected[reason]:
