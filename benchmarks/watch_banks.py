@@ -60,9 +60,10 @@ def main() -> None:
     print(f"A bank of {len(printed):,} questions.\n")
     show_planted(printed, prints, test)
     show_framed(printed, prints, bank.questions, prompts)
-    show_kin(BankText("gsm8k-train", tuple(train), "train", ""), prints, test)
+    other = BankText("gsm8k-train", tuple(train), "train", "")
+    show_kin(other, prints, test)
     show_unrelated(bank, [*prompts, *installed_texts()], asked.secrets)
-    show_cost(bank, prints, {"prompts of all kinds": prompts, "questions like the bank's": test}, asked.calls)
+    show_cost(other, prints, {"prompts of all kinds": prompts, "questions like the bank's": test}, asked.calls)
 
 
 def show_planted(bank: BankPrints, prints: Prints, tests: Sequence[str]) -> None:
