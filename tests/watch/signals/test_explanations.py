@@ -74,6 +74,15 @@ def test_user_labels_do_not_make_a_bank_that_is_worked_off_a_tutoring_service() 
     assert not found.holds
 
 
+def test_several_samples_of_each_question_are_no_pupils() -> None:
+    asked = hits("a", [int(each) for each in np.random.default_rng(7).permutation(1000)[:300]], calls=4)
+    signals = signals_of(window(days("a", 60), bank_hits=asked, repeats=[repeats("a")]))
+    found = {each.name: each for each in explanations.explanations_of(signals.seen(0))}["tutoring"]
+    assert found.is_ruled_out
+    assert signals.values["bank_evenness"][0] > 3
+    assert "300 different ones about equally often, 4.0 times each" in signals.sentence("bank_evenness", 0)
+
+
 def test_drawing_a_banks_questions_at_random_is_no_tutoring_service() -> None:
     drawn, counts = np.unique(np.random.default_rng(6).integers(0, BANK.questions, 2000), return_counts=True)
     asked = [

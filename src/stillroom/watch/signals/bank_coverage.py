@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from stillroom.watch.signals.content import knows_prompts
 from stillroom.watch.signals.organisations import Column, Measured, Organisations, Rows, numbers, ratio
+from stillroom.watch.signals.repeats import dispersion
 from stillroom.watch.window import Bank, Window
 
 TEST_SPLITS = frozenset({"test", "validation", "valid", "dev", "eval"})
@@ -21,6 +22,8 @@ FEWEST_IN_ORDER = 50
 FEWEST_ASKED, LEAST_COVERAGE = 20, 0.01
 """Different questions of a bank, and the share of it, below which nothing is said: likeness alone brings some about."""
 FEWEST_KNOWN = 50
+BEYOND_CHANCE = 3.0
+"""Standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class BankUse:
     even_questions: Column
     even_calls: Column
     """What the evenness is of."""
+    dispersion: Column
+    """See `repeats.dispersion`."""
     order: Column
 
 
@@ -55,7 +60,11 @@ def _use(bank: Bank, organisations: Organisations, rows: Rows, table: pa.Table) 
     questions = organisations.total(owner)
     calls, exact_calls = (organisations.total(rows, numbers(table, name)) for name in ("calls", "exact_calls"))
     exact = organisations.total(owner[np.bincount(at, numbers(table, "exact_calls"), minlength=len(pairs)) > 0])
-    evenness = _evenness(questions, calls, bank.questions)
+    counts = np.bincount(at, numbers(table, "calls"), minlength=len(pairs)).astype(np.float64)
+    spread = dispersion(organisations, owner, counts)
+    # Whoever asks each question equally often has drawn it once.
+    draws = np.where(spread < -BEYOND_CHANCE, questions, calls)
+    evenness = _evenness(questions, draws, bank.questions)
     exact_evenness = _evenness(exact, exact_calls, bank.questions)
     # Where a bank's questions are like each other, what is only alike may be counted to the wrong one.
     is_exact = np.nan_to_num(exact_evenness, nan=-np.inf) > np.nan_to_num(evenness, nan=-np.inf)
@@ -66,6 +75,7 @@ def _use(bank: Bank, organisations: Organisations, rows: Rows, table: pa.Table) 
         evenness=np.where(is_exact, exact_evenness, evenness),
         even_questions=np.where(is_exact, exact, questions),
         even_calls=np.where(is_exact, exact_calls, calls),
+        dispersion=spread,
         order=_order(organisations, owner, first_at, questions),
     )
 
@@ -143,6 +153,7 @@ _FACTS = (
     "bank_evenness_signed",
     "bank_even_questions",
     "bank_even_calls",
+    "bank_dispersion",
 )
 
 
@@ -188,6 +199,7 @@ def _strongest(
         "bank_evenness_signed": evenness,
         "bank_even_questions": of_best([use.even_questions for use in uses]),
         "bank_even_calls": of_best([use.even_calls for use in uses]),
+        "bank_dispersion": of_best([use.dispersion for use in uses]),
     }
     labels: list[str | None] = [
         uses[place].bank.name if some else None for place, some in zip(best, is_asked, strict=True)

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from stillroom.base.records import Explanation
+from stillroom.watch.signals.bank_coverage import BEYOND_CHANCE
 from stillroom.watch.signals.sentences import Seen, percent
 
 BANK = frozenset({"bank_coverage", "bank_share", "bank_evenness", "bank_order"})
 TEMPLATE = frozenset({"template_concentration", "template_fillings"})
 SAMPLING = frozenset({"many_samples", "asks_logprobs", "asks_grading"})
-BEYOND_CHANCE = 3.0
-"""Standard deviations: above, a bank is worked off; as far below, its popular questions come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def _tutoring(seen: Seen) -> Tested | None:
     repeats = value["bank_calls"] / max(value["bank_questions"], 1)
     spread = _known(value["bank_evenness_signed"])
     is_worked_off = spread > BEYOND_CHANCE or _known(value["bank_order"]) > 0.2
-    come_again = spread < -BEYOND_CHANCE
+    come_again = spread < -BEYOND_CHANCE and _known(value["bank_dispersion"]) > BEYOND_CHANCE
     holds = come_again and not is_worked_off and (value["users"] >= 20 or repeats >= 1.2)
     speaks_for = f"For it: {seen.counted('users', 'user label')}, and each question of the bank {repeats:.1f} times."
     against = (

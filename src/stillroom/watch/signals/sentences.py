@@ -139,6 +139,13 @@ def bank_share(seen: Seen) -> str:
 
 def bank_evenness(seen: Seen) -> str:
     asked, calls = seen.count("bank_even_questions"), seen.counted("bank_even_calls", "call")
+    each = seen.numbers["bank_even_calls"] / max(seen.numbers["bank_even_questions"], 1)
+    if seen.numbers["bank_dispersion"] < 0 and each >= 1.5:
+        return (
+            f"Its {calls} with questions of the bank {seen.labels['bank']} asked {asked} different ones about equally "
+            f"often, {each:.1f} times each: {seen.numbers['bank_evenness']:.1f} standard deviations more than drawing "
+            "them at random would."
+        )
     repeats = seen.numbers["bank_even_calls"] - seen.numbers["bank_even_questions"]
     how = "no question twice" if repeats < 1 else f"with {counted(round(repeats), 'repeat')}"
     return (
