@@ -3,10 +3,10 @@
     python -m benchmarks.watch_detection [--half report] [--seeds 3] [--headline-seeds 10] [--processes 2]
                                          [--data ../shared/data] [--out FILE.jsonl]
 
-Each seed makes four weeks of benign traffic once: 2,000 ordinary organisations and every benign twin. What is usual, and
-the thresholds, are fitted on the first two weeks; the last two are judged. Every campaign is laid over the same traffic,
-and starts when the judged weeks do, but for the slow ones. Beside it, given the same calls and the same budget of
-alarms: a volume rule, PRADA and an MMD window test, adapted to sketches of texts (benchmarks/watch_contenders).
+Each seed makes four weeks of benign traffic once: 2,000 ordinary organisations and every benign twin. What is usual,
+and the thresholds, are fitted on the first two weeks; the last two are judged. Every campaign is laid over the same
+traffic, and starts when the judged weeks do, but for the slow ones. Beside it, given the same calls and the same budget
+of alarms: a volume rule, PRADA and an MMD window test, adapted to sketches of texts (benchmarks/watch_contenders).
 
 A campaign is found where a finding has half of its organisations, or, if it has but one, that one. Its accounts' recall
 is over all findings that have any of them. What a finding names beside is wronged, as is whoever is found without any
@@ -129,7 +129,8 @@ def main() -> None:
             print(f"seed {benign_side.seed}: {time.perf_counter() - started:,.0f} s", flush=True)
             if options.out:
                 with options.out.open("a") as file:
-                    file.writelines(json.dumps(asdict(one)) + "\n" for one in (benign_side, *of_campaigns))
+                    file.write(json.dumps(asdict(benign_side)) + "\n")
+                    file.writelines(json.dumps(asdict(one)) + "\n" for one in of_campaigns)
     print_settings(chosen, judged)
     print_wronged(wronged)
     print(f"\n{(time.perf_counter() - started) / 60:.0f} minutes.")
@@ -145,7 +146,7 @@ def _of_seed(seed: int, settings: Sequence[Campaign], organisations: int, data: 
     started = time.perf_counter()
     folder = data if data.is_dir() else None
     traffic = benign(seed, organisations=organisations, data=folder)
-    banks = _banks(folder)
+    banks = known_banks(folder)
     side = _side(traffic, banks, sorted({*FIT_DAYS, *SEEN_DAYS}))
     weeks = {day: Windows(side.recent[day], side.whole[day]) for day in FIT_DAYS}
     calibrated, _ = calibrate(weeks, BUDGET_PER_WEEK)
@@ -163,7 +164,7 @@ def _of_seed(seed: int, settings: Sequence[Campaign], organisations: int, data: 
     return wronged, judged
 
 
-def _banks(data: Path | None) -> list[BankPrints]:
+def known_banks(data: Path | None) -> list[BankPrints]:
     prints = Prints(TRAFFIC_SECRET, epoch_at(START_AT))
     names = [name for name in BANKS if (name == "word_problems") is (data is None)]
     texts = {name: tuple(bank_texts(name, data)) for name in names}
@@ -188,7 +189,8 @@ def _side(traffic: Traffic, banks: Sequence[BankPrints], days: Iterable[int]) ->
 
 
 def _roles(traffic: Traffic) -> dict[str, str]:
-    return dict(zip(traffic.truth["organisation"].to_pylist(), traffic.truth["role"].to_pylist(), strict=True))
+    owners, roles = (map(str, traffic.truth[name].to_pylist()) for name in ("organisation", "role"))
+    return dict(zip(owners, roles, strict=True))
 
 
 def _wronged(
@@ -206,7 +208,8 @@ def _wronged(
         groups += [one for one in _campaigns(side.whole[day], calibrated) if one not in groups]
         alone |= _alone(side.recent[day], calibrated)
     together = {name for group in groups for name in group}
-    models = dict(zip(*(traffic.truth[name].to_pylist() for name in ("organisation", "client_model")), strict=True))
+    owners, kinds = (map(str, traffic.truth[name].to_pylist()) for name in ("organisation", "client_model"))
+    models = dict(zip(owners, kinds, strict=True))
     share = alarm_share(alone | together, list(roles), weeks=2, clusters=models)
     return Wronged(
         seed=traffic.seed,
