@@ -30,7 +30,7 @@ def by_day(hours: npt.ArrayLike) -> Numbers:
         raise ValueError(f"{counts.shape[-1]} hours are not whole days")
     if not np.all(counts >= 0):
         raise ValueError("an hour has a number of calls, 0 or more")
-    return counts.reshape(*counts.shape[:-1], -1, HOURS)
+    return counts.reshape(*counts.shape[:-1], counts.shape[-1] // HOURS, HOURS)
 
 
 def weeks_and_weekdays(days: int, since_day: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

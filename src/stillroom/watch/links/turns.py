@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stillroom.watch.links.habits import SHORTEST_DAYS, Numbers, agreement, by_day, log10_chance, standing, unexplained
+from stillroom.watch.links.habits import (
+    SHORTEST_DAYS,
+    Numbers,
+    agreement,
+    by_day,
+    log10_chance,
+    standing,
+    unexplained,
+)
 
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
@@ -122,9 +130,7 @@ def _relay(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], since: in
     begun, ended = _events(starts, gap), _events(ends, gap)
     shifted = since + (begun[:, None] - since + np.arange(days) * _DAY) % (days * _DAY)
     follows = _follows(shifted, ended, gap)
-    # That a beginning can follow an end at all has been seen to happen, hence the one.
-    chance = (follows.sum(axis=1) + 1) / (days + 1)
-    taken_over, expected = _matched(begun, ended, gap), float(chance.sum())
+    taken_over, expected = _matched(begun, ended, gap), float(follows.mean(axis=1).sum())
     nats = _upper_tail_nats(taken_over, len(begun), expected) if taken_over > expected else 0.0
     log10_p = min(0.0, -nats / float(np.log(10)) + float(np.log10(len(_GAPS_HOURS))))
     return Relay(len(begun), taken_over, expected, hours, log10_p)
