@@ -50,7 +50,7 @@ def test_for_machines(tmp_path: Path) -> None:
 def test_what_a_person_can_mend(tmp_path: Path) -> None:
     (tmp_path / "access.log").write_text("nonsense\n", encoding="utf-8")
     code, _, said = run(tmp_path)
-    assert (code, "None of" in said) == (1, True)
+    assert (code, "none of 1 row" in said) == (1, True)
     code, _, said = run(tmp_path, mapping="name: front\nformat: combind\n")
     assert (code, "line 2" in said) == (2, True)
     assert "Traceback" not in said

@@ -219,7 +219,7 @@ def test_progress(tmp_path: Path) -> None:
 
 
 def test_where_no_row_is_a_call(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"None of .* first 3 rows .* of 3 of them, it is no number"):
+    with pytest.raises(DataError, match=r"none of 3 rows can be read as a call; of 3 rows, it is no number"):
         run(tmp_path, "".join(json.dumps({"at": "x", "who": "a"}) + "\n" for _ in range(3)))
 
 

@@ -226,8 +226,8 @@ def test_packed_files_and_their_damage(tmp_path: Path) -> None:
         ("at,account\n".encode("utf-16"), "csv", "UTF-16"),
         (b"PAR1 not really PAR1", "parquet", "no Parquet"),
         (b"", "parquet", "no Parquet"),
-        (b"nothing\nof\nthe kind\n", "jsonl", "None of"),
-        (b"nothing\n" * 10_500, "combined", "first 10000 rows"),
+        (b"nothing\nof\nthe kind\n", "jsonl", "none of 3 rows"),
+        (b"nothing\n" * 10_500, "combined", "none of 10,000 rows"),
     ],
 )
 def test_another_kind_of_file(tmp_path: Path, data: bytes, kind: str, words: str) -> None:

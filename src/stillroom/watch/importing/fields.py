@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from stillroom.text.connections import client_address, is_trusted
 from stillroom.watch.importing import values
@@ -52,7 +51,7 @@ class FieldReader:
         self.given = frozenset(self._columns)
         """The columns that the source may say something of."""
         self._not_known = mapping.not_known
-        self._zone = ZoneInfo(mapping.timezone)
+        self._zone = mapping.zone
         self._proxies = mapping.proxies
         self._latest_us = latest_us
         self._problems = problems

@@ -18,6 +18,7 @@ from stillroom.base.progress import Progress
 from stillroom.store.calls import CALLS
 from stillroom.store.files import remove_unfinished, replacing, write_atomically, write_json
 from stillroom.store.secrets import Secrets
+from stillroom.text.counted import counted
 from stillroom.watch.importing.mapping import ImportMapping
 from stillroom.watch.importing.reading import records
 from stillroom.watch.importing.record import Record, Unreadable
@@ -25,8 +26,9 @@ from stillroom.watch.importing.rows import ImportedCall, LeftOut, Rejected, Rows
 from stillroom.watch.importing.segments import ImportedSegments
 
 SCHEMA_VERSION = 1
-COLUMNS = (*(name for name in CALLS.names if name not in ("row", "salt")), "minhash")
-"""What a manifest says of each call: whether it is known."""
+_GATEWAYS_OWN = ("row", "salt", "counted_by", "receipt_id", "escrow_digest")
+COLUMNS = (*(name for name in CALLS.names if name not in _GATEWAYS_OWN), "minhash")
+"""Of which a manifest says how often they are known."""
 _WHICH_SECRET = ".which-secret"
 _DAY_US = 86_400_000_000
 _BETWEEN_UPDATES = 1000
@@ -196,5 +198,5 @@ def _next_number(imports: Path) -> int:
 
 def _nothing_readable(source: Path, done: Imported) -> DataError:
     reason, count = done.rejected.most_common(1)[0]
-    what = f"None of {source}'s first {done.rows} rows can be read as a call: of {count} of them, {reason}."
+    what = f"{source}: none of {counted(done.rows, 'row')} can be read as a call; of {counted(count, 'row')}, {reason}."
     return DataError(what, "Is it what the mapping says? docs/import.md has every key.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, tzinfo
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -193,7 +194,8 @@ class ImportMapping(_Settings):
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
         try:
-            ZoneInfo(value)
+            if value != "UTC":
+                ZoneInfo(value)
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is no time zone; write Europe/Berlin, say") from error
         return value
@@ -204,6 +206,10 @@ class ImportMapping(_Settings):
         for each in value:
             ip_network(each)
         return value
+
+    @property
+    def zone(self) -> tzinfo:
+        return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)  # a small machine may know no zones
 
     @property
     def proxies(self) -> Proxies:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from zoneinfo import ZoneInfo
 
 LONGEST_NAME = 256
 _MOST = 2**53
@@ -77,7 +76,7 @@ def usd(value: Any) -> str:
     return format(amount.quantize(Decimal("1e-12")).normalize(), "f")
 
 
-def moment(value: Any, form: str, zone: ZoneInfo, latest_us: int) -> int:
+def moment(value: Any, form: str, zone: tzinfo, latest_us: int) -> int:
     """UTC in microseconds. `zone`: of a time that names none. `latest_us`: what lies after it has not been yet."""
     at = _microseconds(value, form, zone)
     if not at >= _EARLIEST_US:
@@ -97,7 +96,7 @@ def duration(value: Any, unit: str) -> int:
     return found
 
 
-def _microseconds(value: Any, form: str, zone: ZoneInfo) -> int:
+def _microseconds(value: Any, form: str, zone: tzinfo) -> int:
     if isinstance(value, datetime):
         return _since_1970(value, zone)
     if form in _UNIX:
@@ -114,7 +113,7 @@ def _microseconds(value: Any, form: str, zone: ZoneInfo) -> int:
         raise ValueError(f"it is no time in the format {form}") from error
 
 
-def _since_1970(when: datetime, zone: ZoneInfo) -> int:
+def _since_1970(when: datetime, zone: tzinfo) -> int:
     return ((when if when.tzinfo else when.replace(tzinfo=zone)) - _EPOCH) // _US
 
 
