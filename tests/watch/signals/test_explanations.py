@@ -18,8 +18,9 @@ def explained(activity: list[dict[str, Any]], **parts: Any) -> dict[str, explana
 
 def test_a_benchmarks_test_split_asked_whole_is_a_benchmark_run() -> None:
     parts = {"bank_hits": hits("a", range(500), TEST_BANK.name, calls=3), "repeats": [repeats("a")]}
-    models = [model("a", name, 500) for name in ("one", "two", "three")]
-    found = explained(days("a", 60), models=models, **parts)["benchmark run"]
+    models = [model(account, name, 500) for account in "ab" for name in ("one", "two", "three")]
+    activity = days("a", 60, "firm") + days("b", 60, "firm")
+    found = explained(activity, models=models, **parts)["benchmark run"]
     assert found.holds
     assert not found.is_ruled_out
     assert found.sentence == (

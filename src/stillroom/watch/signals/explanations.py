@@ -84,15 +84,16 @@ def _tutoring(seen: Seen) -> Tested | None:
     is_worked_off = spread > BEYOND_CHANCE or _known(value["bank_order"]) > 0.2
     come_again = spread < -BEYOND_CHANCE and _known(value["bank_dispersion"]) > BEYOND_CHANCE
     holds = come_again and not is_worked_off and (value["users"] >= 20 or repeats >= 1.2)
-    speaks_for = f"For it: {seen.counted('users', 'user label')}, and each question of the bank {repeats:.1f} times."
-    against = (
+    side = "For" if value["users"] >= 20 or repeats >= 1.2 else "Against"
+    labels = f"{side} it: {seen.counted('users', 'user label')}, and each question of the bank {repeats:.1f} times."
+    how = (
         "Against it: pupils meet popular questions again and again, and here the bank was worked off."
         if is_worked_off
         else "For it: popular questions came again, more than by chance."
         if come_again
         else "Against it: no question is more popular than another, as far as so many calls can show."
     )
-    return Tested("tutoring", holds, is_worked_off, f"{speaks_for} {against}", BANK | {"never_repeated", "breadth"})
+    return Tested("tutoring", holds, is_worked_off, f"{labels} {how}", BANK | {"never_repeated", "breadth"})
 
 
 def _batch_job(seen: Seen) -> Tested | None:

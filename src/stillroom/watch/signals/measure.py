@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from stillroom.watch.signals.activity import measure_activity
 from stillroom.watch.signals.bank_coverage import measure_banks
 from stillroom.watch.signals.content import measure_content
 from stillroom.watch.signals.definitions import BY_NAME
-from stillroom.watch.signals.organisations import Column, Organisations, numbers
+from stillroom.watch.signals.organisations import Column, Organisations, codes, numbers
 from stillroom.watch.signals.sentences import Seen
 from stillroom.watch.window import Window
 
@@ -60,8 +62,10 @@ def signals_of(window: Window) -> Signals:
 def _clients(window: Window, organisations: Organisations) -> dict[str, Column]:
     """How many labels of users the organisation's accounts send, and how many models it called."""
     users, user_table = organisations.rows(window.users)
-    models, _ = organisations.rows(window.models)
+    callers, model_table = organisations.rows(window.models)
+    model, names = codes(model_table["model"])
+    each_once = np.unique(callers * max(len(names), 1) + model)  # several accounts may call one model
     return {
         "users": organisations.total(users, numbers(user_table, "users")),
-        "models": organisations.total(models),
+        "models": organisations.total(each_once // max(len(names), 1)),
     }
