@@ -36,7 +36,15 @@ from stillroom.text.prints import Prints, epoch_at
 from stillroom.watch.banks.prints import BankPrints, BankText
 from stillroom.watch.calibration.share import alarm_share
 from stillroom.watch.campaigns import campaigns
-from stillroom.watch.detectors import FEWEST_QUESTIONS, RECENT_DAYS, WHOLE_DAYS, Calibrated, Windows, calibrate
+from stillroom.watch.detectors import (
+    FEWEST_QUESTIONS,
+    RECENT_DAYS,
+    WHOLE_DAYS,
+    Calibrated,
+    Windows,
+    calibrate,
+    candidates,
+)
 from stillroom.watch.engine import open_engine
 from stillroom.watch.links.population import Population
 from stillroom.watch.signals.candidates import candidates_of
@@ -148,8 +156,8 @@ def _of_seed(seed: int, settings: Sequence[Campaign], organisations: int, data: 
     traffic = benign(seed, organisations=organisations, data=folder)
     banks = known_banks(folder)
     side = _side(traffic, banks, sorted({*FIT_DAYS, *SEEN_DAYS}))
-    weeks = {day: Windows(side.recent[day], side.whole[day]) for day in FIT_DAYS}
-    calibrated, _ = calibrate(weeks, BUDGET_PER_WEEK)
+    weeks = {day: candidates(Windows(side.recent[day], side.whole[day])) for day in FIT_DAYS}
+    calibrated = calibrate(weeks, BUDGET_PER_WEEK)
     contenders = every_contender(BUDGET_PER_WEEK)
     fit_days, judge_days = (range(FIRST_DAY + a, FIRST_DAY + b) for a, b in ((0, 14), (14, 28)))
     for one in contenders:

@@ -8,7 +8,7 @@ WATCH/review.sqlite findings and what people decided
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,30 +17,33 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from stillroom.base.clock import Clock, SystemClock
-from stillroom.base.errors import UsageError
+from stillroom.base.errors import StoreError, UsageError
 from stillroom.base.records import Finding
 from stillroom.store.calls import call_dataset
 from stillroom.store.files import read_json, write_json
 from stillroom.store.secrets import Secrets
+from stillroom.watch.alarms import note_alarms
 from stillroom.watch.banks.printed import keys_of, printed_banks
 from stillroom.watch.banks.prints import BankPrints
 from stillroom.watch.banks.stored import read_banks
-from stillroom.watch.calibration.kept import CalibrationFolder
+from stillroom.watch.calibration.drift import Baseline, Drift, baseline, drifts
+from stillroom.watch.calibration.kept import CalibrationFolder, Step
 from stillroom.watch.detectors import (
     DETECTOR_VERSION,
     RECENT_DAYS,
     WHOLE_DAYS,
     Calibrated,
+    Candidates,
     Windows,
     calibrate,
-    detect,
+    candidates,
+    findings_of,
 )
 from stillroom.watch.drill import Drills
 from stillroom.watch.engine import Engine, open_engine
 from stillroom.watch.intake import TakenIn, take_in
 from stillroom.watch.parts import open_parts
 from stillroom.watch.review.store import FindingStore
-from stillroom.watch.signals.organisations import Organisations
 from stillroom.watch.signals.standing import Standings
 from stillroom.watch.state import window
 from stillroom.watch.window import Bank
@@ -58,8 +61,11 @@ class Looked:
     until_day: int
     """Days before this one were looked at: counted from 1970-01-01, UTC."""
     findings: tuple[Finding, ...]
-    """As they are kept, with their lasting ids; the highest score first, campaigns before organisations alone."""
-    is_calibrated: bool
+    """As they are kept, with their lasting ids; campaigns before organisations alone."""
+    version: str | None
+    """The calibration that counts; None before the first."""
+    drifts: tuple[Drift, ...]
+    """What is no longer as it was when that was made."""
     missing: frozenset[str]
     """Columns that no call had: what needs them was not looked at."""
 
@@ -92,13 +98,25 @@ def look(
     Raises UsageError where there are no calls at all, StoreError for a folder that cannot be read or written.
     """
     taken = take(engine, calls, watch, secrets, events)
-    last = _last_day(watch, taken) + 1 if until_day is None else until_day
-    windows = windows_until(engine, watch, last)
-    calibrated = calibration_of(watch)
-    found = detect(windows, calibrated, found_at=clock.now_us(), version=DETECTOR_VERSION)
-    ids = FindingStore(watch, clock).put_all(found)
-    findings = tuple(replace(one.finding, id=name) for one, name in zip(found, ids, strict=True))
-    return Looked(taken, last, findings, calibrated is not None, windows.whole.missing)
+    last = last_day(watch) + 1 if until_day is None else until_day
+    found = candidates(windows_until(engine, watch, last))
+    folder = CalibrationFolder(watch, clock)
+    version = folder.counting()
+    calibrated = None if version is None else kept_calibration(watch, version)
+    name = DETECTOR_VERSION if version is None else f"{DETECTOR_VERSION}/{version}"
+    described = findings_of(found, calibrated, found_at=clock.now_us(), version=name)
+    ids = FindingStore(watch, clock).put_all(described)
+    for each in (version, *folder.in_shadow()):
+        if each is not None:
+            note_alarms(watch, each, last, found.alarming(kept_calibration(watch, each)), found.population.size)
+    return Looked(
+        taken=taken,
+        until_day=last,
+        findings=tuple(replace(one.finding, id=kept) for one, kept in zip(described, ids, strict=True)),
+        version=version,
+        drifts=() if version is None else _drifts(folder.baselines(version), found),
+        missing=found.windows.whole.missing,
+    )
 
 
 def windows_until(engine: Engine, watch: Path, until_day: int) -> Windows:
@@ -110,40 +128,59 @@ def windows_until(engine: Engine, watch: Path, until_day: int) -> Windows:
 
 
 def calibrate_on(
-    engine: Engine, watch: Path, until_day: int, weeks: int, budget_per_week: float, *, left_out: frozenset[str]
-) -> Calibrated:
-    """Fit on the weeks before `until_day`, and keep what comes of it.
+    engine: Engine,
+    watch: Path,
+    version: str,
+    until_day: int,
+    weeks: int,
+    budget_per_week: float,
+    *,
+    by: str,
+    reason: str,
+    left_out: frozenset[str] = frozenset(),
+    clock: Clock = _CLOCK,
+) -> tuple[Calibrated, Step]:
+    """Fit on the weeks before `until_day`, and keep what comes of it as a version: in shadow, where one counts already.
 
     `left_out`: organisations that are no part of ordinary traffic. Those of confirmed findings and of drills are left
-    out too.
+    out too. Raises UsageError for a name that is taken.
     """
     if weeks < 1 or not budget_per_week > 0:
         raise UsageError(f"{weeks} weeks and a budget of {budget_per_week:g}: give 1 week or more, and above 0.")
+    folder = CalibrationFolder(watch, clock)
+    if version in {step.version for step in folder.steps()}:
+        raise UsageError(f"There is a calibration {version} already.", "Give the new one another name: --name.")
     ends = [until_day - _WEEK * back for back in range(weeks)]
-    windows = {end: windows_until(engine, watch, end) for end in ends}
-    guilty = left_out | _guilty(watch, windows[until_day])
-    calibrated, _ = calibrate(windows, budget_per_week, left_out=guilty)
-    folder = CalibrationFolder(watch)
-    folder.keep_threshold(DETECTOR_VERSION, "account", calibrated.account)
-    folder.keep_threshold(DETECTOR_VERSION, "campaign", calibrated.campaign)
-    write_json(_standings_file(watch), calibrated.standings.as_json())
-    return calibrated
+    found = {end: candidates(windows_until(engine, watch, end)) for end in ends}
+    guilty = left_out | _guilty(watch, found[until_day])
+    calibrated = calibrate(found, budget_per_week, left_out=guilty)
+    folder.keep_threshold(version, "account", calibrated.account)
+    folder.keep_threshold(version, "campaign", calibrated.campaign)
+    folder.keep_baselines(version, {name: baseline(of) for name, of in found[until_day].signals.values.items()})
+    write_json(_standings_file(watch, version), calibrated.standings.as_json())
+    return calibrated, folder.begin(version, by=by, reason=reason)
 
 
-def calibration_of(watch: Path) -> Calibrated | None:
-    """What was kept; None before the first calibration."""
-    folder, path = CalibrationFolder(watch), _standings_file(watch)
-    account, campaign = folder.threshold(DETECTOR_VERSION, "account"), folder.threshold(DETECTOR_VERSION, "campaign")
+def kept_calibration(watch: Path, version: str) -> Calibrated:
+    """Raises StoreError where one of its files is gone."""
+    folder, path = CalibrationFolder(watch), _standings_file(watch, version)
+    account, campaign = folder.threshold(version, "account"), folder.threshold(version, "campaign")
     if account is None or campaign is None or not path.exists():
-        return None
+        raise StoreError(
+            f"{path.parent} lacks a part of the calibration {version}.", "Put it back from a backup, or calibrate anew."
+        )
     return Calibrated(Standings.from_json(read_json(path)), account, campaign)
 
 
-def _guilty(watch: Path, windows: Windows) -> frozenset[str]:
+def _drifts(before: Mapping[str, Baseline], found: Candidates) -> tuple[Drift, ...]:
+    return tuple(one for one in drifts(before, found.signals.values) if one.level in ("some", "much"))
+
+
+def _guilty(watch: Path, found: Candidates) -> frozenset[str]:
     """Organisations of confirmed findings, and of drills, whether they were found or not."""
     confirmed = (one.finding for one in FindingStore(watch).list() if one.finding.status in ("confirmed", "drill"))
     drilled = {account for drill in Drills(watch).list() for account in drill.accounts}
-    known = Organisations.of(windows.whole.activity)
+    known = found.population.known
     of_drills = {
         known.names[owner]
         for account, owner in zip(known.accounts.to_pylist(), known.of_account.tolist(), strict=True)
@@ -152,8 +189,8 @@ def _guilty(watch: Path, windows: Windows) -> frozenset[str]:
     return frozenset(of_drills | {name for finding in confirmed for name in finding.organisations})
 
 
-def _standings_file(watch: Path) -> Path:
-    return watch / "calibration" / DETECTOR_VERSION / _STANDINGS
+def _standings_file(watch: Path, version: str) -> Path:
+    return watch / "calibration" / version / _STANDINGS
 
 
 def _banks(calls: Path, watch: Path, secrets: Secrets | None) -> list[BankPrints]:
@@ -167,13 +204,13 @@ def _banks(calls: Path, watch: Path, secrets: Secrets | None) -> list[BankPrints
     return printed_banks(watch, banks, keys_of(secrets, epochs))
 
 
-def _last_day(watch: Path, taken: TakenIn) -> int:
-    """Of all calls that were ever taken in."""
+def last_day(watch: Path) -> int:
+    """Of all calls that were ever taken in. Raises UsageError where there are none."""
     with open_parts(watch / "state") as parts:
         days = [part.last_day for part in parts.listed()]
     if not days:
         raise UsageError(
-            f"There are no calls to look at ({taken.rows:,} rows were read).",
+            "There are no calls to look at.",
             "Name the folder `calls` of a gateway's state folder, or one that `stillroom watch import` made.",
         )
     return max(days)

@@ -1,0 +1,90 @@
+"""Arguments that `stillroom watch` has in several commands, and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stillroom.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from stillroom.store.secrets import Secrets
+    from stillroom.watch.engine import Engine
+
+_DAY_S = 86_400
+
+
+class EngineName(StrEnum):
+    duckdb = "duckdb"
+    spark = "spark"
+
+
+State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="The gateway's state folder.")]
+Calls = Annotated[
+    Path | None,
+    typer.Option(
+        "--calls", metavar="DIR", help="A folder of calls, such as an imported one; STATE/calls if not given."
+    ),
+]
+Watch = Annotated[
+    Path | None,
+    typer.Option("--watch", metavar="DIR", help="Where watch keeps what it knows; STATE/watch if not given."),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="DAY", help="The last day that is looked at, in UTC; that of the last call."),
+]
+OfEngine = Annotated[EngineName, typer.Option("--engine", help="What adds up the calls: `spark` needs pyspark.")]
+
+
+def calls_of(state: Path | None, calls: Path | None) -> Path:
+    if calls is not None:
+        return calls
+    if state is None:
+        raise UsageError("Neither --state nor --calls is given.", "Name the gateway's state folder with --state.")
+    return state / "calls"
+
+
+def watch_of(state: Path | None, watch: Path | None) -> Path:
+    if watch is not None:
+        return watch
+    if state is None:
+        raise UsageError("Neither --state nor --watch is given.", "Name the gateway's state folder with --state.")
+    return state / "watch"
+
+
+def secrets_of(state: Path | None) -> Secrets | None:
+    """Without a gateway's secret, no bank's questions can be known in the calls."""
+    if state is None:
+        return None
+    from stillroom.store.secrets import Secrets
+
+    return Secrets.of(state)
+
+
+@contextmanager
+def engine_of(watch: Path, name: EngineName) -> Iterator[Engine]:
+    from stillroom.watch import run
+
+    with run.engine_of(watch, name.value) as opened:
+        yield opened
+
+
+def day_after(day: str | None) -> int | None:
+    """The number of the day after, from 1970-01-01 in UTC."""
+    if day is None:
+        return None
+    try:
+        return date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal() + 1
+    except ValueError:
+        raise UsageError(f"{day!r} is no day.", "Write it as 2026-10-31.") from None
+
+
+def day_before(until_day: int) -> str:
+    return datetime.fromtimestamp((until_day - 1) * _DAY_S, UTC).date().isoformat()
