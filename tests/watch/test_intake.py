@@ -20,7 +20,7 @@ from stillroom.watch import segments
 from stillroom.watch.banks.prints import BankPrints, BankText
 from stillroom.watch.columns import CAPABILITIES, capabilities
 from stillroom.watch.engine import Engine
-from stillroom.watch.intake import TakenIn, take_in
+from stillroom.watch.intake import TakenIn, new_key_ids, take_in
 from stillroom.watch.parts import PART_SCHEMAS, open_parts
 from stillroom.watch.state import window
 from stillroom.watch.tables import EVENTS
@@ -241,3 +241,11 @@ def test_nothing_of_the_engine_is_left(duck: Engine, tmp_path: Path) -> None:
     seal(tmp_path / "calls", made_calls(10), 1)
     take_in(duck, tmp_path / "calls", tmp_path / "state", [])
     assert not [path for path in (tmp_path / "state").rglob("*") if path.name.startswith(".")]
+
+
+def test_the_keys_of_new_calls_are_told(duck: Engine, tmp_path: Path) -> None:
+    calls = made_calls(20)
+    seal(tmp_path / "calls", calls, 1, earlier=[earlier(row) for row in calls])
+    assert new_key_ids(tmp_path / "calls", tmp_path / "state") == {"2026q3-00000000", "2026q4-00000000"}
+    take_in(duck, tmp_path / "calls", tmp_path / "state", [])
+    assert new_key_ids(tmp_path / "calls", tmp_path / "state") == frozenset()

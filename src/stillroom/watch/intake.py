@@ -83,6 +83,17 @@ def take_in(
         )
 
 
+def new_key_ids(calls: Path, state: Path) -> frozenset[str]:
+    """The `print_key_id`s of calls that are not taken in yet, and of their earlier prints. Raises StoreError."""
+    with open_parts(state, to_write=True) as parts:
+        segments = new_segments(calls, parts)
+    found: set[str | None] = set()
+    for path in (*_paths(segments, "calls"), *_paths(segments, "earlier_prints")):
+        if "print_key_id" in pq.read_schema(path).names:
+            found.update(pq.read_table(path, columns=["print_key_id"])["print_key_id"].unique().to_pylist())
+    return frozenset(each for each in found if each is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
     segments: int
