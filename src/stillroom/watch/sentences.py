@@ -67,14 +67,15 @@ def _tied(tie: Tie, size: int) -> str:
     if tie.kind in _SHARED:
         one, many = _SHARED[tie.kind]
         shared = f"share {one}" if tie.keys == 1 else f"share {tie.keys} {many} among them"
-        return f"{linked} {shared}, which {counted(tie.others or 0, 'other organisation')} {_has(tie.others)} too."
+        others = counted(tie.others, "other organisation") if tie.others else "no other organisation"
+        return f"{linked} {shared}, which {others} {_has(tie.others)}{' too' if tie.others else ''}."
     if tie.kind == "template":
         return f"{linked} fill the same template, and do little else."
     return f"{linked} asked a part of the same bank, and only together much of it."
 
 
 def _has(others: int | None) -> str:
-    return "has" if others == 1 else "have"
+    return "have" if (others or 0) > 1 else "has"
 
 
 def against(group: Group) -> Iterator[str]:
