@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.watch.logs import DAY_US, FIRST_DAY, Row, counted_by_hand, earlier, made_calls, seal, window_rows
 
-from stillroom.base.errors import StoreError
+from stillroom.base.errors import DataError, StoreError
 from stillroom.store.calls import call_dataset
 from stillroom.store.lock import FolderLock
 from stillroom.store.secrets import Secrets
@@ -224,17 +225,77 @@ def test_events_are_kept_once(duck: Engine, tmp_path: Path) -> None:
     assert {row["account"] for row in keys if row["value"] == "card"} == {"acct_1", "acct_2"}
 
 
-@pytest.mark.parametrize("damage", ["calls", "chain", "none taken"])
-def test_what_cannot_be_read_is_named(damage: str, duck: Engine, tmp_path: Path) -> None:
-    folder = seal(tmp_path / "calls", made_calls(10), 1)
-    if damage == "none taken":
-        with pytest.raises(StoreError, match="no counts"):
-            window(duck, tmp_path / "state", *DAYS)
-        return
-    path = folder / "calls.parquet" if damage == "calls" else tmp_path / "calls" / "w0" / "chain.jsonl"
-    path.write_bytes(b"{broken\n")
-    with pytest.raises(StoreError, match=path.name):
-        take_in(duck, tmp_path / "calls", tmp_path / "state", [])
+def test_a_state_without_calls_is_named(duck: Engine, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no counts"):
+        window(duck, tmp_path / "state", *DAYS)
+
+
+@pytest.mark.parametrize(
+    "damage", ["gone", "no Parquet", "a hole", "text for a time", "fractions of turns", "chain", "no list of parts"]
+)
+def test_what_cannot_be_read_is_named_and_nothing_is_taken(damage: str, duck: Engine, tmp_path: Path) -> None:
+    folder = seal(tmp_path / "calls", made_calls(1_000), 1)
+    path = folder / "calls.parquet"
+    table, data = pq.read_table(path), path.read_bytes()
+    state = tmp_path / "state"
+    state.mkdir()
+    if damage == "gone":
+        path.unlink()
+    elif damage == "no Parquet":
+        path.write_bytes(b"{broken\n")
+    elif damage == "a hole":
+        path.write_bytes(data[:200] + bytes(300) + data[500:])
+    elif damage == "chain":
+        path = tmp_path / "calls" / "w0" / "chain.jsonl"
+        path.write_bytes(b"{broken\n")
+    elif damage == "no list of parts":
+        path = state / "parts.sqlite3"
+        path.write_bytes(b"no list" * 1_000)
+    else:
+        name, values = ("at", ["yesterday"]) if damage == "text for a time" else ("turns", [1.5])
+        place = table.schema.get_field_index(name)
+        pq.write_table(table.set_column(place, name, pa.array(values * table.num_rows)), path)
+    with pytest.raises(StoreError, match=re.escape(str(path if damage != "a hole" else folder))):
+        take_in(duck, tmp_path / "calls", state, [])
+    if damage != "no list of parts":
+        with open_parts(state) as parts:
+            assert parts.listed() == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_a_part_that_is_damaged_is_never_a_part_without_rows(damage: str, duck: Engine, tmp_path: Path) -> None:
+    seal(tmp_path / "calls", made_calls(100), 1)
+    take_in(duck, tmp_path / "calls", tmp_path / "state", [])
+    (path,) = (tmp_path / "state" / "activity").iterdir()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    with pytest.raises(StoreError, match=re.escape(str(path))):
+        window(duck, tmp_path / "state", *DAYS)
+
+
+def test_times_and_numbers_that_nothing_can_have_are_unknown(duck: Engine, tmp_path: Path) -> None:
+    calls = [row | {"permit_id": None, "turns": 1, "n": 1} for row in made_calls(100)]
+    lengths = {"prompt_tokens": 2**62, "completion_tokens": 2**62}
+    odd = [{"at": 2**63 - 1}, {"at": -(2**63)}, lengths, lengths, {"turns": -1}, {"n": -5}, {"prompt_tokens": -1}]
+    for row, value in zip(calls, odd, strict=False):
+        row |= value
+    calls[3] |= {name: calls[2][name] for name in ("at", "account")}
+    seal(tmp_path / "calls", calls, 1)
+    taken = take_in(duck, tmp_path / "calls", tmp_path / "state", [])
+    assert (taken.counted, taken.unattributed) == (98, 2)
+    activity = window(duck, tmp_path / "state", *DAYS).activity.to_pylist()
+    lengths_known = [row for row in calls[4:] if None not in (row["prompt_tokens"], row["completion_tokens"])]
+    assert sum(row["calls"] for row in activity) == 98
+    assert sum(row["lengths_known"] for row in activity) == sum(row["prompt_tokens"] > 0 for row in lengths_known)
+    assert sum(row["turns_known"] for row in activity) == sum(row["n_known"] for row in activity) == 97
+
+
+def test_events_without_their_columns_are_refused(duck: Engine, tmp_path: Path) -> None:
+    seal(tmp_path / "calls", made_calls(10), 1)
+    with pytest.raises(DataError, match="organisation"):
+        take_in(duck, tmp_path / "calls", tmp_path / "state", [], events=pa.table({"account": ["acct_1"]}))
 
 
 def test_nothing_of_the_engine_is_left(duck: Engine, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def forget(engine: Engine, state: Path, account: str) -> int:
 
 def _rewrite(engine: Engine, parts: Parts, old: Sequence[Part], level: int, *, without: str | None = None) -> None:
     name = parts.next_name()
+    rows: dict[PartTable, int] = {}
     for table, schema in PART_SCHEMAS.items():
         paths = parts.paths(table, old)
         if not paths:
@@ -98,7 +99,7 @@ def _rewrite(engine: Engine, parts: Parts, old: Sequence[Part], level: int, *, w
             frame = _added_up(table, frame)
         if table == "templates" and level == THINNED:
             frame = _thinned(frame)
-        write_table(engine, parts, table, name, frame)
+        rows[table] = write_table(engine, parts, table, name, frame)
     merged = Part(
         name=name,
         first_day=min(part.first_day for part in old),
@@ -107,6 +108,7 @@ def _rewrite(engine: Engine, parts: Parts, old: Sequence[Part], level: int, *, w
         counted=sum(part.counted for part in old),
         level=level,
         known=sum_known(old),
+        tables=tuple(table for table, count in rows.items() if count),
     )
     parts.replace(old, merged)
 

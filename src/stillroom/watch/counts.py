@@ -22,6 +22,8 @@ from stillroom.watch.tables import (
 )
 
 DAY_US, HOUR_US = 86_400_000_000, 3_600_000_000
+END_US, END_NUMBER = 253_402_300_800_000_000, 2**31
+"""The year 10000, and more tokens than any call has: a log from elsewhere may say anything, and sums must hold it."""
 LONGEST_GAP_US = 600_000_000
 _KEY_COLUMNS: Mapping[KeyKind, str] = {
     "ip": "ip_print",
@@ -46,16 +48,22 @@ _ALIAS_COLUMNS: Mapping[str, str] = {
 def countable(calls: Frame) -> Frame:
     """The calls of which it is known whose they are and when they came, with what is counted of each.
 
-    An account of which no organisation is known is one of its own.
+    An account of which no organisation is known is one of its own. Times and numbers that nothing can have are unknown.
     """
-    mine = calls.filter(~nw.col("account").is_null(), ~nw.col("at").is_null())
     at = nw.col("at")
+    mine = calls.filter(~nw.col("account").is_null(), at > -END_US, at < END_US)
     return mine.with_columns(
+        *(_number(name) for name in ("prompt_tokens", "completion_tokens", "turns", "n")),
         organisation=nw.coalesce(nw.col("organisation"), nw.col("account")),
         day=(at // DAY_US).cast(nw.Int64()),
         hour=((at // HOUR_US) % 24).cast(nw.Int64()),
         client=_client(),
     )
+
+
+def _number(name: str) -> nw.Expr:
+    value = nw.col(name)
+    return nw.when((value >= 0) & (value < END_NUMBER)).then(value).alias(name)
 
 
 def call_counts(calls: Frame) -> Mapping[StateTable, Frame]:
@@ -102,9 +110,8 @@ def _activity(calls: Frame, free: Frame) -> Frame:
     is_free = nw.col("permit_id").is_null()
     lengths = ~nw.col("prompt_tokens").is_null() & ~nw.col("completion_tokens").is_null()
     asks = [nw.col(f"asks_{what}") for what in ("reasoning", "logprobs", "grading")]
-    is_long = (nw.col("completion_tokens") >= LONG_REPLY) & (
-        nw.col("completion_tokens") >= nw.col("prompt_tokens") * LONG_REPLY_RATIO
-    )
+    many, few = nw.col("completion_tokens"), nw.col("prompt_tokens")
+    is_long = (many >= LONG_REPLY) & (many >= few * LONG_REPLY_RATIO)
     counted = {
         "calls": is_free,
         "permitted_calls": ~is_free,

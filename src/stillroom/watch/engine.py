@@ -33,6 +33,10 @@ _KINDS: dict[pa.DataType, nw.dtypes.DType] = {
 }
 
 
+class TableError(StoreError):
+    """A file that an engine cannot read or write."""
+
+
 class Engine(Protocol):
     def read(self, paths: Sequence[Path], schema: pa.Schema) -> Frame:
         """The columns of `schema` of Parquet files, null where a file lacks one. No paths: no rows."""
@@ -163,11 +167,11 @@ def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def _problems() -> Iterator[None]:
     try:
         yield
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+        raise  # ours to mend, not the reader's
+    except duckdb.Error as error:
         said = str(error).partition("\n")[0]
-        raise StoreError(f"A table cannot be read or written: {said}", "Put it back from a backup.") from error
-    except duckdb.OutOfMemoryException as error:
-        said = str(error).partition("\n")[0]
-        raise StoreError(
-            f"DuckDB has too little memory: {said}", "Give it more, or free disk for what spills."
-        ) from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            remedy = "Give it more memory, or free disk for what does not fit."
+            raise TableError(f"DuckDB has too little memory: {said}", remedy) from error
+        raise TableError(f"A table cannot be read or written: {said}", "Put it back from a backup.") from error

@@ -14,6 +14,7 @@ import narwhals as nw
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stillroom.base.errors import DataError, StoreError
 from stillroom.store.calls import CallTable
 from stillroom.store.files import replacing
 from stillroom.watch.banks.prints import BankPrints
@@ -26,7 +27,7 @@ from stillroom.watch.columns import (
     shares,
 )
 from stillroom.watch.counts import aliases, call_counts, countable
-from stillroom.watch.engine import Engine, Frame
+from stillroom.watch.engine import Engine, Frame, TableError
 from stillroom.watch.hits import counted_hits
 from stillroom.watch.parts import EVENTS_FILE, PART_SCHEMAS, RAW, SEEN, Part, Parts, PartTable, open_parts, sum_known
 from stillroom.watch.segments import NewSegment, batches, new_segments
@@ -67,7 +68,13 @@ def take_in(
     with open_parts(state, to_write=True) as parts:
         if events is not None:
             _add_events(state, events)
-        taken = [_take(engine, parts, batch, banks) for batch in batches(new_segments(calls, parts))]
+        taken = []
+        for batch in batches(new_segments(calls, parts)):
+            try:
+                taken.append(_take(engine, parts, batch, banks))
+            except TableError as error:
+                among = f"Among the segments {batch[0].sealed.folder} to {batch[-1].sealed.folder}: {error.what}"
+                raise StoreError(among, error.remedy) from error
         made = [each.part for each in taken if each.part is not None]
         rows = sum(each.rows for each in taken)
         return TakenIn(
@@ -118,10 +125,18 @@ def _take(engine: Engine, parts: Parts, batch: Sequence[NewSegment], banks: Sequ
             sketches = sketches.unique("call_id", keep="any")
         name = parts.next_name()
         with engine.kept(fresh) as counted_calls:
-            counted = _written(engine, parts, name, batch, counted_calls, sketches, banks)
+            written = _written(engine, parts, name, batch, counted_calls, sketches, banks)
         known = engine.collect(known_counts(read, sketches), _KNOWN).to_pylist()[0]
+    counted = written["seen"]
     part = Part(
-        name, facts["first_day"], facts["last_day"], rows, counted, RAW, {each: known[each] for each in CAPABILITIES}
+        name=name,
+        first_day=facts["first_day"],
+        last_day=facts["last_day"],
+        rows=rows,
+        counted=counted,
+        level=RAW,
+        known={each: known[each] for each in CAPABILITIES},
+        tables=tuple(table for table, count in written.items() if count),
     )
     if counted:
         parts.add(part, segments)
@@ -162,8 +177,8 @@ def _written(
     calls: Frame,
     sketches: Frame,
     banks: Sequence[BankPrints],
-) -> int:
-    """Writes the part's files. Returns how many calls are counted in them."""
+) -> dict[PartTable, int]:
+    """Writes the part's files. Returns how many rows each has; one without any is not there."""
     frames: dict[PartTable, Frame] = {"seen": calls.select("call_id", "day")}
     for table, frame in call_counts(calls).items():
         frames[table] = frame
@@ -172,8 +187,7 @@ def _written(
     earlier = _paths(batch, "earlier_prints")
     if any(pq.read_metadata(path).num_rows for path in earlier):
         frames["aliases"] = aliases(engine.read(earlier, EARLIER_COLUMNS), calls)
-    rows = {table: write_table(engine, parts, table, name, frame) for table, frame in frames.items()}
-    return rows["seen"]
+    return {table: write_table(engine, parts, table, name, frame) for table, frame in frames.items()}
 
 
 def write_table(engine: Engine, parts: Parts, table: PartTable, name: str, frame: Frame) -> int:
@@ -191,6 +205,8 @@ def _paths(batch: Sequence[NewSegment], table: CallTable) -> list[Path]:
 
 def _add_events(state: Path, events: pa.Table) -> None:
     path = state / EVENTS_FILE
+    if lacking := set(EVENTS.names) - set(events.column_names):
+        raise DataError(f"The accounts' events have no column {', '.join(sorted(lacking))}.", "Export them anew.")
     rows = events.select(EVENTS.names).cast(EVENTS)
     if path.exists():
         rows = pa.concat_tables([pq.read_table(path, schema=EVENTS), rows])

@@ -41,7 +41,7 @@ _VERSION = 1
 _TABLES = """
 create table parts (
     name text primary key, first_day integer not null, last_day integer not null, rows integer not null,
-    counted integer not null, level integer not null, known text not null
+    counted integer not null, level integer not null, known text not null, tables text not null
 );
 create table segments (
     digest text primary key, folder text not null, worker text not null, number integer not null, record text,
@@ -64,6 +64,8 @@ class Part:
     """RAW, MERGED or THINNED."""
     known: dict[str, int]
     """For each of CAPABILITIES, of how many rows it is known."""
+    tables: tuple[PartTable, ...]
+    """Those that it has rows of, and so files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,15 @@ class Parts:
     def listed(self, since_day: int | None = None, until_day: int | None = None) -> list[Part]:
         """Those that may have rows of the days `since_day` <= day < `until_day`, oldest first."""
         rows = self._connection.execute(
-            "select name, first_day, last_day, rows, counted, level, known from parts"
+            "select name, first_day, last_day, rows, counted, level, known, tables from parts"
             " where (?1 is null or last_day >= ?1) and (?2 is null or first_day < ?2) order by last_day, name",
             (since_day, until_day),
         )
         return [_part(*row) for row in rows]
 
     def paths(self, table: PartTable, parts: Iterable[Part]) -> list[Path]:
-        """Where their rows of a table are: a part without any has no file."""
-        paths = (self.path(table, part.name) for part in parts)
-        return [path for path in paths if path.exists()]
+        """Where their rows of a table are."""
+        return [self.path(table, part.name) for part in parts if table in part.tables]
 
     def path(self, table: PartTable, name: str) -> Path:
         return self.state / table / f"{name}.parquet"
@@ -157,15 +158,15 @@ class Parts:
                     path.unlink()
 
     def _insert(self, part: Part) -> None:
-        values = (part.name, part.first_day, part.last_day, part.rows, part.counted, part.level, json.dumps(part.known))
-        self._connection.execute("insert into parts values (?, ?, ?, ?, ?, ?, ?)", values)
+        days_and_counts = (part.first_day, part.last_day, part.rows, part.counted, part.level)
+        values = (part.name, *days_and_counts, json.dumps(part.known), json.dumps(part.tables))
+        self._connection.execute("insert into parts values (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def _sync(self, part: Part) -> None:
-        for table in PART_SCHEMAS:
+        for table in part.tables:
             path = self.path(table, part.name)
-            if path.exists():
-                sync(path)
-                sync(path.parent)
+            sync(path)
+            sync(path.parent)
 
 
 @contextmanager
@@ -211,8 +212,10 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"{path} cannot be used: {error}.", remedy) from error
 
 
-def _part(name: str, first_day: int, last_day: int, rows: int, counted: int, level: int, known: str) -> Part:
-    return Part(name, first_day, last_day, rows, counted, level, json.loads(known))
+def _part(
+    name: str, first_day: int, last_day: int, rows: int, counted: int, level: int, known: str, tables: str
+) -> Part:
+    return Part(name, first_day, last_day, rows, counted, level, json.loads(known), tuple(json.loads(tables)))
 
 
 def sum_known(parts: Iterable[Part]) -> dict[str, int]:

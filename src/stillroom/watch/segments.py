@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
 from stillroom.store.calls import CallTable, SealedSegment, sealed_segments, worker_folders
+from stillroom.watch.columns import CALL_COLUMNS
 from stillroom.watch.parts import Parts, Segment
 
 ROWS_AT_ONCE = 1_000_000
@@ -76,9 +77,32 @@ def _opened(sealed: SealedSegment, folder: str, chain: _Chain) -> NewSegment:
             content = f"sha256:{file_digest(file, 'sha256').hexdigest()}"
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} cannot be read: {error}.", "Put the segment back from a backup.") from error
+    _check_types(path, metadata.schema.to_arrow_schema())
     record = chain.records.get(sealed.number)
     segment = Segment(folder, sealed.worker, sealed.number, content, record)
     return NewSegment(sealed, segment, metadata.num_rows, _first_at(metadata))
+
+
+def _check_types(path: Path, schema: pa.Schema) -> None:
+    for field in CALL_COLUMNS:
+        if field.name in schema.names and not _is_like(schema.field(field.name).type, field.type):
+            raise StoreError(
+                f"{path}: the column {field.name} is {schema.field(field.name).type}, not {field.type}.",
+                "Import these calls anew.",
+            )
+
+
+def _is_like(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether nothing is lost when it is read as what is wanted."""
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if pa.types.is_null(found) or found == wanted:
+        return True
+    if wanted == pa.string():
+        return pa.types.is_large_string(found) or pa.types.is_string_view(found)
+    if wanted == pa.float64():
+        return pa.types.is_floating(found) or pa.types.is_integer(found)
+    return wanted == pa.int64() and pa.types.is_integer(found)
 
 
 def _first_at(metadata: pq.FileMetaData) -> int:
