@@ -36,6 +36,19 @@ def one_week_each(random: np.random.Generator) -> Rates:
     return rates
 
 
+def two_holidays(random: np.random.Generator) -> Rates:
+    rates = habits(random, 20)
+    rates[::2, 17] *= 0.05
+    rates[1::2, 10] *= 0.05
+    return rates
+
+
+def half_of_them_at_a_launch(random: np.random.Generator) -> Rates:
+    rates = habits(random, 20)
+    rates[::2, 15:17] *= 5
+    return rates
+
+
 def some_days_each(random: np.random.Generator) -> Rates:
     rates = habits(random, 20)
     for one in rates:
@@ -44,10 +57,21 @@ def some_days_each(random: np.random.Generator) -> Rates:
     return rates
 
 
-@pytest.mark.parametrize("make", [one_zone, around_the_world, working_days_and_weekends, one_week_each, some_days_each])
+@pytest.mark.parametrize(
+    "make",
+    [
+        one_zone,
+        around_the_world,
+        working_days_and_weekends,
+        two_holidays,
+        half_of_them_at_a_launch,
+        one_week_each,
+        some_days_each,
+    ],
+)
 def test_habits_are_no_turns(make: Callable[[np.random.Generator], Rates]) -> None:
     found = []
-    for seed in range(12):
+    for seed in range(8):
         random = np.random.default_rng((1, seed))
         tested = turns(lived(random, make(random)), SINCE_DAY)
         assert tested is not None
@@ -68,7 +92,7 @@ def in_turn(random: np.random.Generator, members: int, unit: str) -> Counts:
 
 
 @pytest.mark.parametrize(
-    ("members", "unit", "log10_p"), [(2, "day", -2), (5, "day", -3.5), (10, "hour", -7), (40, "hour", -10)]
+    ("members", "unit", "log10_p"), [(2, "day", -2), (5, "day", -3), (10, "hour", -7), (30, "hour", -9)]
 )
 def test_members_that_keep_out_of_each_others_way_are_found(members: int, unit: str, log10_p: float) -> None:
     for seed in range(3):
@@ -78,10 +102,32 @@ def test_members_that_keep_out_of_each_others_way_are_found(members: int, unit: 
         assert found.shared <= 0.05 * found.busy
 
 
+def in_teams(random: np.random.Generator, members: int, own_share: float) -> Counts:
+    """Five teams, one a day; beside it each one's own life."""
+    own = lived(random, habits(random, members)).reshape(members, DAYS, 24)
+    on_duty = np.arange(DAYS) % 5 == (np.arange(members) % 5)[:, None]
+    rates = on_duty[:, :, None] * (own.sum(axis=(1, 2)) / on_duty.sum(axis=1) / 24)[:, None, None]
+    counts: Counts = random.poisson(rates * (1 - own_share)) + random.poisson(own * own_share)
+    return counts.reshape(members, -1)
+
+
+@pytest.mark.parametrize(("members", "own_share", "log10_p"), [(20, 0.0, -6), (40, 0.5, -5), (150, 0.5, -10)])
+def test_teams_that_work_by_turns_are_found(members: int, own_share: float, log10_p: float) -> None:
+    for seed in range(2):
+        found = turns(in_teams(np.random.default_rng((7, seed)), members, own_share), SINCE_DAY)
+        assert found is not None
+        assert found.by == "team"
+        assert found.log10_p < log10_p
+        assert found.explained > 1.5 * found.expected_explained
+        assert found.sentence.startswith(
+            f"These {members} accounts work in teams by turns: the days on which one is busy "
+        )
+
+
 def test_what_is_said_of_turns() -> None:
     found = turns(in_turn(np.random.default_rng(3), 5, "day"), SINCE_DAY)
     assert found is not None
-    assert found.unit == "day"
+    assert found.by == "day"
     assert found.sentence == (
         "These 5 accounts take turns: in 28 of the 28 days in which any is busier than usual, only one is."
     )

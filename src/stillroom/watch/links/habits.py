@@ -75,6 +75,30 @@ def agreement(residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_
     return found
 
 
+def likeness_in_teams(residual: Numbers, since_day: int) -> Numbers:
+    """[members - 2, 1 + orders]: the mean squared correlation of each member's days with those of all before it.
+
+    `residual` [members, days, 1], fitted with equal weights; of the first two nothing is said. It is high where members work in teams, each on days of
+    its own, though they agree as often as they exclude each other. What all before have in common is taken out first:
+    days off, and launches. Orders as in `agreement`.
+    """
+    rows = residual[:, :, 0]
+    products = np.cumsum(rows[:, :, None] * rows[:, None, :], axis=0)[1:-1] / np.arange(2, len(rows))[:, None, None]
+    common = np.cumsum(rows, axis=0)[1:-1]
+    common /= np.maximum(np.linalg.norm(common, axis=1, keepdims=True), 1e-12)
+    apart = np.eye(rows.shape[1]) - common[:, :, None] * common[:, None, :]
+    products = apart @ products @ apart
+    count = ORDERS if len(rows) <= _MANY else ORDERS_OF_MANY
+    found = np.empty((len(products), 1 + count))
+    tried = orders(np.ones((1, rows.shape[1]), np.bool_), since_day, count)[0]
+    for number, (own, product, without) in enumerate(zip(rows[2:], products, apart, strict=True)):
+        reordered = own[tried]
+        left = _residual(reordered[:, :, None], np.ones(reordered.shape), since_day)[:, :, 0] @ without
+        size = (left**2).sum(axis=1)
+        found[number] = np.einsum("kd,kd->k", left @ product, left) / np.where(size > 1e-6, size, 1.0)
+    return found
+
+
 def orders(may_move: npt.NDArray[np.bool_], since_day: int, count: int) -> npt.NDArray[np.int64]:
     """[members, 1 + count, days]: the order that was, then others, the same in every run.
 

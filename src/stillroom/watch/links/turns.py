@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from stillroom.watch.links.habits import (
     Numbers,
     agreement,
     by_day,
+    likeness_in_teams,
     log10_chance,
     standing,
     unexplained,
@@ -22,63 +24,88 @@ _DAY = 24 * _HOUR
 _GAPS_HOURS = (1, 6, 24, 72)
 
 
+_TOLERATED = 0.02
+"""How much of one member's days another's may explain and tie nobody: a group may be large, and have two holidays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """How members keep out of each other's way."""
+    """How members, or teams of them, keep out of each other's way."""
 
     members: int
     """Those whose activity varies beyond their habits."""
-    unit: str
-    """`day` or `hour`: in which of the two they do it more clearly."""
+    by: Literal["day", "hour", "team"]
+    """What shows it most clearly: that no two are busy on the same days, or in the same hours, or that teams are busy
+    on days of their own."""
     busy: int
     """Days, or hours, in which any member is busier than it is on average."""
     shared: int
     """Those of `busy` in which two or more are."""
+    explained: float
+    """The share of a member's busy and quiet days that another's explain, on average; 0 for fewer than three."""
+    expected_explained: float
     log10_p: float
-    """0 or below: the chance that members who do not know of each other miss each other so well."""
+    """0 or below: the chance that members who do not know of each other divide their time so well."""
 
     @property
     def sentence(self) -> str:
+        if self.by == "team":
+            return (
+                f"These {self.members:,} accounts work in teams by turns: the days on which one is busy explain "
+                f"{self.explained:.0%} of those on which another is or is not; by chance {self.expected_explained:.0%}."
+            )
         alone = self.busy - self.shared
         return (
-            f"These {self.members:,} accounts take turns: in {alone:,} of the {self.busy:,} {self.unit}s in which any "
+            f"These {self.members:,} accounts take turns: in {alone:,} of the {self.busy:,} {self.by}s in which any "
             f"is busier than usual, only one is."
         )
 
 
 def turns(hours: npt.ArrayLike, since_day: int) -> Turns | None:
-    """Tests whether members are active when the others are not. None for less than two weeks.
+    """Tests whether members divide their time between them. None for less than two weeks.
 
     `hours` as `in_step` takes them. Compared are days, and hours of days, by square roots of calls, less each member's
     habits on that weekday and in that week: time zones, weekends, and an account that ends in the week in which another
-    begins are no turns (see `relay`). What many do at once only speaks against turns. Of the two units the clearer one
-    counts, at the price of two looks.
+    begins are no turns (see `relay`). What many do at once only speaks against turns, and is taken out before teams are
+    looked for. Of the three looks the clearest one counts, at the price of three.
     """
     calls = by_day(hours)
     if calls.shape[1] < SHORTEST_DAYS:
         return None
-    found = [_turns("day", calls.sum(axis=2, keepdims=True), since_day), _turns("hour", calls, since_day)]
-    return min(found, key=lambda one: one.log10_p)
-
-
-def _turns(unit: str, calls: Numbers, since_day: int) -> Turns:
-    activity = np.sqrt(calls)
-    alike = np.ones(activity.shape[:2])
-    residual = unexplained(activity, alike, since_day)
-    varies = residual.any(axis=(1, 2))
-    busy = (calls > calls.mean(axis=(1, 2), keepdims=True)).sum(axis=0)
-    chance = 0.0
-    if varies.sum() >= 2:
-        chance = log10_chance(
-            standing(-agreement(residual[varies], alike[varies], alike[varies] > 0, since_day))
-        ) + float(np.log10(2))
+    by_days = calls.sum(axis=2, keepdims=True)
+    days, hours_left = _left_by_habits(by_days, since_day), _left_by_habits(calls, since_day)
+    teams = likeness_in_teams(days, since_day) if len(days) >= 3 else np.zeros((0, 2))
+    chances: list[tuple[float, Literal["day", "hour", "team"]]] = [
+        (_chance_apart(days, since_day), "day"),
+        (_chance_apart(hours_left, since_day), "hour"),
+        (log10_chance(standing(teams, _TOLERATED)), "team"),
+    ]
+    chance, by = min(chances)
+    cells = calls if by == "hour" else by_days
+    busy = (cells > cells.mean(axis=(1, 2), keepdims=True)).sum(axis=0)
     return Turns(
-        members=int(varies.sum()),
-        unit=unit,
+        members=len(hours_left if by == "hour" else days),
+        by=by,
         busy=int((busy > 0).sum()),
         shared=int((busy > 1).sum()),
-        log10_p=min(0.0, chance),
+        explained=float(teams[:, 0].mean()) if len(teams) else 0.0,
+        expected_explained=float(teams[:, 1:].mean()) if len(teams) else 0.0,
+        log10_p=min(0.0, chance + float(np.log10(len(chances)))),
     )
+
+
+def _left_by_habits(calls: Numbers, since_day: int) -> Numbers:
+    """Of those members of which anything is left."""
+    activity = np.sqrt(calls)
+    left = unexplained(activity, np.ones(activity.shape[:2]), since_day)
+    return left[left.any(axis=(1, 2))]
+
+
+def _chance_apart(left: Numbers, since_day: int) -> float:
+    if len(left) < 2:
+        return 0.0
+    alike = np.ones(left.shape[:2])
+    return log10_chance(standing(-agreement(left, alike, alike > 0, since_day)))
 
 
 @dataclass(frozen=True, slots=True)
