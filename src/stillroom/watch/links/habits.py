@@ -78,9 +78,9 @@ def agreement(residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_
 def likeness_in_teams(residual: Numbers, since_day: int) -> Numbers:
     """[members - 2, 1 + orders]: the mean squared correlation of each member's days with those of all before it.
 
-    `residual` [members, days, 1], fitted with equal weights; of the first two nothing is said. It is high where members work in teams, each on days of
-    its own, though they agree as often as they exclude each other. What all before have in common is taken out first:
-    days off, and launches. Orders as in `agreement`.
+    `residual` [members, days, 1], fitted with equal weights; of the first two nothing is said. It is high where members
+    work in teams, each on days of its own, though they agree as often as they exclude each other. What all before have
+    in common is taken out first: days off, and launches. Orders as in `agreement`.
     """
     rows = residual[:, :, 0]
     products = np.cumsum(rows[:, :, None] * rows[:, None, :], axis=0)[1:-1] / np.arange(2, len(rows))[:, None, None]

@@ -85,16 +85,23 @@ def shards(questions: scipy.sparse.csr_matrix, bank_size: int, *, chosen_from: i
     share where they share any.
     """
     asked = _asked(questions, bank_size)
-    members = asked.shape[0]
-    multiplicity = _multiplicity(asked)
+    is_chosen = np.diff(asked.indptr) > 0
+    return _shards(asked, is_chosen, max(int(is_chosen.sum()), chosen_from or 0), bank_size)
+
+
+def _shards(
+    asked: scipy.sparse.csr_matrix, is_chosen: npt.NDArray[np.bool_], chosen_from: int, bank_size: int
+) -> Shards:
+    """Of the chosen rows only. These are not copied: `prune` asks for many choices."""
+    sizes, members = np.diff(asked.indptr)[is_chosen], int(is_chosen.sum())
+    multiplicity = _multiplicity(asked, is_chosen)
     covered = int(np.count_nonzero(multiplicity))
-    sizes = np.diff(asked.indptr)
     is_common = _is_common(multiplicity, bank_size)
-    rest = asked[:, ~is_common] if is_common.any() else asked
-    rest_sizes, left = np.diff(rest.indptr), bank_size - int(is_common.sum())
-    collisions = int(rest_sizes.sum()) - (covered - int(is_common.sum()))
+    common = int(is_common.sum())
+    rest_sizes, left = sizes - (asked @ is_common.astype(np.int64))[is_chosen], bank_size - common
+    collisions = int(rest_sizes.sum()) - (covered - common)
     expected_collisions, _ = _chance_collisions(rest_sizes, left)
-    freedom = _log10_choose(max(members, chosen_from or 0), members)
+    freedom = _log10_choose(chosen_from, members)
     log10_p = _log10_p(rest_sizes, left, collisions)
     in_one_place = _in_one_place(rest_sizes, left) if log10_p < 0 else 1.0
     return Shards(
@@ -102,7 +109,7 @@ def shards(questions: scipy.sparse.csr_matrix, bank_size: int, *, chosen_from: i
         bank_size=bank_size,
         covered=covered,
         expected_covered=bank_size * -float(np.expm1(_log_missed(sizes, bank_size))),
-        common=int(is_common.sum()),
+        common=common,
         collisions=collisions,
         expected_collisions=expected_collisions,
         log10_p=min(0.0, log10_p / in_one_place + freedom),
@@ -119,25 +126,23 @@ def prune(questions: scipy.sparse.csr_matrix, bank_size: int) -> npt.NDArray[np.
     the one is kept whose evidence is best after the freedom to choose it is taken off. The result holds for
     `shards(questions[kept], bank_size, chosen_from=...)`.
     """
-    sizes = np.diff(_only_asked(questions, bank_size).indptr)
+    asked = _asked(questions, bank_size)
+    sizes = np.diff(asked.indptr)
     kept = (sizes > 0) & (sizes <= _MOST * bank_size)
-    rows = np.flatnonzero(kept)
-    members = len(rows)
-    best, best_log10_p, tried_in_vain = rows, shards(questions[rows], bank_size).log10_p - _MARGIN, 0
+    members = int(kept.sum())
+    best, best_log10_p, tried_in_vain = kept.copy(), _shards(asked, kept, members, bank_size).log10_p - _MARGIN, 0
     for _ in range(max(2, members // 4)):
-        if len(rows) <= 2 or tried_in_vain == _PATIENCE:
+        if kept.sum() <= 2 or tried_in_vain == _PATIENCE:
             break
-        rows = np.delete(rows, int(np.argmax(_excess(_only_asked(questions[rows], bank_size), bank_size))))
-        log10_p = shards(questions[rows], bank_size, chosen_from=members).log10_p
+        kept[int(np.argmax(np.where(kept, _excess(asked, kept, bank_size), -np.inf)))] = False
+        log10_p = _shards(asked, kept, members, bank_size).log10_p
         tried_in_vain += 1
         if log10_p < best_log10_p:
-            best, best_log10_p, tried_in_vain = rows, log10_p, 0
-    kept[:] = False
-    kept[best] = True
-    return kept
+            best, best_log10_p, tried_in_vain = kept.copy(), log10_p, 0
+    return best
 
 
-def _only_asked(questions: scipy.sparse.csr_matrix, bank_size: int) -> scipy.sparse.csr_matrix:
+def _asked(questions: scipy.sparse.csr_matrix, bank_size: int) -> scipy.sparse.csr_matrix:
     """One for each question that a member asked."""
     asked = scipy.sparse.csr_matrix(questions, copy=True)
     if asked.shape[1] > bank_size:
@@ -148,14 +153,9 @@ def _only_asked(questions: scipy.sparse.csr_matrix, bank_size: int) -> scipy.spa
     return asked
 
 
-def _asked(questions: scipy.sparse.csr_matrix, bank_size: int) -> scipy.sparse.csr_matrix:
-    asked = _only_asked(questions, bank_size)
-    return asked[np.diff(asked.indptr) > 0]
-
-
-def _multiplicity(asked: scipy.sparse.csr_matrix) -> npt.NDArray[np.int64]:
-    """How many members asked each question."""
-    return np.bincount(asked.indices, minlength=asked.shape[1]).astype(np.int64)
+def _multiplicity(asked: scipy.sparse.csr_matrix, is_chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """How many of the chosen members asked each question."""
+    return np.asarray(is_chosen.astype(np.int64) @ asked, np.int64)
 
 
 def _is_common(multiplicity: npt.NDArray[np.int64], bank_size: int) -> npt.NDArray[np.bool_]:
@@ -210,14 +210,16 @@ def _in_one_place(sizes: npt.NDArray[np.integer], bank_size: int) -> float:
     return float(shared / -np.expm1(-shared))
 
 
-def _excess(asked: scipy.sparse.csr_matrix, bank_size: int) -> npt.NDArray[np.float64]:
-    """How far each member's overlap with the rest is above chance, in standard deviations."""
+def _excess(
+    asked: scipy.sparse.csr_matrix, is_chosen: npt.NDArray[np.bool_], bank_size: int
+) -> npt.NDArray[np.float64]:
+    """How far the overlap of each member with the other chosen ones is above chance, in standard deviations."""
     sizes = np.diff(asked.indptr)
-    is_shared = _multiplicity(asked) > 1
-    overlap = asked @ is_shared.astype(np.int64)
-    others = -np.expm1(_log_missed(sizes, bank_size) - np.log1p(-sizes / bank_size))
-    expected = sizes * others
-    spread = np.sqrt(expected * (1 - others) * (1 - sizes / bank_size)) + 1e-9
+    overlap = asked @ (_multiplicity(asked, is_chosen) > 1).astype(np.int64)
+    with np.errstate(divide="ignore", invalid="ignore"):  # members that asked the whole bank, who are not chosen
+        others = -np.expm1(_log_missed(sizes[is_chosen], bank_size) - np.log1p(-sizes / bank_size))
+        expected = sizes * others
+        spread = np.sqrt(expected * (1 - others) * (1 - sizes / bank_size)) + 1e-9
     return np.asarray((overlap - expected) / spread, np.float64)
 
 
