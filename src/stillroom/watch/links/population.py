@@ -107,8 +107,9 @@ class Population:
     def _span_O(self) -> tuple[Integers, Integers]:
         first = np.full(self.size, np.iinfo(np.int64).max)
         last = np.zeros(self.size, np.int64)
-        np.minimum.at(first, self.activity_organisation_R, self._first_at_R)
-        np.maximum.at(last, self.activity_organisation_R, self._last_at_R)
+        rows = np.flatnonzero(self._last_at_R > 0)  # days with permitted calls alone have no first and no last
+        np.minimum.at(first, self.activity_organisation_R[rows], self._first_at_R[rows])
+        np.maximum.at(last, self.activity_organisation_R[rows], self._last_at_R[rows])
         return first, last
 
     def span_of(self, members: Integers) -> tuple[Integers, Integers]:
@@ -124,6 +125,9 @@ class Population:
 
     def _holding(self, keys: pa.Table) -> Holding:
         organisation, keys = self.known.rows(keys)
+        # Who calls with a permit only holds a card, and nothing that it does is looked at.
+        is_active = self.calls_O[organisation] > 0
+        organisation, keys = organisation[is_active], keys.filter(pa.array(is_active))
         coded = keys["value"].combine_chunks().dictionary_encode()
         value, calls = _integers(coded.indices), _integers(keys["calls"])
         organisation, value, (calls,) = _one_row_each(organisation, value, len(coded.dictionary), calls)
