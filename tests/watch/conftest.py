@@ -21,7 +21,10 @@ def duck(tmp_path: Path) -> Iterator[Engine]:
 def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from stillroom.watch.spark_engine import local_session
 
-    session = local_session(tmp_path_factory.mktemp("spark"), memory_mb=1000)
+    with pytest.MonkeyPatch.context() as patch:
+        # For small tables: most of the time goes into compiling what is run once.
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        session = local_session(tmp_path_factory.mktemp("spark"), memory_mb=1000)
     yield session
     session.stop()
 

@@ -2,6 +2,9 @@
 
 An hour of new calls is one new part; what it costs is in proportion to the hour, not to what was taken before.
 A kill at any moment loses nothing and counts nothing twice: give the command again.
+
+What is taken in together is seen together: a gap between two calls of an account that are taken in apart is not
+counted, and a prompt that is in two parts of one day counts in both parts' `templates.prompts`.
 """
 
 from __future__ import annotations
