@@ -59,22 +59,21 @@ def test_habits_that_a_whole_group_has_tie_nobody(make: Make) -> None:
     assert np.mean(np.array(found) <= -1) <= 0.25
 
 
-def test_hours_in_which_everybody_was_away_or_came_tie_nobody() -> None:
-    event = np.ones((DAYS, 24))
-    event[15, 5:12], event[16, 3:5] = 0.02, 4
-    everyone = population(np.random.default_rng(0), event)
-    usual = population(np.random.default_rng(0))
-    found: list[float] = []
-    blind: list[float] = []
-    for seed in range(4):
+def test_hours_in_which_the_service_was_away_for_all_tie_nobody() -> None:
+    for seed in range(3):
         random = np.random.default_rng((2, seed))
-        hours = lived(random, habits(random, 25) * event)
-        for share, kept in ((everyone, found), (usual, blind)):
-            tested = in_step(hours, share, SINCE_DAY)
-            assert tested is not None
-            kept.append(tested.log10_p)
-    assert min(found) > -1.5
-    assert np.median(blind) < np.median(found), "the population is what explains it"
+        service = np.ones((DAYS, 24))
+        for day in random.choice(DAYS, 6, replace=False):
+            begin = random.integers(0, 18)
+            service[day, begin : begin + 6] = 0
+        around_the_clock = random.lognormal(0.7, 1, (25, 1, 1)) * np.ones((25, DAYS, 24))
+        hours = random.poisson(around_the_clock * service).reshape(25, -1)
+        found = in_step(hours, population(random, service), SINCE_DAY)
+        blind = in_step(hours, np.full(DAYS * 24, 0.5), SINCE_DAY)
+        assert found is not None
+        assert blind is not None
+        assert found.log10_p > -1.5
+        assert blind.log10_p < -7, "what the population did is what explains it"
 
 
 def batches(random: np.random.Generator, members: int, own_share: float) -> Counts:

@@ -14,13 +14,14 @@ from scipy.special import gammaincc
 
 Numbers = npt.NDArray[np.float64]
 HOURS = 24
-ORDERS, ORDERS_OF_MANY = 499, 99
-"""In how many other orders each member's days are tried: none is surer than one in 500, or in 100 in a large group."""
+ORDERS = ((20, 1_999), (100, 499), (10**9, 99))
+"""In how many other orders each member's days are tried, by how many members there are at most: in a small group each
+must be able to say more. None is surer than one in so many."""
 SHORTEST_DAYS = 14
 """With fewer days a habit of some weekday cannot be told from one day."""
 _ROUNDS = 8
 _FITTED_AGAIN = 5
-_MANY, _AT_ONCE = 100, 100
+_AT_ONCE = 100
 
 
 def by_day(hours: npt.ArrayLike) -> Numbers:
@@ -51,17 +52,23 @@ def unexplained(activity: Numbers, weight: Numbers, since_day: int) -> Numbers:
     return scaled
 
 
+def most_active_first(calls: Numbers) -> Numbers:
+    """The members [members, days, 24] by the number of their days, then of calls: who does much has most to compare."""
+    return calls[np.lexsort((-calls.sum(axis=(1, 2)), -(calls.sum(axis=2) > 0).sum(axis=1)))]
+
+
 def agreement(residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_], since_day: int) -> Numbers:
     """[members - 1, 1 + orders]: how well each member but the first agrees with those before it, in each of the orders.
 
     A correlation, -1 to 1; the first order is the real one. `residual` and `weight` as in `unexplained`. Days of which
-    `may_move` [members, days] is false stay where they are. Members must not be sorted by anything about their hours.
+    `may_move` [members, days] is false stay where they are. Those before count by how many days they were active.
+    Members may be sorted by what does not change when the days of a week change places (`most_active_first`).
 
     A reordered member is fitted again as the real one was (Freedman and Lane, "A nonstochastic interpretation of
     reported significance levels", 1983), except that how much the fit takes off is averaged over some orders.
     """
-    before = np.cumsum(residual, axis=0)[:-1]
-    count = ORDERS if len(residual) <= _MANY else ORDERS_OF_MANY
+    before = np.cumsum(residual * np.sqrt((weight > 0).sum(axis=1))[:, None, None], axis=0)[:-1]
+    count = _orders_for(len(residual))
     found = np.empty((len(before), 1 + count))
     for start in range(0, len(before), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
@@ -88,7 +95,7 @@ def likeness_in_teams(residual: Numbers, since_day: int) -> Numbers:
     common /= np.maximum(np.linalg.norm(common, axis=1, keepdims=True), 1e-12)
     apart = np.eye(rows.shape[1]) - common[:, :, None] * common[:, None, :]
     products = apart @ products @ apart
-    count = ORDERS if len(rows) <= _MANY else ORDERS_OF_MANY
+    count = _orders_for(len(rows))
     found = np.empty((len(products), 1 + count))
     tried = orders(np.ones((1, rows.shape[1]), np.bool_), since_day, count)[0]
     for number, (own, product, without) in enumerate(zip(rows[2:], products, apart, strict=True)):
@@ -97,6 +104,10 @@ def likeness_in_teams(residual: Numbers, since_day: int) -> Numbers:
         size = (left**2).sum(axis=1)
         found[number] = np.einsum("kd,kd->k", left @ product, left) / np.where(size > 1e-6, size, 1.0)
     return found
+
+
+def _orders_for(members: int) -> int:
+    return next(count for most, count in ORDERS if members <= most)
 
 
 def orders(may_move: npt.NDArray[np.bool_], since_day: int, count: int) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ from stillroom.watch.links.habits import (
     agreement,
     by_day,
     log10_chance,
+    most_active_first,
     standing,
     unexplained,
     weeks_and_weekdays,
@@ -20,6 +21,9 @@ from stillroom.watch.links.habits import (
 
 _TOLERATED = 0.05
 """A correlation with the others that ties nobody: no account of habits is perfect, and a group may be large."""
+
+_NOISE = 5.0
+"""How many times the middle one a change of the population must be to be taken for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ def in_step(hours: npt.ArrayLike, population: npt.ArrayLike, since_day: int) -> 
         raise ValueError(f"the group has {calls.shape[1]} days and the population {everyone.shape[0]}")
     if calls.shape[1] < SHORTEST_DAYS:
         return None
+    calls = most_active_first(calls)
     activity = np.sqrt(calls)
     weight = activity.sum(axis=2)
     residual = _residual(activity, weight, everyone, since_day)
@@ -85,12 +90,16 @@ def _residual(activity: Numbers, weight: Numbers, everyone: Numbers, since_day: 
 def _response(activity: Numbers, everyone: Numbers, since_day: int) -> Numbers:
     """What each member would do in each hour if it kept its habits but for following the population's ups and downs."""
     _, weekday = weeks_and_weekdays(activity.shape[1], since_day)
-    belongs = (weekday[:, None] == np.arange(7)).astype(np.float64)
-    usual = (belongs / np.maximum(belongs.sum(axis=0), 1)) @ belongs.T  # a mean over the days with the same weekday
-    habit: Numbers = np.einsum("ed,mdh->meh", usual, activity, optimize=True)
-    expected = usual @ everyone
-    ratio: Numbers = everyone / np.where(expected > 0, expected, 1.0)
-    response: Numbers = habit * ratio
+    habit, usual = np.empty_like(activity), np.empty_like(everyone)
+    for day in np.unique(weekday):
+        habit[:, weekday == day] = activity[:, weekday == day].mean(axis=1, keepdims=True)
+        usual[weekday == day] = np.median(everyone[weekday == day], axis=0)
+    spread = np.sqrt(usual * (1 - usual)) + 1e-9  # of a share of independent organisations, but for their number
+    change = (everyone - usual) / spread
+    # Small changes are mostly the population's own noise, which would hide the members' response to large ones.
+    change[np.abs(change) < _NOISE * np.median(np.abs(change))] = 0
+    change *= spread / np.where(usual > 0, usual, 1.0)
+    response: Numbers = habit * (1 + change)
     return response
 
 

@@ -15,6 +15,7 @@ from stillroom.watch.links.habits import (
     by_day,
     likeness_in_teams,
     log10_chance,
+    most_active_first,
     standing,
     unexplained,
 )
@@ -72,6 +73,7 @@ def turns(hours: npt.ArrayLike, since_day: int) -> Turns | None:
     calls = by_day(hours)
     if calls.shape[1] < SHORTEST_DAYS:
         return None
+    calls = most_active_first(calls)
     by_days = calls.sum(axis=2, keepdims=True)
     days, hours_left = _left_by_habits(by_days, since_day), _left_by_habits(calls, since_day)
     teams = likeness_in_teams(days, since_day) if len(days) >= 3 else np.zeros((0, 2))
