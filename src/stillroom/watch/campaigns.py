@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from stillroom.base.records import Explanation
 from stillroom.watch.explanations import is_explained, tested
 from stillroom.watch.links.group import Group
-from stillroom.watch.links.groups import groups, joined, with_time
+from stillroom.watch.links.groups import groups, joined, with_companions, with_time
 from stillroom.watch.links.population import Population
 
 _OVERLAP = 0.5
@@ -66,9 +66,13 @@ def _overlapping(found: Sequence[Group]) -> Iterator[list[Group]]:
 def _unexplained(same: list[Group], population: Population) -> list[Group]:
     """The groups as one; or, where that is nothing or has a benign explanation, the largest of them that has none."""
     whole = same[0] if len(same) == 1 else joined(same, population)
-    if not is_explained(whole):
-        return [with_time(whole, population)]
-    unexplained = [group for group in same if not is_explained(group)]
-    if not unexplained:
-        return []
-    return [with_time(max(unexplained, key=lambda group: (group.questions, group.calls)), population)]
+    if is_explained(whole):
+        whole = with_time(whole, population)
+    if is_explained(whole):
+        unexplained = [group for group in same if not is_explained(group)]
+        if not unexplained:
+            return []
+        whole = max(unexplained, key=lambda group: (group.questions, group.calls))
+    more = with_companions(whole, population)
+    whole = whole if is_explained(more) else more
+    return [whole if "time" in whole.families else with_time(whole, population)]

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from stillroom.base.records import Family
@@ -29,6 +31,8 @@ _FEWEST_QUESTIONS = 50
 """Of one content, together: below it a group is not looked at."""
 _FEWEST_CALLS = 300
 """Below it a group is not worth the time that the tests in time take."""
+_FEWEST_UNKNOWN = 1_000
+"""Calls of a group of which nobody knows what it asks."""
 _HOLDS = 0.5
 """The share of a group's members that a family must tie, to count for the group."""
 _SHARDS_LOG10_P, _WITHOUT_TOPICS_LOG10_P = -4.0, -20.0
@@ -45,7 +49,7 @@ _RARE_ADDRESS = 0.02
 
 
 def groups(population: Population) -> Iterator[Group]:
-    """All candidates that two families or more tie. Sets that differ in a few members come as several groups."""
+    """All candidates that any family ties, time left out. Sets that differ in a few members come as several groups."""
     for content in contents(population):
         yield from _asking(content, population)
     yield from _paying_or_connecting(population)
@@ -61,10 +65,24 @@ def joined(several: Sequence[Group], population: Population) -> Group:
 
 
 def with_time(group: Group, population: Population) -> Group:
-    """The group with what ties it in time, too: that takes longest, and is left out where the rest is enough."""
-    if any(tie.family == "time" for tie in group.ties):
+    """The group with what ties it in time, too: that takes longest, and is done once for each."""
+    if group.taken < _FEWEST_CALLS:
         return group
     return replace(group, ties=(*group.ties, *time_links(group.members, population)))
+
+
+def with_companions(group: Group, population: Population) -> Group:
+    """With those who have the group's own keys of two families, whatever they ask: measured anew."""
+    families: dict[int, set[Family]] = {}
+    for tie in group.ties:
+        holding = population.keys.get(tie.kind)
+        if holding is not None and tie.values:
+            own = np.flatnonzero(pc.is_in(holding.values, pa.array(tie.values, holding.values.type)))
+            for organisation in np.unique(holding.organisation_R[np.isin(holding.value_R, own)]):
+                families.setdefault(int(organisation), set()).add(tie.family)
+    companions = [organisation for organisation, of in families.items() if len(of) >= 2]
+    members = np.union1d(group.members, np.array(companions, np.int64))
+    return group if len(members) == len(group.members) else joined([replace(group, members=members)], population)
 
 
 def _asking(content: Content, population: Population) -> Iterator[Group]:
@@ -74,13 +92,18 @@ def _asking(content: Content, population: Population) -> Iterator[Group]:
     found = _shared(members, population)
     for part in _distinct(_core(part, found, content, population) for part in _candidates(members, found)):
         asked = content.of(part)
-        if asked.questions < _FEWEST_QUESTIONS:
+        if asked.questions < _FEWEST_QUESTIONS or _is_common(asked):
             continue
         group = _measured(part, [asked], found, population)
-        if len(group.families) >= 2:
+        if group.families:
             yield group
         if len(part) > len(members) / 2 and not is_explained(group):
             return  # the rest are parts of this
+
+
+def _is_common(content: Content) -> bool:
+    """Whether it is a template that many others fill, too: an application's, say."""
+    return content.asked_MQ is None and content.everyone - len(content.members) > _OTHERS * content.everyone
 
 
 def _shared(members: Integers, population: Population) -> list[SharedKeys]:
@@ -127,19 +150,16 @@ def _paying_or_connecting(population: Population) -> Iterator[Group]:
         first = np.searchsorted(holding.value_R[rows_by_value], np.arange(len(holding.holders_V) + 1))
         for value in chosen:
             members = np.unique(holding.organisation_R[rows_by_value[first[value] : first[value + 1]]])
-            if population.calls_O[members].sum() >= _FEWEST_CALLS:
+            if population.calls_O[members].sum() >= _FEWEST_UNKNOWN:
                 group = _measured(members, [], _shared(members, population), population)
-                if len(group.families) >= 2:
+                if group.families:
                     yield group
 
 
 def _measured(members: Integers, parts: list[Content], found: Sequence[SharedKeys], population: Population) -> Group:
     ties = [tie for one in found if (tie := _key_tie(one, members)) is not None]
     ties += [tie for part in parts if (tie := _content_tie(part, population)) is not None]
-    group = Group(members, tuple(parts), tuple(ties), int(population.calls_O[members].sum()))
-    if group.taken >= _FEWEST_CALLS and is_explained(group):
-        return with_time(group, population)
-    return group
+    return Group(members, tuple(parts), tuple(ties), int(population.calls_O[members].sum()))
 
 
 def _key_tie(found: SharedKeys, members: Integers) -> Tie | None:
@@ -147,17 +167,16 @@ def _key_tie(found: SharedKeys, members: Integers) -> Tie | None:
     if len(linked) < max(2, _HOLDS * len(members)):
         return None
     family = FAMILY_OF_KIND[found.kind]
-    return Tie(family, found.kind, linked, found.log10_p, found.keys, found.others, values=found.rare_values)
+    return Tie(family, found.kind, linked, found.log10_p, found.keys, found.others, values=found.own_values)
 
 
 def _content_tie(part: Content, population: Population) -> Tie | None:
     """That together they ask a bank in parts; or that they fill one template, and do little else."""
     if part.asked_MQ is None:
         narrow = float(np.median(part.calls_M / np.maximum(population.calls_O[part.members], 1)))
-        others = part.everyone - len(part.members)
-        if narrow < _NARROW or part.largest_share > _LARGEST_PART or others > _OTHERS * part.everyone:
+        if narrow < _NARROW or part.largest_share > _LARGEST_PART or _is_common(part):
             return None
-        return Tie("content", "template", part.members, 0.0, 1, others)
+        return Tie("content", "template", part.members, 0.0, 1, part.everyone - len(part.members))
     tested = _shards(part.asked_MQ)
     if tested.log10_p <= _SHARDS_LOG10_P or tested.log10_p_without_topics <= _WITHOUT_TOPICS_LOG10_P:
         log10_p = min(tested.log10_p, _SHARDS_LOG10_P)

@@ -41,8 +41,8 @@ class SharedKeys:
     log10_p: float
     keys: int
     """How many accepted keys there are."""
-    rare_values: tuple[str, ...]
-    """Those of them that few organisations hold (at most `_VALUES_KEPT`)."""
+    own_values: tuple[str, ...]
+    """Those of them that more organisations of the set hold than others (at most `_VALUES_KEPT`)."""
     others: int
     """How many organisations outside of the set hold one of them."""
 
@@ -70,6 +70,7 @@ def shared_keys(kind: str, holding: Holding, members: Integers, population: int)
     accepted = shared[is_accepted]
     if not len(accepted):
         return None
+    is_own = 2 * in_set[is_accepted] > everywhere[is_accepted]
     linking = rows[np.isin(row_value, accepted)]
     linked = np.unique(holding.organisation_R[linking])
     holders = np.unique(holding.organisation_R[np.isin(holding.value_R, value[accepted])])
@@ -79,7 +80,7 @@ def shared_keys(kind: str, holding: Holding, members: Integers, population: int)
         groups=_connected(holding.organisation_R[linking], holding.value_R[linking]),
         log10_p=best,
         keys=len(accepted),
-        rare_values=tuple(str(holding.values[int(one)]) for one in value[shared[is_accepted & is_rare]][:_VALUES_KEPT]),
+        own_values=tuple(str(holding.values[int(one)]) for one in value[accepted[is_own]][:_VALUES_KEPT]),
         others=len(np.setdiff1d(holders, members)),
     )
 

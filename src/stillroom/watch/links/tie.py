@@ -25,4 +25,4 @@ class Tie:
     sentence: str = ""
     """What was measured, where there is more to say than the numbers here."""
     values: tuple[str, ...] = field(default=(), repr=False)
-    """The keys' prints, as far as they are rare."""
+    """The keys' prints, as far as more of the group have them than others."""
