@@ -200,13 +200,27 @@ def _templates(free: Sequence[Row]) -> list[list[Any]]:
         if row["skeleton_print"] is not None:
             used[row["account"], row["skeleton_print"]].append(row)
     by_skeleton = Counter(skeleton for _, skeleton in used)
+    is_filled = _filled(free)
     found = []
     for (account, skeleton), calls in used.items():
         days = [row["at"] // DAY_US for row in calls]
         prompts = len({(row["prompt_print"], day) for row, day in zip(calls, days, strict=True)})
-        if by_skeleton[skeleton] > 1 or prompts >= 20:
+        if is_filled[skeleton] and (by_skeleton[skeleton] > 1 or prompts >= 20):
             found.append([account, skeleton, len(calls), prompts, min(days), max(days)])
     return found
+
+
+def _filled(free: Sequence[Row]) -> dict[str, bool]:
+    """Whether two calls of one account and day mostly differ, for each template."""
+    days: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    for row in free:
+        if row["skeleton_print"] is not None:
+            days[row["skeleton_print"], row["account"], row["at"] // DAY_US].append(row["prompt_print"])
+    more, different = Counter[str](), Counter[str]()
+    for (skeleton, _, _), prompts in days.items():
+        more[skeleton] += len(prompts) - 1
+        different[skeleton] += len(set(prompts)) - 1
+    return {skeleton: different[skeleton] > max(0, 0.05 * more[skeleton] - 1e-9) for skeleton, _, _ in days}
 
 
 def _keys(free: Sequence[Row]) -> list[list[Any]]:

@@ -30,6 +30,9 @@ from stillroom.watch.window import Bank, Window
 
 LEAST_PROMPTS = 20
 """Of a template that one account alone uses."""
+LEAST_DIFFERENT = 0.05
+"""Of a template's calls, beyond the first of each account and day: those that filled in something else. A text that is
+always the same ("hi", a monitor's question) is no template, however often and by however many it is sent."""
 _ALIASED: Mapping[StateTable, tuple[str, str | None]] = {
     "templates": ("skeleton_print", "skeleton"),
     "prompts": ("prompt_print", "prompt"),
@@ -175,10 +178,14 @@ def _activity(frame: Frame) -> Frame:
 
 def _templates(engine: Engine, frame: Frame) -> pa.Table:
     each = frame.group_by("skeleton_print").agg(
-        nw.col("account").min().alias("least"), nw.col("account").max().alias("greatest"), nw.col("prompts").sum()
+        nw.col("account").min().alias("least"),
+        nw.col("account").max().alias("greatest"),
+        *_sums(("calls", "prompts", "rows")),
     )
     # Its least and greatest account are the same where there is one only: cheaper than to count different ones.
-    wanted = each.filter((nw.col("least") != nw.col("greatest")) | (nw.col("prompts") >= LEAST_PROMPTS))
+    is_used = (nw.col("least") != nw.col("greatest")) | (nw.col("prompts") >= LEAST_PROMPTS)
+    different, more = nw.col("prompts") - nw.col("rows"), nw.col("calls") - nw.col("rows")
+    wanted = each.filter(is_used, different > 0, different >= more * LEAST_DIFFERENT)
     kept = frame.join(wanted.select("skeleton_print"), on="skeleton_print", how="semi")
     found = kept.group_by("account", "skeleton_print").agg(*_sums(("calls", "prompts")), *_first_and_last_day())
     return engine.collect(found, windows.TEMPLATES)

@@ -61,6 +61,7 @@ TEMPLATES = _schema(
     day=_integer,  # *
     calls=_integer,
     prompts=_integer,  # different ones on that day
+    rows=_integer,  # that were added up to this one: what is different in each may be the same in two
 )
 PROMPTS = _schema(account=_text, prompt_print=_text, day=_integer, calls=_integer, single_turn=_integer)
 KEYS = _schema(account=_text, kind=_text, value=_text, day=_integer, calls=_integer)

@@ -16,7 +16,8 @@ def _schema(**fields: pa.DataType) -> pa.Schema:
 TEMPLATES = _schema(
     account=_text, skeleton_print=_text, calls=_integer, prompts=_integer, first_day=_integer, last_day=_integer
 )
-"""Only templates that two accounts or more use, or that one account uses twenty times."""
+"""Only templates that two accounts or more use, or that one account uses twenty times, and that are filled in with
+different things: a text that is always the same is none."""
 KEYS = _schema(account=_text, kind=_text, value=_text, calls=_integer, first_day=_integer, last_day=_integer)
 """`user` is not among these: see `USERS`."""
 USERS = _schema(account=_text, users=_integer)
