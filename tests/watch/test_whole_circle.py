@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from tests.serve.gateway.conftest import RunningGateway, model_server, running_gateway
+from tests.watch.call_log import own_text
 from typer.testing import CliRunner
 
 from stillroom import pipeline
@@ -33,7 +34,6 @@ from stillroom.testing.traffic import bank_texts
 from stillroom.text.plain_yaml import write_yaml
 from stillroom.text.prints import billing_print
 
-DATA = Path(__file__).parents[1] / "data"
 CUSTOMERS, NAMES = 300, 30
 QUESTIONS = 660
 CALLS_OF_CUSTOMER, CALLS_LATER = 4, 2
@@ -134,7 +134,7 @@ def ask_as_customers_do(
 ) -> None:
     chance = random.Random(calls)
     asked = [
-        (customer, chance.choice(bank) if number in PUPILS and chance.random() < 0.7 else written(chance))
+        (customer, chance.choice(bank) if number in PUPILS and chance.random() < 0.7 else own_text(chance))
         for _ in range(calls)
         for number, customer in enumerate(customers)
     ]
@@ -146,23 +146,6 @@ def ask_as_customers_do(
 
     with ThreadPoolExecutor(8) as together:
         assert set(together.map(lambda each: ask(*each), asked)) == {200}
-
-
-def written(chance: random.Random) -> str:
-    """What a customer writes: pieces of real texts, another choice each time."""
-    return " ".join(chance.sample(SENTENCES, 3))
-
-
-def sentences() -> list[str]:
-    found: dict[str, None] = {}
-    for name, columns in (("gsm8k", ("question", "answer")), ("math", ("problem", "solution"))):
-        for line in (DATA / "references" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
-            for column in columns:
-                found.update(dict.fromkeys(re.split(r"(?<=[.?!])\s+", json.loads(line)[column])))
-    return [sentence for sentence in found if len(sentence) > 40]
-
-
-SENTENCES = sentences()
 
 
 def distil(
