@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,9 @@ DAY_US = 86_400_000_000
 FIRST_DAY = START_AT // DAY_US
 UNTIL_DAY = FIRST_DAY + WHOLE_DAYS
 PRINTS = Prints(TRAFFIC_SECRET, epoch_at(START_AT))
-CUSTOMERS_OF_OFFICE = 60
+PEOPLE = 60
+Said = Callable[[int, int], str]
+"""What a person asks in its call of a number."""
 _TEXTS = ("prompt", "skeleton", "system")
 
 
@@ -139,3 +142,41 @@ def sentences() -> list[str]:
             for column in columns:
                 found.update(dict.fromkeys(re.split(r"(?<=[.?!])\s+", json.loads(line)[column])))
     return [sentence for sentence in found if len(sentence) > 40]
+
+
+def one_address(
+    said: Said, card: Callable[[int], str], *, people: int = PEOPLE, calls: int = 30, **more: str
+) -> CallLog:
+    """Customers behind one address, with one client program, in working hours."""
+    chance, log = random.Random(1), CallLog()
+    for person in range(people):
+        for number in range(calls):
+            day = chance.randrange(28) + chance.uniform(8, 17) / 24
+            log.ask(
+                f"person {person}",
+                said(person, number),
+                day=day,
+                address="198.51.100.7",
+                card=card(person),
+                agent="OpenAI/Python 1.50.2",
+                tls="the same library",
+                **more,
+            )
+    return log
+
+
+def own_card(person: int) -> str:
+    return f"card {person}"
+
+
+def texts(seed: int) -> Said:
+    chance = random.Random(seed)
+    return lambda *_: own_text(chance)
+
+
+def part_of_the_bank(calls: int) -> Said:
+    return lambda person, number: questions()[person * calls + number]
+
+
+def families(found: Finding) -> set[str]:
+    return {link.family for link in found.links}

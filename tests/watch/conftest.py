@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.watch.call_log import Customers, ordinary_customers
 
 from stillroom.watch.engine import Engine, open_engine
+
+
+@pytest.fixture(scope="session")
+def customers() -> Customers:
+    return ordinary_customers()
 
 
 @pytest.fixture

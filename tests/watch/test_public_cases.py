@@ -16,17 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.watch.call_log import (
-    CUSTOMERS_OF_OFFICE,
+    PEOPLE,
     PRINTS,
     CallLog,
     Customers,
-    ordinary_customers,
+    families,
+    one_address,
+    own_card,
     own_text,
+    part_of_the_bank,
     questions,
+    texts,
 )
 
 from stillroom.base.errors import DataError
-from stillroom.base.records import Call, Finding
+from stillroom.base.records import Call
 from stillroom.store.calls import call_dataset
 from stillroom.testing.traffic import TRAFFIC_SECRET
 from stillroom.watch.banks.collection import collection_of
@@ -56,46 +60,6 @@ HELD_ELSEWHERE = {
     "serve/gateway/test_security_secrets.py": ("test_nothing_that_was_told_in_confidence_is_in_a_file",),
     "text/test_think.py": ("test_tags_in_any_order_never_end_in_a_well_formed_answer_with_tags",),
 }
-Said = Callable[[int, int], str]
-
-
-@pytest.fixture(scope="module")
-def customers() -> Customers:
-    return ordinary_customers()
-
-
-def one_address(
-    said: Said, card: Callable[[int], str], *, people: int = CUSTOMERS_OF_OFFICE, calls: int = 30, **more: str
-) -> CallLog:
-    """Customers behind one address, with one client program, in working hours."""
-    chance, log = random.Random(1), CallLog()
-    for person in range(people):
-        for number in range(calls):
-            day = chance.randrange(28) + chance.uniform(8, 17) / 24
-            log.ask(
-                f"person {person}",
-                said(person, number),
-                day=day,
-                address="198.51.100.7",
-                card=card(person),
-                agent="OpenAI/Python 1.50.2",
-                tls="the same library",
-                **more,
-            )
-    return log
-
-
-def own_card(person: int) -> str:
-    return f"card {person}"
-
-
-def texts(seed: int) -> Said:
-    chance = random.Random(seed)
-    return lambda *_: own_text(chance)
-
-
-def part_of_the_bank(calls: int) -> Said:
-    return lambda person, number: questions()[person * calls + number]
 
 
 @pytest.mark.parametrize("rows", HELD_ELSEWHERE.items(), ids=lambda rows: rows[0])
@@ -200,7 +164,7 @@ def test_an_office_with_its_own_cards_stays_apart(customers: Customers) -> None:
 
 def test_an_office_that_divides_a_bank_and_pays_with_one_card_does_not(customers: Customers) -> None:
     (found,) = customers.findings(one_address(part_of_the_bank(30), lambda _: "one card"))
-    assert found.accounts == tuple(sorted(f"person {person}" for person in range(CUSTOMERS_OF_OFFICE)))
+    assert found.accounts == tuple(sorted(f"person {person}" for person in range(PEOPLE)))
     assert families(found) == {"network", "payment", "client", "content"}
 
 
@@ -330,7 +294,7 @@ def test_a_template_with_something_else_in_it_each_time_is_evidence(customers: C
 
     (found,) = customers.findings(one_address(said, own_card))
     assert families(found) == {"network", "client", "content"}
-    assert found.questions == CUSTOMERS_OF_OFFICE * 30
+    assert found.questions == PEOPLE * 30
 
 
 # https://github.com/koala73/worldmonitor/issues/3721
@@ -353,7 +317,3 @@ def test_a_forged_address_is_not_believed(tmp_path: Path) -> None:
     assert sorted(found.values()) == sorted(
         str(PRINTS.address(address)) for address in ("203.0.113.9", "198.51.100.7", "192.0.2.1")
     )
-
-
-def families(found: Finding) -> set[str]:
-    return {link.family for link in found.links}

@@ -12,11 +12,15 @@ import numpy as np
 
 from stillroom.base.records import Explanation, Family
 from stillroom.watch.links.group import Group
+from stillroom.watch.links.shards import popular_share
 
 MOST_OF_ONE_CUSTOMER = 5
 """Organisations that one customer may have: subsidiaries, a test and a production account, a former name."""
 _WHOLE = 0.5
 """A benchmark run asks a split whole: at least this share of what the group asked, at the median."""
+_POPULAR = 0.2
+"""The share of what a class asks of a bank that is questions which far too many of its members ask for chance: those
+that were set, and those that everybody stumbles over. Accounts that work a bank off meet by chance or less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,14 @@ def _applying(group: Group) -> Iterator[Tested]:
             "Those who measure models ask the same benchmark, often by the same harness.",
             "Who measures a model asks a benchmark whole; here each asked a part, and only together is it one.",
         )
+    if "bank" in kinds and "shards" not in kinds and _asks_popular_questions(group):
+        yield Tested(
+            "class",
+            frozenset({"network", "client", "content"}),
+            "Pupils of one school ask the same questions, those that were set or are known as hard, from its network "
+            "and by its programs; and these came up far more often than chance would have it.",
+            "Pupils do not pay with one card under several names, or take turns.",
+        )
     if "payment" in families and size <= MOST_OF_ONE_CUSTOMER:
         yield Tested(
             "one customer",
@@ -80,6 +92,11 @@ def _applying(group: Group) -> Iterator[Tested]:
 def _each_asks_it_whole(group: Group) -> bool:
     banks = [content for content in group.contents if content.kind == "bank"]
     return all(np.median(bank.questions_M) >= _WHOLE * max(bank.questions, 1) for bank in banks)
+
+
+def _asks_popular_questions(group: Group) -> bool:
+    banks = [content.asked_MQ for content in group.contents]
+    return all(asked is not None and popular_share(asked, asked.shape[1]) >= _POPULAR for asked in banks)
 
 
 def _judged(explanation: Tested, families: frozenset[Family]) -> Explanation:

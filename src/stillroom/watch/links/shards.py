@@ -119,6 +119,16 @@ def _shards(
     )
 
 
+def popular_share(questions: scipy.sparse.csr_matrix, bank_size: int) -> float:
+    """Of all that members asked of the bank, what they asked of questions that far too many of them asked for chance.
+
+    A question that one member asks often counts once. 0 where nothing was asked; ValueError as `shards`.
+    """
+    asked = _asked(questions, bank_size)
+    multiplicity = np.bincount(asked.indices, minlength=bank_size)
+    return float(multiplicity[_is_common(multiplicity, bank_size)].sum() / max(int(multiplicity.sum()), 1))
+
+
 def prune(questions: scipy.sparse.csr_matrix, bank_size: int) -> npt.NDArray[np.bool_]:
     """Which members to keep: without those that asked nothing, most of the bank alone, or what the others asked.
 
