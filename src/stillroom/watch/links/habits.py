@@ -57,7 +57,9 @@ def most_active_first(calls: Numbers) -> Numbers:
     return calls[np.lexsort((-calls.sum(axis=(1, 2)), -(calls.sum(axis=2) > 0).sum(axis=1)))]
 
 
-def agreement(residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_], since_day: int) -> Numbers:
+def agreement(
+    residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_], since_day: int, most_orders: int | None = None
+) -> Numbers:
     """[members - 1, 1 + orders]: how well each member but the first agrees with those before it, in each of the orders.
 
     A correlation, -1 to 1; the first order is the real one. `residual` and `weight` as in `unexplained`. Days of which
@@ -68,7 +70,7 @@ def agreement(residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_
     reported significance levels", 1983), except that how much the fit takes off is averaged over some orders.
     """
     before = np.cumsum(residual * np.sqrt((weight > 0).sum(axis=1))[:, None, None], axis=0)[:-1]
-    count = _orders_for(len(residual))
+    count = _orders_for(len(residual), most_orders)
     found = np.empty((len(before), 1 + count))
     for start in range(0, len(before), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
@@ -82,7 +84,7 @@ def agreement(residual: Numbers, weight: Numbers, may_move: npt.NDArray[np.bool_
     return found
 
 
-def likeness_in_teams(residual: Numbers, since_day: int) -> Numbers:
+def likeness_in_teams(residual: Numbers, since_day: int, most_orders: int | None = None) -> Numbers:
     """[members - 2, 1 + orders]: the mean squared correlation of each member's days with those of all before it.
 
     `residual` [members, days, 1], fitted with equal weights; of the first two nothing is said. It is high where members
@@ -95,7 +97,7 @@ def likeness_in_teams(residual: Numbers, since_day: int) -> Numbers:
     common /= np.maximum(np.linalg.norm(common, axis=1, keepdims=True), 1e-12)
     apart = np.eye(rows.shape[1]) - common[:, :, None] * common[:, None, :]
     products = apart @ products @ apart
-    count = _orders_for(len(rows))
+    count = _orders_for(len(rows), most_orders)
     found = np.empty((len(products), 1 + count))
     tried = orders(np.ones((1, rows.shape[1]), np.bool_), since_day, count)[0]
     for number, (own, product, without) in enumerate(zip(rows[2:], products, apart, strict=True)):
@@ -106,8 +108,9 @@ def likeness_in_teams(residual: Numbers, since_day: int) -> Numbers:
     return found
 
 
-def _orders_for(members: int) -> int:
-    return next(count for most, count in ORDERS if members <= most)
+def _orders_for(members: int, most: int | None) -> int:
+    count = next(count for up_to, count in ORDERS if members <= up_to)
+    return count if most is None else min(count, most)
 
 
 def orders(may_move: npt.NDArray[np.bool_], since_day: int, count: int) -> npt.NDArray[np.int64]:

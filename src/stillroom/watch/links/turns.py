@@ -62,13 +62,13 @@ class Turns:
         )
 
 
-def turns(hours: npt.ArrayLike, since_day: int) -> Turns | None:
+def turns(hours: npt.ArrayLike, since_day: int, *, most_orders: int | None = None) -> Turns | None:
     """Tests whether members divide their time between them. None for less than two weeks.
 
     `hours` as `in_step` takes them. Compared are days, and hours of days, by square roots of calls, less each member's
     habits on that weekday and in that week: time zones, weekends, and an account that ends in the week in which another
     begins are no turns (see `relay`). What many do at once only speaks against turns, and is taken out before teams are
-    looked for. Of the three looks the clearest one counts, at the price of three.
+    looked for. Of the three looks the clearest one counts, at the price of three. `most_orders` as in `in_step`.
     """
     calls = by_day(hours)
     if calls.shape[1] < SHORTEST_DAYS:
@@ -76,10 +76,10 @@ def turns(hours: npt.ArrayLike, since_day: int) -> Turns | None:
     calls = most_active_first(calls)
     by_days = calls.sum(axis=2, keepdims=True)
     days, hours_left = _left_by_habits(by_days, since_day), _left_by_habits(calls, since_day)
-    teams = likeness_in_teams(days, since_day) if len(days) >= 3 else np.zeros((0, 2))
+    teams = likeness_in_teams(days, since_day, most_orders) if len(days) >= 3 else np.zeros((0, 2))
     chances: list[tuple[float, Literal["day", "hour", "team"]]] = [
-        (_chance_apart(days, since_day), "day"),
-        (_chance_apart(hours_left, since_day), "hour"),
+        (_chance_apart(days, since_day, most_orders), "day"),
+        (_chance_apart(hours_left, since_day, most_orders), "hour"),
         (log10_chance(standing(teams, _TOLERATED)), "team"),
     ]
     chance, by = min(chances)
@@ -103,11 +103,11 @@ def _left_by_habits(calls: Numbers, since_day: int) -> Numbers:
     return left[left.any(axis=(1, 2))]
 
 
-def _chance_apart(left: Numbers, since_day: int) -> float:
+def _chance_apart(left: Numbers, since_day: int, most_orders: int | None) -> float:
     if len(left) < 2:
         return 0.0
     alike = np.ones(left.shape[:2])
-    return log10_chance(standing(-agreement(left, alike, alike > 0, since_day)))
+    return log10_chance(standing(-agreement(left, alike, alike > 0, since_day, most_orders)))
 
 
 @dataclass(frozen=True, slots=True)
