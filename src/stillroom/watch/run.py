@@ -19,7 +19,6 @@ import pyarrow as pa
 from stillroom.base.clock import Clock, SystemClock
 from stillroom.base.errors import StoreError, UsageError
 from stillroom.base.records import Finding
-from stillroom.store.calls import call_dataset
 from stillroom.store.files import read_json, write_json
 from stillroom.store.secrets import Secrets
 from stillroom.watch.alarms import note_alarms
@@ -28,6 +27,7 @@ from stillroom.watch.banks.prints import BankPrints
 from stillroom.watch.banks.stored import read_banks
 from stillroom.watch.calibration.drift import Baseline, Drift, baseline, drifts
 from stillroom.watch.calibration.kept import CalibrationFolder, Step
+from stillroom.watch.compaction import compact
 from stillroom.watch.detectors import (
     DETECTOR_VERSION,
     RECENT_DAYS,
@@ -41,7 +41,7 @@ from stillroom.watch.detectors import (
 )
 from stillroom.watch.drill import Drills
 from stillroom.watch.engine import Engine, open_engine
-from stillroom.watch.intake import TakenIn, take_in
+from stillroom.watch.intake import TakenIn, new_key_ids, take_in
 from stillroom.watch.parts import open_parts
 from stillroom.watch.review.store import FindingStore
 from stillroom.watch.signals.standing import Standings
@@ -98,6 +98,7 @@ def look(
     Raises UsageError where there are no calls at all, StoreError for a folder that cannot be read or written.
     """
     taken = take(engine, calls, watch, secrets, events)
+    compact(engine, watch / "state")
     last = last_day(watch) + 1 if until_day is None else until_day
     found = candidates(windows_until(engine, watch, last))
     folder = CalibrationFolder(watch, clock)
@@ -194,14 +195,11 @@ def _standings_file(watch: Path, version: str) -> Path:
 
 
 def _banks(calls: Path, watch: Path, secrets: Secrets | None) -> list[BankPrints]:
+    """As the keys of the calls that are new would print them."""
     banks = read_banks(watch)
     if secrets is None or not banks:
         return []
-    epochs: set[str | None] = set()
-    for table in ("calls", "earlier_prints"):
-        for batch in call_dataset(calls, table).to_batches(columns=["print_key_id"]):
-            epochs.update(batch.column(0).unique().to_pylist())
-    return printed_banks(watch, banks, keys_of(secrets, epochs))
+    return printed_banks(watch, banks, keys_of(secrets, new_key_ids(calls, watch / "state")))
 
 
 def last_day(watch: Path) -> int:

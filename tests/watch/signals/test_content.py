@@ -64,7 +64,7 @@ def test_requests_are_shares_of_the_calls_of_which_they_are_known() -> None:
     signals = signals_of(window(asking + days("quiet", 10, long_replies=7)))
     found = {name: value(signals, name, "org a") for name in signals.values if name.startswith("asks")}
     assert found == {"asks_reasoning": 0.5, "asks_logprobs": 1, "asks_grading": 0.25}
-    assert value(signals, "many_samples", "org a") == 1
+    assert value(signals, "many_samples", "org a") == 0.5  # a call that does not say `n` asks for one
     assert value(signals, "long_replies", "org quiet") == pytest.approx(0.7)
     assert "on average 300 tokens of prompt and 200 of reply" in signals.sentence("long_replies", 1)
 

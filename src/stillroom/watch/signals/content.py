@@ -48,7 +48,7 @@ def _requests(window: Window, organisations: Organisations) -> Measured:
     values = {
         "single_turn": ratio(total("single_turn"), total("turns_known"), FEWEST_KNOWN),
         "long_replies": ratio(total("long_replies"), lengths, FEWEST_KNOWN),
-        "many_samples": ratio(total("many_samples"), total("n_known"), FEWEST_KNOWN),
+        "many_samples": ratio(total("many_samples"), total("calls"), FEWEST_KNOWN),  # no `n` asks for one
     }
     for asked in ("asks_reasoning", "asks_logprobs", "asks_grading"):
         values[asked] = ratio(total(asked), asks, FEWEST_KNOWN)
