@@ -39,6 +39,9 @@ PRINTS = Prints(TRAFFIC_SECRET, epoch_at(START_AT))
 PEOPLE = 60
 Said = Callable[[int, int], str]
 """What a person asks in its call of a number."""
+When = Callable[[int, random.Random], float]
+"""When a person calls, in days after the window's first, which is a Monday."""
+WORKDAYS = [day for day in range(WHOLE_DAYS) if day % 7 < 5]
 _TEXTS = ("prompt", "skeleton", "system")
 
 
@@ -144,24 +147,18 @@ def sentences() -> list[str]:
     return [sentence for sentence in found if len(sentence) > 40]
 
 
-def one_address(
-    said: Said, card: Callable[[int], str], *, people: int = PEOPLE, calls: int = 30, **more: str
-) -> CallLog:
-    """Customers behind one address, with one client program, in working hours."""
+def in_working_hours(_: int, chance: random.Random) -> float:
+    return chance.choice(WORKDAYS) + chance.uniform(8, 17) / 24
+
+
+def one_address(said: Said, card: Callable[[int], str], when: When = in_working_hours) -> CallLog:
+    """Customers behind one address, with one client program."""
     chance, log = random.Random(1), CallLog()
-    for person in range(people):
-        for number in range(calls):
-            day = chance.randrange(28) + chance.uniform(8, 17) / 24
-            log.ask(
-                f"person {person}",
-                said(person, number),
-                day=day,
-                address="198.51.100.7",
-                card=card(person),
-                agent="OpenAI/Python 1.50.2",
-                tls="the same library",
-                **more,
-            )
+    who = {"address": "198.51.100.7", "agent": "OpenAI/Python 1.50.2", "tls": "the same library"}
+    for person in range(PEOPLE):
+        for number in range(30):
+            day = when(person, chance)
+            log.ask(f"person {person}", said(person, number), day=day, card=card(person), **who)
     return log
 
 

@@ -1,14 +1,42 @@
-"""A class of pupils with a name each, behind their school's address; and others who ask the same bank."""
+"""Colleagues and pupils, with a name and a card each, behind one address; and others who would look like them."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import pytest
 from scipy.sparse import csr_matrix
-from tests.watch.call_log import PEOPLE, Customers, Said, families, one_address, own_card, questions
+from tests.watch.call_log import (
+    PEOPLE,
+    WORKDAYS,
+    Customers,
+    Said,
+    When,
+    families,
+    one_address,
+    own_card,
+    questions,
+    texts,
+)
 
 from stillroom.watch.links.shards import popular_share
+
+DAYS_OF_AN_OFFICE: Mapping[str, When] = {
+    "two days of trying things out": lambda _, chance: (
+        chance.choice([15, 16] if chance.random() < 0.8 else WORKDAYS) + chance.uniform(9, 18) / 24
+    ),
+    "one afternoon of a course": lambda _, chance: 17 + chance.uniform(13, 16) / 24,
+    "a week of holidays": lambda _, chance: (
+        chance.choice([day for day in WORKDAYS if not 7 <= day < 14]) + chance.uniform(9, 17) / 24
+    ),
+    "three shifts": lambda person, chance: chance.choice(WORKDAYS) + (8 * (person % 3) + chance.uniform(0, 8)) / 24,
+}
+
+
+@pytest.mark.parametrize("when", DAYS_OF_AN_OFFICE.values(), ids=DAYS_OF_AN_OFFICE)
+def test_what_colleagues_do_at_one_time_is_no_campaign(customers: Customers, when: When) -> None:
+    assert customers.findings(one_address(texts(1), own_card, when)) == []
 
 
 def popular() -> Said:
