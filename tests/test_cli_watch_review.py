@@ -24,8 +24,11 @@ from typer.testing import CliRunner, Result
 
 from stillroom.base.records import Explanation, Finding, FindingLink, FindingSignal
 from stillroom.cli_watch_review import register
+from stillroom.store.secrets import Secrets
+from stillroom.watch.banks.audit import LOOKED, read_audit
 from stillroom.watch.drill import Drills
 from stillroom.watch.review.found import Found, Member
+from stillroom.watch.review.looks import REVIEWER
 from stillroom.watch.review.store import DECIDED, FindingStore
 from stillroom.watch.review.webhook import SECRET_ENV, URL_ENV
 
@@ -122,6 +125,33 @@ def test_findings_and_show(state: str) -> None:
         assert words in shown
     assert "\x1b" not in shown
     assert json.loads(said("show", "f_3a9c", "--state", state, "--json"))["history"][0]["step"] == "found"
+
+
+def test_who_looks_at_hits_of_banks_is_written_down(state: str) -> None:
+    watch = Path(state) / "watch"
+    said("findings", "--state", state)  # how many accounts, and not which
+    assert read_audit(watch) == []
+    said("show", "f_3a9c", "--watch", f"{state}/watch", "--by", "Rita")
+    Secrets.open(Path(state))
+    said("show", "f_3a9c", "--state", state, "--by", "Rita")
+    said("show", "f_3a9c", "--state", state, "--by", "Rita", "--json")  # the same on the same day
+    said("findings", "--state", state, "--by", "Rolf", "--json")
+    said("findings", "--state", state, "--status", "confirmed", "--html", "all.html", "--by", "Olga")
+    contact = ["--contact", "a@example.com", "--by", "Eve"]
+    said("export", "f_3a9c", "--organisation", ORGANISATIONS[0], *contact, "--state", state)
+    looks = read_audit(watch)
+    assert {look.act for look in looks} == {LOOKED}
+    assert [(look.by, look.role) for look in looks] == [
+        ("Rita", REVIEWER),
+        ("Rita", "owner"),
+        *((name, "owner") for name in ("Rolf", "Olga", "Eve")),
+    ]
+    assert all(look.detail == {"findings": ["f_3a9c"], "banks": ["gsm8k"]} for look in looks)
+    result = stillroom("show", "f_3a9c", "--state", state, "--by", " ")
+    assert (result.exit_code, "who does it" in result.output, "6,102" in result.output) == (2, True, False)
+    (watch / "audit.jsonl").write_text("no record\n")
+    result = stillroom("show", "f_3a9c", "--state", state)
+    assert (result.exit_code, "6,102" in result.output) == (1, False)  # what cannot be written down is not shown
 
 
 def test_decisions_and_who_took_them(state: str) -> None:

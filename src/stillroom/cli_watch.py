@@ -28,6 +28,8 @@ from stillroom.cli_watch_arguments import (
     day_after,
     day_before,
     engine_of,
+    person_of,
+    role_of,
     secrets_of,
     watch_of,
 )
@@ -77,6 +79,7 @@ def run(
         )
     _send(kept)
     if as_json:
+        _note_look(kept, looked, role_of(state))
         print_json(_as_json(looked))
     else:
         print_result(*_in_words(looked))
@@ -89,6 +92,15 @@ def _send(watch: Path) -> None:
 
     if webhook := webhook_of_environment():
         deliver(FindingStore(watch), webhook)
+
+
+def _note_look(watch: Path, looked: Looked, role: str) -> None:
+    """Whoever is told the findings' accounts is told what they asked of banks."""
+    from stillroom.watch.review.looks import note_look
+    from stillroom.watch.review.store import FindingStore
+
+    store = FindingStore(watch)
+    note_look(watch, [store.get(finding.id) for finding in looked.findings], by=person_of(None), role=role)
 
 
 def _as_json(looked: Looked) -> dict[str, Any]:

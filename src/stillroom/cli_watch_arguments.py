@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stillroom.base.errors import UsageError
+from stillroom.base.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from stillroom.store.secrets import Secrets
@@ -66,6 +66,30 @@ def secrets_of(state: Path | None) -> Secrets | None:
     from stillroom.store.secrets import Secrets
 
     return Secrets.of(state)
+
+
+def person_of(by: str | None) -> str:
+    """Who is named, or the system's user: not from the environment, which anyone can set."""
+    import os
+    import pwd
+
+    if by is not None:
+        return by
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
+        return f"uid {os.getuid()}"
+
+
+def role_of(state: Path | None) -> str:
+    """`owner` of whoever can read the gateway's secret, `reviewer` of anybody else."""
+    from stillroom.watch.banks.audit import ROLE
+    from stillroom.watch.review.looks import REVIEWER
+
+    try:
+        return REVIEWER if secrets_of(state) is None else ROLE
+    except StoreError:
+        return REVIEWER
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import group_of_commands, moment, show_rows
+from stillroom.cli_watch_arguments import person_of, role_of
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -64,13 +65,18 @@ def findings(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write all of them on one page, with their charts.")
     ] = None,
+    by: By = None,
     state: State = None,
     watch: Watch = None,
     as_json: Json = False,
 ) -> None:
-    """List the findings, those that need a decision first."""
+    """List the findings, those that need a decision first. Who looks at hits of banks is written down."""
     store = _store(state, watch)
     kept = store.list(status)
+    if html is not None or as_json:
+        from stillroom.watch.review.looks import note_look
+
+        note_look(store.watch, kept if html is None else store.list(), by=person_of(by), role=role_of(state))
     if html is not None:
         from stillroom.store.files import write_atomically
         from stillroom.watch.review.rendering import written_findings
@@ -84,10 +90,17 @@ def findings(
         print_result(f"Written to {html}.")
 
 
-def show(name: Name, state: State = None, watch: Watch = None, as_json: Json = False) -> None:
-    """Show one finding: what was seen, what it may be instead, and what was decided."""
+def show(name: Name, by: By = None, state: State = None, watch: Watch = None, as_json: Json = False) -> None:
+    """Show one finding: what was seen, what it may be instead, and what was decided.
+
+    Who looks at how much of a bank its accounts asked is written down.
+    """
     store = _store(state, watch)
+    with ends_at_once():
+        from stillroom.watch.review.looks import note_look
+
     kept, steps = store.get(name), store.history(name)
+    note_look(store.watch, [kept], by=person_of(by), role=role_of(state))
     if as_json:
         deliveries = [asdict(each) for each in store.deliveries(name).values()]
         print_json({**_as_json(kept), "history": [asdict(step) for step in steps], "deliveries": deliveries})
@@ -133,10 +146,13 @@ def export(
     with ends_at_once():
         from stillroom.store.files import write_atomically
         from stillroom.watch.review.accused import export_for, in_words
+        from stillroom.watch.review.looks import note_look
         from stillroom.watch.review.rendering import told_page
 
-    told = export_for(store.get(name), organisation, contact)
-    store.note_export(name, organisation, by=_person(by))
+    kept = store.get(name)
+    told = export_for(kept, organisation, contact)
+    note_look(store.watch, [kept], by=person_of(by), role=role_of(state))
+    store.note_export(name, organisation, by=person_of(by))
     if html is not None:
         write_atomically(html, told_page(told))
     if as_json:
@@ -160,7 +176,12 @@ def review(
 
         webhook = webhook_of_environment()
     serve_review(
-        _store(state, watch), by=_person(by), port=port, webhook=webhook, say=lambda url: print_result(f"Open {url}")
+        _store(state, watch),
+        by=person_of(by),
+        role=role_of(state),
+        port=port,
+        webhook=webhook,
+        say=lambda url: print_result(f"Open {url}"),
     )
 
 
@@ -187,7 +208,7 @@ def drill_add(
     assert since_at is not None
     assert until_at is not None
     drills = Drills(_folder(state, watch))
-    added = drills.add(name, _ids_in(accounts), since_at=since_at, until_at=until_at, by=_person(by), reason=reason)
+    added = drills.add(name, _ids_in(accounts), since_at=since_at, until_at=until_at, by=person_of(by), reason=reason)
     if as_json:
         print_json({**asdict(added), "accounts": sorted(added.accounts)})
     else:
@@ -251,25 +272,12 @@ def _store(state: Path | None, watch: Path | None) -> FindingStore:
     return FindingStore(_folder(state, watch))
 
 
-def _person(by: str | None) -> str:
-    """Not from the environment, which anyone can set."""
-    import os
-    import pwd
-
-    if by is not None:
-        return by
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without a name
-        return f"uid {os.getuid()}"
-
-
 def _decide(name: str, decision: Decision, reason: str, by: str | None, store: FindingStore, as_json: bool) -> None:
     with ends_at_once():
         from stillroom.watch.review.webhook import deliver, webhook_of_environment
 
     webhook = webhook_of_environment()
-    step = store.decide(name, decision, by=_person(by), reason=reason)
+    step = store.decide(name, decision, by=person_of(by), reason=reason)
     problem = None if webhook is None else deliver(store, webhook).problem
     if as_json:
         print_json({**asdict(step), "webhook_problem": problem})

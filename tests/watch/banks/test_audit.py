@@ -127,10 +127,16 @@ def test_somebody_is_named_with_a_role_and_a_reason(tmp_path: Path, by: str, rol
 
 
 def test_who_was_shown_what_a_finding_says_of_banks_is_written_down(watch: Path) -> None:
-    record = record_look(watch, by="Rita", role="operator", finding="fin_7", banks=["gsm8k", "math"])
+    record = record_look(watch, by="Rita", role="operator", findings=["fin_7"], banks=["gsm8k", "math"])
     assert read_audit(watch)[-1] == record
     assert (record.act, record.by, record.role, record.reason) == (LOOKED, "Rita", "operator", "finding fin_7")
-    assert record.detail == {"finding": "fin_7", "banks": ["gsm8k", "math"]}
+    assert record.detail == {"findings": ["fin_7"], "banks": ["gsm8k", "math"]}
+    before = len(read_audit(watch))
+    assert record_look(watch, by="Rita", role="operator", findings=["fin_7"], banks=["gsm8k", "math"]) == record
+    assert len(read_audit(watch)) == before
+    record_look(watch, by="Rolf", role="operator", findings=["fin_7"], banks=["gsm8k", "math"])
+    assert record_look(watch, by="Rita", role="operator", findings=["a", "b"], banks=["math"]).reason == "2 findings"
+    assert len(read_audit(watch)) == before + 2
 
 
 def test_acts_of_several_processes_are_one_chain(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ import pytest
 import uvicorn
 
 from stillroom.base.records import Finding
+from stillroom.watch.banks.audit import LOOKED, read_audit
 from stillroom.watch.review.app import review_app
 from stillroom.watch.review.charts import coverage_chart
 from stillroom.watch.review.found import Found, Member
+from stillroom.watch.review.looks import REVIEWER
 from stillroom.watch.review.rendering import finding_page, findings_page, written_findings
 from stillroom.watch.review.serving import _listener
 from stillroom.watch.review.store import Decision, FindingStore
@@ -67,6 +69,20 @@ def browser(store: FindingStore) -> Iterator[Browser]:
 
 def form_of(page: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
+
+
+def test_who_opens_a_finding_with_hits_of_banks_stands_in_the_audit_log(
+    browser: Browser, store: FindingStore, make_finding: FindingMaker
+) -> None:
+    finding = make_finding(accounts=range(2))
+    people = [Member(finding.accounts[0], finding.organisations[0], 7, 0, 0, 1, {"gsm8k": 5}, None)]
+    store.put_all([Found(finding, members=tuple(people))])
+    store.put(make_finding("f_2", accounts=range(5, 9)))
+    browser.sign_in()
+    for path in ("/", "/findings/f_2", "/findings/f_1", "/findings/f_1"):
+        assert browser.ask(path)[0] == 200
+    (look,) = read_audit(store.watch)
+    assert (look.act, look.by, look.role, look.reason) == (LOOKED, "ada", REVIEWER, "finding f_1")
 
 
 def test_nobody_without_the_token(browser: Browser, store: FindingStore, make_finding: FindingMaker) -> None:

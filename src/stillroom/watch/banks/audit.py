@@ -29,6 +29,7 @@ ADDED, REMOVED, LOOKED = "bank added", "bank removed", "hits looked at"
 
 _FILE, _LOCK = "audit.jsonl", "audit.lock"
 _LONGEST = 500
+_DAY_US = 86_400_000_000
 _MOST_US = 253_402_300_800_000_000
 """The end of the year 9999: what can be shown as a date."""
 _FIELDS = {"index": int, "at": int, "act": str, "by": str, "role": str, "reason": str, "detail": dict}
@@ -65,10 +66,21 @@ def record_act(
         return append_record(watch, act, by=by, role=role, reason=reason, detail=detail)
 
 
-def record_look(watch: Path, *, by: str, role: str, finding: str, banks: Sequence[str]) -> AuditRecord:
-    """Write down that somebody was shown how much of banks a finding's accounts asked. Raises as `record_act` does."""
-    detail = {"finding": finding, "banks": [*banks]}
-    return record_act(watch, LOOKED, by=by, role=role, reason=f"finding {finding}", detail=detail)
+def record_look(watch: Path, *, by: str, role: str, findings: Sequence[str], banks: Sequence[str]) -> AuditRecord:
+    """Write down that somebody was shown how much of banks the accounts of findings asked; returns the record of it.
+
+    Who looks at the same once more on the same day (UTC) is in the log already. Raises as `record_act` does.
+    """
+    detail = {"findings": [*findings], "banks": [*banks]}
+    with audit_locked(watch):
+        today = SystemClock().now_us() // _DAY_US
+        for record in reversed(read_audit(watch)):
+            if record.at // _DAY_US != today:
+                break
+            if (record.act, record.by, record.role, record.detail) == (LOOKED, by.strip(), role, detail):
+                return record
+        reason = f"finding {findings[0]}" if len(findings) == 1 else f"{len(findings):,} findings"
+        return append_record(watch, LOOKED, by=by, role=role, reason=reason, detail=detail)
 
 
 @contextmanager

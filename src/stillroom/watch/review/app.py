@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stillroom.base.errors import StillroomError, UsageError
 from stillroom.watch.review.accused import export_for
+from stillroom.watch.review.looks import REVIEWER, note_look
 from stillroom.watch.review.rendering import finding_page, findings_page, problem_page, told_page
 from stillroom.watch.review.store import Decision, FindingStore
 from stillroom.watch.review.webhook import Webhook, deliver
@@ -37,10 +38,12 @@ _HEADERS = (
 )
 
 
-def review_app(store: FindingStore, *, by: str, token: str, port: int, webhook: Webhook | None = None) -> ASGIApp:
+def review_app(
+    store: FindingStore, *, by: str, token: str, port: int, role: str = REVIEWER, webhook: Webhook | None = None
+) -> ASGIApp:
     """The application, for a server that listens on loopback at `port`.
 
-    `by`: who decides; `webhook`: gets word of it.
+    `by`: who looks and decides, as what (`role`); `webhook`: gets word of decisions.
     """
     form_token = hmac.digest(token.encode(), b"form", "sha256").hex()
 
@@ -49,6 +52,7 @@ def review_app(store: FindingStore, *, by: str, token: str, port: int, webhook: 
 
     def one_finding(request: Request) -> Response:
         name = request.path_params["name"]
+        note_look(store.watch, [store.get(name)], by=by, role=role)
         return HTMLResponse(finding_page(store, name, by=by, form_token=form_token))
 
     async def decide(request: Request) -> Response:
@@ -60,7 +64,7 @@ def review_app(store: FindingStore, *, by: str, token: str, port: int, webhook: 
 
     async def export(request: Request) -> Response:
         form = await _form(request, form_token)
-        return await run_in_threadpool(_exported, store, request.path_params["name"], form, by)
+        return await run_in_threadpool(_exported, store, request.path_params["name"], form, by, role)
 
     routes = [
         Route("/", all_findings),
@@ -151,9 +155,10 @@ def _decided(store: FindingStore, name: str, form: dict[str, str], by: str, form
     return RedirectResponse(f"/findings/{quote(name, safe='')}#history", 303)
 
 
-def _exported(store: FindingStore, name: str, form: dict[str, str], by: str) -> Response:
-    organisation = form.get("organisation", "")
-    page = told_page(export_for(store.get(name), organisation, form.get("contact", "")))
+def _exported(store: FindingStore, name: str, form: dict[str, str], by: str, role: str) -> Response:
+    organisation, kept = form.get("organisation", ""), store.get(name)
+    page = told_page(export_for(kept, organisation, form.get("contact", "")))
+    note_look(store.watch, [kept], by=by, role=role)
     store.note_export(name, organisation, by=by)
     attachment = f"attachment; filename*=UTF-8''{quote(f'{name}-{organisation}.html', safe='')}"
     return HTMLResponse(page, headers={"content-disposition": attachment})

@@ -10,6 +10,7 @@ from contextlib import suppress
 import uvicorn
 
 from stillroom.base.errors import ServeError
+from stillroom.watch.banks.audit import check_named
 from stillroom.watch.review.app import review_app
 from stillroom.watch.review.store import FindingStore
 from stillroom.watch.review.webhook import Webhook
@@ -18,15 +19,17 @@ _HOST = "127.0.0.1"
 
 
 def serve_review(
-    store: FindingStore, *, by: str, port: int, webhook: Webhook | None, say: Callable[[str], None]
+    store: FindingStore, *, by: str, role: str, port: int, webhook: Webhook | None, say: Callable[[str], None]
 ) -> None:
     """Serve the pages until the process is told to stop; `say` gets the address to open, with the token in it.
 
-    `port`: 0 for a free one. Raises ServeError where nothing can listen there.
+    `by`, `role`: of whoever looks and decides. `port`: 0 for a free one. Raises ServeError where nothing can listen
+    there, UsageError where nobody is named.
     """
+    check_named(by, role, "to review")
     with _listener(port) as listener:
         chosen, token = listener.getsockname()[1], secrets.token_urlsafe(32)
-        app = review_app(store, by=by, token=token, port=chosen, webhook=webhook)
+        app = review_app(store, by=by, role=role, token=token, port=chosen, webhook=webhook)
         # No access log: the token stands in the first request's address.
         config = uvicorn.Config(
             app, lifespan="off", ws="none", proxy_headers=False, access_log=False, log_level="warning"
