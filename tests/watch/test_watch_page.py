@@ -200,7 +200,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"**{FEWEST_QUESTIONS} questions**, or {10 * FEWEST_QUESTIONS:,} calls": True,
         f"a score of {log10(FEWEST_QUESTIONS):.2f} on": True,
         f"{ceil(FEWEST_QUESTIONS / 10**campaigns._FAMILY)} questions where three do": campaigns._UNKNOWN_CONTENT == 1,
-        f"Below {groups._FEWEST_QUESTIONS} questions": True,
+        f"counts from {groups._FEWEST_QUESTIONS} questions on": True,
         f"in the last {WHOLE_DAYS} days": WHOLE_DAYS == 28,
         "in the last fourteen days": RECENT_DAYS == 14,
         "three organisations or more": groups.FEWEST_MEMBERS == 3,
