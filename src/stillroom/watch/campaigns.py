@@ -17,6 +17,7 @@ from stillroom.watch.links.population import Population
 
 _OVERLAP = 0.5
 """Two groups are one campaign where they share this part of the smaller one."""
+_KEY_FAMILIES = frozenset({"network", "payment", "client"})
 _FAMILY = 0.5
 """What each family beyond the second adds to the score, in decades of questions."""
 _UNKNOWN_CONTENT = 1.0
@@ -65,6 +66,8 @@ def _overlapping(found: Sequence[Group]) -> Iterator[list[Group]]:
 
 def _unexplained(same: list[Group], population: Population) -> list[Group]:
     """The groups as one; or, where that is nothing or has a benign explanation, the largest of them that has none."""
+    # Those whom keys tie are surer of each other than all who ask the same.
+    same = [group for group in same if group.families & _KEY_FAMILIES] or same
     whole = same[0] if len(same) == 1 else joined(same, population)
     if is_explained(whole):
         whole = with_time(whole, population)

@@ -24,10 +24,11 @@ _HOUR_US = 3_600_000_000
 def time_links(members: Integers, population: Population) -> list[Tie]:
     """Those that hold for the group, the least probable first."""
     looked_at = members[np.linspace(0, len(members) - 1, min(len(members), _MOST_MEMBERS)).astype(np.int64)]
-    hours = population.hours_of(looked_at)
-    since_day, until_day = population.window.since_day, population.window.until_day
+    empty = population.empty_days
+    hours = population.hours_of(looked_at)[:, 24 * empty :]
+    since_day, until_day = population.window.since_day + empty, population.window.until_day
     first_at, last_at = population.span_of(looked_at)
-    everyone = population.active_share_without(hours)
+    everyone = population.active_share_without(looked_at)[24 * empty :]
     tested = {
         "in step": _in_two_steps(lambda orders: in_step(hours, everyone, since_day, most_orders=orders)),
         "turns": _in_two_steps(lambda orders: turns(hours, since_day, most_orders=orders)),

@@ -97,10 +97,16 @@ class Population:
         np.add.at(active, self.day_R, self.hours_R > 0)
         return active.reshape(-1)
 
-    def active_share_without(self, hours: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-        """The share of the other organisations that called in each hour, where `hours` [members, H] are the group's."""
-        others = max(self.size - len(hours), 1)
-        share: npt.NDArray[np.float64] = (self._active_H - (hours > 0).sum(axis=0)) / others
+    @property
+    def empty_days(self) -> int:
+        """How many days of the window were over before the first call of all: a gateway that is new has no habits."""
+        active = np.flatnonzero(self._active_H)
+        return int(active[0]) // 24 if len(active) else 0
+
+    def active_share_without(self, members: Integers) -> npt.NDArray[np.float64]:
+        """The share of the other organisations that called in each hour (H)."""
+        others = max(self.size - len(members), 1)
+        share: npt.NDArray[np.float64] = (self._active_H - (self.hours_of(members) > 0).sum(axis=0)) / others
         return share.clip(0.0, 1.0)
 
     @cached_property
