@@ -250,7 +250,7 @@ def test_the_finding_says_why(circle: Circle) -> None:
     assert "payment" in explanations["office"]["sentence"]
     assert found["against"]
     assert all(each in circle.shown for each in [*said[:2], *(link["sentence"] for link in found["links"])])
-    assert "system_print" in circle.before["missing"]  # neither `ask` nor these customers send one: absent, and said to be
+    assert "system_print" in circle.before["missing"]  # nobody sends one: absent, and said to be
 
 
 def test_what_is_asked_under_a_permit_is_outside_of_the_finding(circle: Circle) -> None:
