@@ -1,6 +1,6 @@
 """How many campaigns `watch` finds, how soon, and whom it wrongs, over the settings of benchmarks/watch_settings.py.
 
-    python -m benchmarks.watch_detection [--half report] [--seeds 3] [--headline-seeds 10] [--processes 2]
+    python -m benchmarks.watch_detection [--half all] [--seeds 3] [--headline-seeds 10] [--processes 2]
                                          [--data ../shared/data] [--out FILE.jsonl]
 
 Each seed makes four weeks of benign traffic once: 2,000 ordinary organisations and every benign twin. What is usual,
@@ -10,7 +10,7 @@ of alarms: a volume rule, PRADA and an MMD window test, adapted to sketches of t
 
 A campaign is found where a finding has half of its organisations, or, if it has but one, that one. Its accounts' recall
 is over all findings that have any of them. What a finding names beside is wronged, as is whoever is found without any
-campaign. The settings of the other half were looked at while the detector was made: their figures are not reported.
+campaign. Rows with a `d` were looked at while the detector was made; only the others count for what is claimed.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ from stillroom.testing.traffic import BANKS, START_AT, TRAFFIC_SECRET, Campaign,
 from stillroom.text.prints import Prints, epoch_at
 from stillroom.watch.banks.prints import BankPrints, BankText
 from stillroom.watch.calibration.share import alarm_share
-from stillroom.watch.campaigns import campaigns
+from stillroom.watch.campaigns import FEWEST_QUESTIONS, campaigns
 from stillroom.watch.detectors import (
-    FEWEST_QUESTIONS,
     RECENT_DAYS,
     WHOLE_DAYS,
     Calibrated,
@@ -54,8 +53,8 @@ from stillroom.watch.window import Window
 
 DAY_US = 86_400_000_000
 FIRST_DAY = START_AT // DAY_US
-FIT_DAYS, SEEN_DAYS, JUDGED_DAYS = (7, 14), (16, 18, 21, 24, 28), (21, 28)
-"""Ends of windows, in days from the traffic's first. Organisations alone are judged at the ends of weeks."""
+FIT_DAYS, JUDGED_DAYS = (7, 14), (21, 28)
+"""Ends of windows, in days from the traffic's first: one look a week."""
 BUDGET_PER_WEEK = 1.0
 SPLITS = {"gsm8k_train": "train", "gsm8k_test": "test", "math": "test", "word_problems": "train"}
 
@@ -100,7 +99,7 @@ class Judged:
     accounts: float
     """Share of its organisations that findings name."""
     days: int | None
-    """From its start until a look found it: looks were at SEEN_DAYS."""
+    """From its start until a look found it: one look a week."""
     others: dict[str, int]
     """Organisations of others that the same findings name, by role."""
     families: str
@@ -111,7 +110,7 @@ class Judged:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=("develop", "report", "all"), default="report")
+    parser.add_argument("--half", choices=("develop", "report", "all"), default="all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--headline-seeds", type=int, default=10)
     parser.add_argument("--organisations", type=int, default=2_000)
@@ -122,8 +121,10 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     chosen = _chosen(options.half, options.only)
+    develop = develop_half()
+    many = {one.name for one in chosen if is_headline(one) and one.name not in develop}
     jobs = [
-        (seed, [one for one in chosen if seed <= (options.headline_seeds if is_headline(one) else options.seeds)])
+        (seed, [one for one in chosen if seed <= (options.headline_seeds if one.name in many else options.seeds)])
         for seed in range(1, max(options.seeds, options.headline_seeds) + 1)
     ]
     wronged: list[Wronged] = []
@@ -155,7 +156,7 @@ def _of_seed(seed: int, settings: Sequence[Campaign], organisations: int, data: 
     folder = data if data.is_dir() else None
     traffic = benign(seed, organisations=organisations, data=folder)
     banks = known_banks(folder)
-    side = _side(traffic, banks, sorted({*FIT_DAYS, *SEEN_DAYS}))
+    side = _side(traffic, banks, (*FIT_DAYS, *JUDGED_DAYS))
     weeks = {day: candidates(Windows(side.recent[day], side.whole[day])) for day in FIT_DAYS}
     calibrated = calibrate(weeks, BUDGET_PER_WEEK)
     contenders = every_contender(BUDGET_PER_WEEK)
@@ -167,7 +168,7 @@ def _of_seed(seed: int, settings: Sequence[Campaign], organisations: int, data: 
     judged = []
     for setting in settings:
         laid = campaign(setting, seed, traffic)
-        mine = _side(laid, banks, SEEN_DAYS)
+        mine = _side(laid, banks, JUDGED_DAYS)
         judged.append(_judged(setting, laid, side, mine, calibrated, contenders, judge_days, roles))
     return wronged, judged
 
@@ -192,7 +193,7 @@ def _side(traffic: Traffic, banks: Sequence[BankPrints], days: Iterable[int]) ->
             return added_up(engine, frames, since, until, banks=known, missing=frozenset())
 
         ends = list(days)
-        recent = {day: window(day, RECENT_DAYS) for day in ends if day in (*FIT_DAYS, *JUDGED_DAYS)}
+        recent = {day: window(day, RECENT_DAYS) for day in ends}
         return Side({day: window(day, WHOLE_DAYS) for day in ends}, recent)
 
 
@@ -256,20 +257,19 @@ def _judged(
         """Whether a look on this day finds it."""
         windows = side.whole[day].beside(mine.whole[day])
         named[day] = [one for one in _campaigns(windows, calibrated) if one & guilty]
-        if len(guilty) == 1 and day in JUDGED_DAYS:
+        if len(guilty) == 1:
             recent = _alone(side.recent[day].beside(mine.recent[day]), calibrated)
             named[day] += [frozenset({name}) for name in recent & guilty]
         return any(len(one & guilty) >= len(guilty) / 2 for one in named[day])
 
     found = [day for day in JUDGED_DAYS if looked(day)]
-    earlier = [day for day in SEEN_DAYS if day not in JUDGED_DAYS and found and day < found[0] and looked(day)]
     everyone = {name for day in JUDGED_DAYS for one in named[day] for name in one}
     return Judged(
         name=setting.name,
         seed=laid.seed,
         is_found=bool(found),
         accounts=len(everyone & guilty) / len(guilty),
-        days=min([*found, *earlier]) - setting.start_day if found else None,
+        days=found[0] - setting.start_day if found else None,
         others=dict(Counter(roles[name] for name in everyone - guilty)),
         families=" ".join(sorted(setting.families)) or "none",
         contenders={one.name: len(one.alarms(laid, judge_days) & guilty) / len(guilty) for one in contenders},
@@ -296,7 +296,7 @@ def _alone(window: Window, calibrated: Calibrated) -> set[str]:
 
 
 def print_settings(settings: Sequence[Campaign], judged: Sequence[Judged]) -> None:
-    names = [*judged[0].contenders] if judged else []
+    names, develop = [*judged[0].contenders] if judged else [], develop_half()
     print("\nFound: of the seeds' campaigns. Accounts: share of a campaign's organisations that findings name. Days:")
     print("median until a look found it. Wronged: organisations of others in the same findings. Then the accounts that")
     print("each contender alarmed on.\n")
@@ -305,10 +305,12 @@ def print_settings(settings: Sequence[Campaign], judged: Sequence[Judged]) -> No
     for setting in settings:
         mine = [one for one in judged if one.name == setting.name]
         if mine:
-            print(_row("H" if is_headline(setting) else "", setting.name, mine, names))
-    headline = [one for one in judged if one.name in {each.name for each in settings if is_headline(each)}]
-    if headline:
-        print(_row("", f"headline settings together ({len(headline)} campaigns)", headline, names))
+            mark = ("H" if is_headline(setting) else "") + ("d" if setting.name in develop else "")
+            print(_row(mark, setting.name, mine, names))
+    for half, is_developed in (("that were kept apart", False), ("that were looked at", True)):
+        chosen = {one.name for one in settings if is_headline(one) and (one.name in develop) is is_developed}
+        if headline := [one for one in judged if one.name in chosen]:
+            print(_row("", f"headline settings {half}: {len(headline)} campaigns", headline, names))
 
 
 def _row(mark: str, name: str, mine: Sequence[Judged], contenders: Sequence[str]) -> str:

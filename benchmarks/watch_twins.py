@@ -24,8 +24,8 @@ from benchmarks.watch_detection import FIRST_DAY, SPLITS, known_banks
 from scipy.stats import beta
 
 from stillroom.testing.traffic import TWINS, benign
-from stillroom.watch.campaigns import campaigns
-from stillroom.watch.detectors import FEWEST_QUESTIONS, WHOLE_DAYS
+from stillroom.watch.campaigns import FEWEST_QUESTIONS, campaigns
+from stillroom.watch.detectors import WHOLE_DAYS
 from stillroom.watch.engine import open_engine
 from stillroom.watch.links.population import Population
 from stillroom.watch.state import added_up, banks_of, counts_of

@@ -12,9 +12,11 @@ from scipy.sparse.csgraph import connected_components
 from stillroom.base.records import Explanation
 from stillroom.watch.explanations import is_explained, tested
 from stillroom.watch.links.group import Group
-from stillroom.watch.links.groups import groups, joined, with_companions, with_time
+from stillroom.watch.links.groups import groups, joined, only_tied, with_companions, with_time
 from stillroom.watch.links.population import Population
 
+FEWEST_QUESTIONS = 300
+"""Below it, what was taken is not worth a person's look, whatever the budget. Calls, where nothing else is known."""
 _OVERLAP = 0.5
 """Two groups are one campaign where they share this part of the smaller one."""
 _KEY_FAMILIES = frozenset({"network", "payment", "client"})
@@ -34,7 +36,8 @@ class Campaign:
 
 def campaigns(population: Population) -> list[Campaign]:
     """Highest score first. What a threshold makes of them is the calibration's."""
-    found = [one for same in _overlapping(list(groups(population))) for one in _unexplained(same, population)]
+    all_found = [one for same in _overlapping(list(groups(population))) for one in _unexplained(same, population)]
+    found = [group for group in all_found if group.taken >= FEWEST_QUESTIONS]
     scored = [_scored(group) for group in found]
     return sorted(scored, key=lambda campaign: (-campaign.score, campaign.group.members.tolist()))
 
@@ -76,6 +79,7 @@ def _unexplained(same: list[Group], population: Population) -> list[Group]:
         if not unexplained:
             return []
         whole = max(unexplained, key=lambda group: (group.questions, group.calls))
-    more = with_companions(whole, population)
-    whole = whole if is_explained(more) else more
+    for changed in (with_companions, only_tied):
+        other = changed(whole, population)
+        whole = whole if is_explained(other) else other
     return [whole if "time" in whole.families else with_time(whole, population)]

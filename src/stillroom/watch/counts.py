@@ -73,7 +73,12 @@ def call_counts(calls: Frame) -> Mapping[StateTable, Frame]:
         "activity": _activity(calls, free),
         "templates": _templates(free),
         "prompts": _prompts(free),
-        "keys": nw.concat([_keys(free, kind, column) for kind, column in _KEY_COLUMNS.items()]),
+        "keys": nw.concat(
+            [
+                *(_keys(free, kind, column) for kind, column in _KEY_COLUMNS.items()),
+                _keys(calls, "permit", "permit_id"),  # says what covers an account's other calls, and links nobody
+            ]
+        ),
         "models": _counted(free.filter(~nw.col("model").is_null()), ["account", "model", "day"]),
     }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from stillroom.base.records import Finding
 from stillroom.watch import sentences
 from stillroom.watch.campaigns import Campaign
@@ -42,7 +45,7 @@ def described_campaign(
         against=tuple(sentences.against(group)),
         calls=group.calls,
         questions=group.questions if group.contents else None,
-        permits=(),
+        permits=_permits(window, accounts),
         permitted_calls=sum(member.permitted_calls for member in members),
         calls_root=window.calls_root,
         detector_version=version,
@@ -72,7 +75,7 @@ def described_account(
         against=candidate.against,
         calls=candidate.calls,
         questions=candidate.questions,
-        permits=(),
+        permits=_permits(window, accounts),
         permitted_calls=candidate.permitted_calls,
         calls_root=window.calls_root,
         detector_version=version,
@@ -81,6 +84,13 @@ def described_account(
 
 
 _NO_LINKS: Mapping[str, Sequence[str]] = {}
+
+
+def _permits(window: Window, accounts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those under which these accounts made other calls."""
+    keys = window.keys.filter(pc.field("kind") == "permit")
+    mine = keys.filter(pc.is_in(keys["account"], value_set=pa.array(accounts, pa.string())))
+    return tuple(sorted({str(value) for value in mine["value"].to_pylist()}))
 
 
 def _new_id(kind: str, accounts: tuple[str, ...], window: Window) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log10
 
 from stillroom.watch.calibration.threshold import Threshold, fit
-from stillroom.watch.campaigns import Campaign, campaigns
+from stillroom.watch.campaigns import FEWEST_QUESTIONS, Campaign, campaigns
 from stillroom.watch.describe import described_account, described_campaign
 from stillroom.watch.links.population import Population
 from stillroom.watch.review.found import Found
@@ -25,8 +25,6 @@ DETECTOR_VERSION = "1"
 _WEEK = 7
 RECENT_DAYS, WHOLE_DAYS = 14, 28
 """How far back an organisation alone is looked at, and how far groups are."""
-FEWEST_QUESTIONS = 300
-"""Of a campaign. Below it, what was taken is not worth a person's look, whatever the budget."""
 _LOWEST_CAMPAIGN = log10(FEWEST_QUESTIONS)
 
 

@@ -45,6 +45,7 @@ def is_explained(group: Group) -> bool:
 
 
 def _applying(group: Group) -> Iterator[Tested]:
+    covers: set[Family]
     families, kinds = group.families, {tie.kind for tie in group.ties}
     size = len(group.members)
     if "network" in families:
@@ -56,7 +57,7 @@ def _applying(group: Group) -> Iterator[Tested]:
             "or take turns.",
         )
     if "client" in families or "template" in kinds:
-        covers: set[Family] = {"client"}
+        covers = {"client"}
         if "content" in families and not kinds & {"shards", "bank"}:
             covers.add("content")
         yield Tested(
@@ -81,9 +82,12 @@ def _applying(group: Group) -> Iterator[Tested]:
             "Pupils do not pay with one card under several names, or take turns.",
         )
     if "payment" in families and size <= MOST_OF_ONE_CUSTOMER:
+        covers = {"payment", "network", "client"}
+        if "content" in families and not kinds & {"shards", "bank"}:
+            covers.add("content")  # its own job's template
         yield Tested(
             "one customer",
-            frozenset({"payment", "network", "client"}),
+            frozenset(covers),
             f"A customer may have {size} organisations, with one card and one office.",
             "One customer has no need to divide what it asks among its own names.",
         )

@@ -14,7 +14,7 @@ from typing import Literal
 import pyarrow as pa
 
 StateTable = Literal["activity", "templates", "prompts", "keys", "models", "bank_hits", "events", "aliases"]
-KeyKind = Literal["ip", "billing", "tls", "agent", "client", "system", "user"]
+KeyKind = Literal["ip", "billing", "tls", "agent", "client", "system", "user", "permit"]
 """`client`: TLS print and agent together; `user`: the label that a client sends."""
 
 _text, _integer, _number = pa.string(), pa.int64(), pa.float64()

@@ -44,7 +44,7 @@ class AlarmReport:
         low, high = alarms.expected_per_month_interval
         seen = (
             f"{alarms.alarmed:,} of {counted(alarms.organisations, 'organisation')} ({_percent(alarms.share)}, "
-            f"{_percent(alarms.low)} to {_percent(alarms.high)}) alarmed in {alarms.weeks:g} weeks: "
+            f"{_percent(alarms.low)} to {_percent(alarms.high)}) alarmed in {alarms.weeks:g} {'week' if alarms.weeks == 1 else 'weeks'}: "
             f"{alarms.expected_per_month:.1f} a month are expected ({low:.1f} to {high:.1f})."
         )
         if self.false_alarms is None:

@@ -113,9 +113,11 @@ def _against(alarms: list[ComparedAlarm], share: Share, budget_per_week: float) 
     undecided = sum(not alarm.by_old and alarm.label in ("open", "asked") for alarm in alarms)
     if undecided:
         reasons.append(f"Nobody has decided on {counted(undecided, 'alarm')} that only the new version gives.")
-    if share.alarmed > budget_per_week * share.weeks:
+    confirmed = sum(alarm.by_new for alarm in alarms if alarm.label == "confirmed")
+    if share.alarmed - confirmed > budget_per_week * share.weeks:
         reasons.append(
-            f"It alarmed on {counted(share.alarmed, 'organisation')} in {share.weeks:g} weeks; "
+            f"It alarmed on {counted(share.alarmed - confirmed, 'organisation')} that nobody confirmed, in "
+            f"{share.weeks:g} {'week' if share.weeks == 1 else 'weeks'}; "
             f"the budget is {budget_per_week:g} a week."
         )
     return reasons

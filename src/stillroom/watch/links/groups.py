@@ -85,6 +85,14 @@ def with_companions(group: Group, population: Population) -> Group:
     return group if len(members) == len(group.members) else joined([replace(group, members=members)], population)
 
 
+def only_tied(group: Group, population: Population) -> Group:
+    """Without those whom no key ties, where keys tie others: who asks the same is no member for that."""
+    tied = [tie.linked for tie in group.ties if tie.kind in FAMILY_OF_KIND]
+    members = np.unique(np.concatenate(tied)) if tied else group.members
+    same = len(members) < FEWEST_MEMBERS or len(members) == len(group.members)
+    return group if same else joined([replace(group, members=members)], population)
+
+
 def _asking(content: Content, population: Population) -> Iterator[Group]:
     members = content.members
     if len(members) < FEWEST_MEMBERS or content.questions < _FEWEST_QUESTIONS:
