@@ -12,6 +12,7 @@ import typer
 
 from stillroom import cli_watch_banks, cli_watch_calibration, cli_watch_import, cli_watch_review
 from stillroom.admin_api import AdminApi
+from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
@@ -83,6 +84,34 @@ def run(
         print_json(_as_json(looked))
     else:
         print_result(*_in_words(looked))
+
+
+@command("forget", "stillroom watch forget acct_7Qm2 --by Olga --reason 'they asked us to' --state state")
+def forget(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's id, as it stands in the calls.")],
+    by: Annotated[str, typer.Option("--by", metavar="PERSON", help="Who does it: a person's name, for the record.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")],
+    state: State = None,
+    watch: Watch = None,
+    as_json: Json = False,
+) -> None:
+    """Take an account out of all counts. In findings and calibrations a random name stands for it from then on.
+
+    First forget it in the log of calls: stillroom calls forget. What people wrote about it stays.
+    """
+    with ends_at_once():
+        from stillroom.watch.forgetting import forget_account
+
+    kept = watch_of(state, watch)
+    if not kept.is_dir():
+        raise UsageError(f"{kept} is no folder of stillroom watch.", "Name the one that it keeps what it knows in.")
+    with engine_of(kept, EngineName.duckdb) as opened:
+        done = forget_account(opened, kept, account, by=by, role=role_of(state), reason=reason)
+    if as_json:
+        print_json(asdict(done))
+        return
+    whom = f"{account} and its organisation" if done.organisation else account
+    print_result(f"Forgot {whom}: in {counted(done.parts, 'part')} of the counts, {counted(done.findings, 'finding')}.")
 
 
 def _send(watch: Path) -> None:

@@ -6,10 +6,13 @@ WATCH/calibration/VERSION/alarms.jsonl    one line for each look
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stillroom.base.errors import StoreError, UsageError
+from stillroom.store.files import write_atomically
 from stillroom.watch.calibration.groupings import busiest_hours, shared_addresses
 from stillroom.watch.calibration.groups import GroupReport, group_report
 from stillroom.watch.calibration.kept import CalibrationFolder
@@ -49,27 +52,37 @@ def note_alarms(watch: Path, version: str, until_day: int, alarmed: frozenset[st
     path = _file(watch, version)
     line = {"until_day": until_day, "organisations": organisations, "alarmed": sorted(alarmed)}
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with path.open("a+b") as file:
+            # What a killed process left of a line is cut off.
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(json.dumps(line).encode() + b"\n")
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.", "Free the disk, and run again.") from error
 
 
 def looks(watch: Path, version: str) -> Looks | None:
-    """None where there was none. Raises StoreError for a line that cannot be read."""
-    path = _file(watch, version)
-    if not path.exists():
-        return None
+    """None where there was none. A last line that a kill cut short does not count. Raises StoreError for a line that
+    cannot be read.
+    """
     days: list[int] = []
     alarmed: set[str] = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, look in enumerate(_lines(watch, version), 1):
         try:
-            look = json.loads(line)
             days.append(int(look["until_day"]))
             alarmed.update(map(str, look["alarmed"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"Line {number} of {path} is no look: {error}.", "Take the line out.") from error
+        except (ValueError, OverflowError, KeyError, TypeError) as error:
+            raise _no_look(watch, version, number) from error
     return Looks(frozenset(alarmed), min(days), max(days)) if days else None
+
+
+def rename_alarmed(watch: Path, version: str, names: Mapping[str, str]) -> None:
+    """Put other names in the place of organisations that `names` has. Raises StoreError."""
+    told = _lines(watch, version)
+    if not any(name in names for look in told for name in look.get("alarmed", ())):
+        return
+    renamed = [look | {"alarmed": sorted(names.get(name, name) for name in look["alarmed"])} for look in told]
+    write_atomically(_file(watch, version), "".join(json.dumps(look) + "\n" for look in renamed))
 
 
 def alarm_figures(watch: Path, window: Window) -> AlarmFigures:
@@ -106,6 +119,30 @@ def compared(watch: Path, new: str, window: Window) -> ShadowComparison:
     everyone = frozenset(Organisations.of(window.activity).names) | by_old.alarmed | by_new.alarmed
     labels = label_organisations(one.finding for one in FindingStore(watch).list())
     return compare_versions(made[0], made[1], everyone, labels, weeks=by_new.weeks)
+
+
+def _lines(watch: Path, version: str) -> list[dict[str, Any]]:
+    path = _file(watch, version)
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    told = []
+    for number, line in enumerate(lines, 1):
+        try:
+            look = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _no_look(watch, version, number) from error
+        if not isinstance(look, dict) or not isinstance(look.get("alarmed"), list):
+            raise _no_look(watch, version, number)
+        told.append(look)
+    return told
+
+
+def _no_look(watch: Path, version: str, number: int) -> StoreError:
+    return StoreError(f"Line {number} of {_file(watch, version)} is no look.", "Take the line out.")
 
 
 def _file(watch: Path, version: str) -> Path:

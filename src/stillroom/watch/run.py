@@ -41,6 +41,7 @@ from stillroom.watch.detectors import (
 )
 from stillroom.watch.drill import Drills
 from stillroom.watch.engine import Engine, open_engine
+from stillroom.watch.folder import held
 from stillroom.watch.intake import TakenIn, new_key_ids, take_in
 from stillroom.watch.parts import open_parts
 from stillroom.watch.review.store import FindingStore
@@ -97,27 +98,28 @@ def look(
 
     Raises UsageError where there are no calls at all, StoreError for a folder that cannot be read or written.
     """
-    taken = take(engine, calls, watch, secrets, events)
-    compact(engine, watch / "state")
-    last = last_day(watch) + 1 if until_day is None else until_day
-    found = candidates(windows_until(engine, watch, last))
-    folder = CalibrationFolder(watch, clock)
-    version = folder.counting()
-    calibrated = None if version is None else kept_calibration(watch, version)
-    name = DETECTOR_VERSION if version is None else f"{DETECTOR_VERSION}/{version}"
-    described = findings_of(found, calibrated, found_at=clock.now_us(), version=name)
-    ids = FindingStore(watch, clock).put_all(described)
-    for each in (version, *folder.in_shadow()):
-        if each is not None:
-            note_alarms(watch, each, last, found.alarming(kept_calibration(watch, each)), found.population.size)
-    return Looked(
-        taken=taken,
-        until_day=last,
-        findings=tuple(replace(one.finding, id=kept) for one, kept in zip(described, ids, strict=True)),
-        version=version,
-        drifts=() if version is None else _drifts(folder.baselines(version), found),
-        missing=found.windows.whole.missing,
-    )
+    with held(watch):
+        taken = take(engine, calls, watch, secrets, events)
+        compact(engine, watch / "state")
+        last = last_day(watch) + 1 if until_day is None else until_day
+        found = candidates(windows_until(engine, watch, last))
+        folder = CalibrationFolder(watch, clock)
+        version = folder.counting()
+        calibrated = None if version is None else kept_calibration(watch, version)
+        name = DETECTOR_VERSION if version is None else f"{DETECTOR_VERSION}/{version}"
+        described = findings_of(found, calibrated, found_at=clock.now_us(), version=name)
+        ids = FindingStore(watch, clock).put_all(described)
+        for each in (version, *folder.in_shadow()):
+            if each is not None:
+                note_alarms(watch, each, last, found.alarming(kept_calibration(watch, each)), found.population.size)
+        return Looked(
+            taken=taken,
+            until_day=last,
+            findings=tuple(replace(one.finding, id=kept) for one, kept in zip(described, ids, strict=True)),
+            version=version,
+            drifts=() if version is None else _drifts(folder.baselines(version), found),
+            missing=found.windows.whole.missing,
+        )
 
 
 def windows_until(engine: Engine, watch: Path, until_day: int) -> Windows:
@@ -148,18 +150,25 @@ def calibrate_on(
     """
     if weeks < 1 or not budget_per_week > 0:
         raise UsageError(f"{weeks} weeks and a budget of {budget_per_week:g}: give 1 week or more, and above 0.")
-    folder = CalibrationFolder(watch, clock)
-    if version in {step.version for step in folder.steps()}:
-        raise UsageError(f"There is a calibration {version} already.", "Give the new one another name: --name.")
-    ends = [until_day - _WEEK * back for back in range(weeks)]
-    found = {end: candidates(windows_until(engine, watch, end)) for end in ends}
-    guilty = left_out | _guilty(watch, found[until_day])
-    calibrated = calibrate(found, budget_per_week, left_out=guilty)
+    with held(watch):
+        folder = CalibrationFolder(watch, clock)
+        if version in {step.version for step in folder.steps()}:
+            raise UsageError(f"There is a calibration {version} already.", "Give the new one another name: --name.")
+        ends = [until_day - _WEEK * back for back in range(weeks)]
+        found = {end: candidates(windows_until(engine, watch, end)) for end in ends}
+        guilty = left_out | _guilty(watch, found[until_day])
+        calibrated = calibrate(found, budget_per_week, left_out=guilty)
+        keep_calibration(watch, version, calibrated)
+        folder.keep_baselines(version, {name: baseline(of) for name, of in found[until_day].signals.values.items()})
+        return calibrated, folder.begin(version, by=by, reason=reason)
+
+
+def keep_calibration(watch: Path, version: str, calibrated: Calibrated) -> None:
+    """Raises StoreError."""
+    folder = CalibrationFolder(watch)
     folder.keep_threshold(version, "account", calibrated.account)
     folder.keep_threshold(version, "campaign", calibrated.campaign)
-    folder.keep_baselines(version, {name: baseline(of) for name, of in found[until_day].signals.values.items()})
     write_json(_standings_file(watch, version), calibrated.standings.as_json())
-    return calibrated, folder.begin(version, by=by, reason=reason)
 
 
 def kept_calibration(watch: Path, version: str) -> Calibrated:

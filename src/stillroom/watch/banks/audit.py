@@ -25,7 +25,7 @@ from stillroom.store.files import sync
 
 ROLE = "owner"
 """Whoever may add and remove banks: the gateway's owner, and nobody who works for it in another role."""
-ADDED, REMOVED, LOOKED = "bank added", "bank removed", "hits looked at"
+ADDED, REMOVED, LOOKED, FORGOTTEN = "bank added", "bank removed", "hits looked at", "account forgotten"
 
 _FILE, _LOCK = "audit.jsonl", "audit.lock"
 _LONGEST = 500

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf, isfinite, nextafter
 
 import numpy as np
@@ -47,6 +47,10 @@ class Threshold:
         if score < self.tail.above:
             return None
         return self.tail.expected_per_week(score) * WEEKS_A_MONTH
+
+    def with_names(self, names: Mapping[str, str]) -> Threshold:
+        """The same, with other names for those that `names` has."""
+        return replace(self, highest=tuple((names.get(name, name), score) for name, score in self.highest))
 
 
 def fit(scores: Scores, budget_per_week: float, *, lowest: float = 0.0, left_out: Collection[str] = ()) -> Threshold:

@@ -27,7 +27,7 @@ POINTS = 1_200
 ASKED_BY_MOST = 6
 """In the chart of how often questions were asked, the last bar is `6 and more`."""
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
-_LABEL = 16
+LABEL = 16
 _OPACITY = (0.16, 1.0)
 
 
@@ -300,7 +300,7 @@ def _labels(ordered: Sequence[str]) -> list[str]:
     The account of rank r is in row r * rows // accounts.
     """
     if len(ordered) <= ROWS:
-        shortened = [short(account, _LABEL) for account in ordered]
+        shortened = [short(account, LABEL) for account in ordered]
         return shortened if len(set(shortened)) == len(ordered) else list(ordered)
     starts = [-(-row * len(ordered) // ROWS) for row in range(ROWS + 1)]
     return [f"accounts {first + 1:,} to {last:,}" for first, last in pairwise(starts)]

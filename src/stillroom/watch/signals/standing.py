@@ -134,6 +134,17 @@ class Standings:
     families: Mapping[str, Distribution]
     """Of the strongest evidence of each family: the best of many signals is high by chance more often than one."""
 
+    def with_names(self, names: Mapping[str, str]) -> Standings:
+        """The same, with other names for those that `names` has."""
+
+        def renamed(kept: Mapping[str, Distribution]) -> dict[str, Distribution]:
+            return {
+                name: replace(each, owners=tuple(names.get(owner, owner) for owner in each.owners))
+                for name, each in kept.items()
+            }
+
+        return Standings(self.days, renamed(self.signals), renamed(self.families))
+
     def as_json(self) -> dict[str, Any]:
         return {
             "days": self.days,
