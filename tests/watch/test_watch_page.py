@@ -92,12 +92,17 @@ def test_the_rest_of_the_python(
     first_run: FirstRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(first_run.folder)
-    assert len(PYTHON) == 3
+    assert len(PYTHON) == 2
     run(PYTHON[1])
     assert capsys.readouterr().out.startswith("By language")
+
+
+def test_an_account_is_forgotten(first_run: FirstRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(first_run.folder)
+    (command,) = re.findall(r"^stillroom watch forget .*$", PAGE, re.MULTILINE)
     state = Path("state/watch/state")
     account = _accounts(state)[0]
-    run(PYTHON[2].replace("acct_7Qm2", account))
+    assert said(command.replace("acct_7Qm2", account)).startswith(f"Forgot {account}")
     assert account not in _accounts(state)
     assert account.encode() not in b"".join(path.read_bytes() for path in Path("state/watch/state").rglob("*.parquet"))
 
@@ -119,7 +124,7 @@ def test_every_file_is_in_the_table(first_run: FirstRun) -> None:
 
 def test_every_other_command_is_one() -> None:
     commands = [line for block in BLOCKS[2:] for line in re.findall(r"(?:^|=/opt/\S+/|  )(stillroom .*)$", block, re.M)]
-    assert len(commands) == 9
+    assert len(commands) == 10
     for command in commands:
         words = [word for word in shlex.split(command)[1:] if not re.match(r"[A-Z]", word)]
         result = CliRunner().invoke(app, [*words, "--help"])
