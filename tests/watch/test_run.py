@@ -86,6 +86,21 @@ def test_a_look_keeps_what_it_finds_and_a_second_one_finds_the_same(
     assert [one.finding.id for one in FindingStore(watch).list()] == [finding.id]
 
 
+def test_spark_finds_what_duckdb_finds(
+    calls: Path, watch: Path, engine: Engine, spark: Engine, tmp_path: Path, bank: Path
+) -> None:
+    other = tmp_path / "other"
+    add_bank(other, bank, "problems", by="Olga", role="owner", reason="known", split="train")
+    by_duckdb = look(calls, watch, TRAFFIC_SECRET, engine=engine)
+    by_spark = look(calls, other, TRAFFIC_SECRET, engine=spark)
+    assert by_spark.taken == by_duckdb.taken
+    told = [
+        [(one.id, one.score, one.signals, one.links, one.accounts, one.calls) for one in looked.findings]
+        for looked in (by_duckdb, by_spark)
+    ]
+    assert told[0] == told[1] != []
+
+
 def test_a_look_at_earlier_weeks_sees_nothing_of_later_ones(calls: Path, watch: Path, engine: Engine) -> None:
     assert look(calls, watch, TRAFFIC_SECRET, engine=engine, until_day=FIRST + 14).findings == ()
 
