@@ -118,9 +118,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="settings whose name has this")
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--out", type=Path, help="a JSON line for each result, as it comes")
+    parser.add_argument("--show", type=Path, help="print the tables of such a file, and run nothing")
     options = parser.parse_args()
     started = time.perf_counter()
     chosen = _chosen(options.half, options.only)
+    if options.show:
+        lines = [json.loads(line) for line in options.show.read_text(encoding="utf-8").splitlines()]
+        print_settings(chosen, [Judged(**line) for line in lines if "name" in line])
+        print_wronged([Wronged(**line) for line in lines if "name" not in line])
+        return
     develop = develop_half()
     many = {one.name for one in chosen if is_headline(one) and one.name not in develop}
     jobs = [
@@ -301,7 +307,7 @@ def print_settings(settings: Sequence[Campaign], judged: Sequence[Judged]) -> No
     print("median until a look found it. Wronged: organisations of others in the same findings. Then the accounts that")
     print("each contender alarmed on.\n")
     head = f"{'':2}{'setting':64}{'found':>8}{'accounts':>10}{'days':>6}{'wronged':>9}"
-    print(head + "".join(f"{name:>9}" for name in names))
+    print(head + "".join(f"{_short(name):>9}" for name in names))
     for setting in settings:
         mine = [one for one in judged if one.name == setting.name]
         if mine:
@@ -342,7 +348,12 @@ def print_wronged(wronged: Sequence[Wronged]) -> None:
 
 
 def _names(wronged: Sequence[Wronged]) -> str:
-    return "".join(f"{name:>9}" for name in wronged[0].contenders)
+    return "".join(f"{_short(name):>9}" for name in wronged[0].contenders)
+
+
+def _short(name: str) -> str:
+    """Without where it is applied."""
+    return name.split()[0]
 
 
 if __name__ == "__main__":
