@@ -139,6 +139,7 @@ def _as_json(looked: Looked) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in looked.findings],
         "calibration": looked.version,
         "drifts": [asdict(drift) for drift in looked.drifts],
+        "organisations": looked.organisations,
         "missing": sorted(looked.missing),
     }
 
@@ -146,6 +147,9 @@ def _as_json(looked: Looked) -> dict[str, Any]:
 def _in_words(looked: Looked) -> Iterator[str]:
     taken = looked.taken
     yield f"{counted(taken.counted, 'new call')} taken in, {taken.duplicates:,} of them known before."
+    if not looked.organisations:
+        yield f"In the four weeks to {day_before(looked.until_day)} nobody called."
+        return
     if looked.missing:
         yield f"No call says {listed(sorted(looked.missing))}: what needs that was not looked at."
     if looked.version is None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stillroom.base.clock import Clock, SystemClock
 from stillroom.store.files import replacing
 from stillroom.watch.engine import Engine, Frame
 from stillroom.watch.intake import write_table
@@ -36,6 +37,8 @@ CLOSED_DAYS, PAST_DAYS = 7, 35
 """After a week is over: when its parts are merged, and when it is in no window any more."""
 _FEWEST_PARTS = 8
 _WEEK = 7
+_DAY_US = 86_400_000_000
+_CLOCK = SystemClock()
 _KEYS: dict[PartTable, tuple[str, ...]] = {
     "activity": ("account", "day"),
     "templates": ("account", "skeleton_print", "day"),
@@ -48,7 +51,7 @@ _KEYS: dict[PartTable, tuple[str, ...]] = {
 _LEAST, _GREATEST = ("organisation", "first_at"), ("last_at", "later")
 
 
-def compact(engine: Engine, state: Path) -> int:
+def compact(engine: Engine, state: Path, clock: Clock = _CLOCK) -> int:
     """Merge the parts of weeks that were over a week before the newest call; returns how many parts fewer there are.
 
     Of weeks that are in no window of four weeks any more, templates that one account used once are dropped: all else
@@ -56,7 +59,8 @@ def compact(engine: Engine, state: Path) -> int:
     """
     with open_parts(state, to_write=True) as parts:
         before = parts.listed()
-        newest = max((part.last_day for part in before), default=0)
+        # A call that a wrong clock dated later than today makes no week old.
+        newest = min(max((part.last_day for part in before), default=0), clock.now_us() // _DAY_US)
         by_week: dict[int, list[Part]] = defaultdict(list)
         for part in before:
             by_week[part.last_day // _WEEK].append(part)

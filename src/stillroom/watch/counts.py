@@ -22,8 +22,8 @@ from stillroom.watch.tables import (
 )
 
 DAY_US, HOUR_US = 86_400_000_000, 3_600_000_000
-END_US, END_NUMBER = 253_402_300_800_000_000, 2**31
-"""The year 10000, and more tokens than any call has: a log from elsewhere may say anything, and sums must hold it."""
+END_US, END_NUMBER = 7_258_118_400_000_000, 2**31
+"""The year 2200, and more tokens than any call has: a log from elsewhere may say anything, and sums must hold it."""
 LONGEST_GAP_US = 600_000_000
 _KEY_COLUMNS: Mapping[KeyKind, str] = {
     "ip": "ip_print",
@@ -48,10 +48,11 @@ _ALIAS_COLUMNS: Mapping[str, str] = {
 def countable(calls: Frame) -> Frame:
     """The calls of which it is known whose they are and when they came, with what is counted of each.
 
-    An account of which no organisation is known is one of its own. Times and numbers that nothing can have are unknown.
+    An account of which no organisation is known is one of its own. Times (before 1970, after 2199) and
+    numbers that nothing can have are unknown.
     """
     at = nw.col("at")
-    mine = calls.filter(~nw.col("account").is_null(), at > -END_US, at < END_US)
+    mine = calls.filter(~nw.col("account").is_null(), at >= 0, at < END_US)
     return mine.with_columns(
         *(_number(name) for name in ("prompt_tokens", "completion_tokens", "turns", "n")),
         organisation=nw.coalesce(nw.col("organisation"), nw.col("account")),

@@ -17,9 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
@@ -105,6 +107,15 @@ class Parts:
     def is_taken(self, *, folder: str | None = None, digest: str | None = None) -> bool:
         query = "select 1 from segments where folder = ?1 or digest = ?2"
         return self._connection.execute(query, (folder, digest)).fetchone() is not None
+
+    def last_day(self, part: Part, today: int) -> int | None:
+        """Of the part's calls of this day or an earlier one; None where there are none."""
+        if part.last_day <= today:
+            return part.last_day
+        if part.first_day > today:
+            return None
+        days = pq.read_table(self.path("activity", part.name), columns=["day"])["day"]
+        return cast(int | None, pc.max(days.filter(pc.less_equal(days, pa.scalar(today)))).as_py())
 
     def next_name(self) -> str:
         (highest,) = self._connection.execute("select coalesce(max(cast(name as integer)), 0) from parts").fetchone()

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,6 +51,7 @@ from stillroom.watch.signals.standing import Standings
 from stillroom.watch.state import window
 from stillroom.watch.window import Bank
 
+_DAY_US = 86_400_000_000
 _WEEK = 7
 _STANDINGS = "standings.json"
 _CLOCK = SystemClock()
@@ -67,6 +70,8 @@ class Looked:
     """The calibration that counts; None before the first."""
     drifts: tuple[Drift, ...]
     """What is no longer as it was when that was made."""
+    organisations: int
+    """How many called in the four weeks."""
     missing: frozenset[str]
     """Columns that no call had: what needs them was not looked at."""
 
@@ -100,8 +105,8 @@ def look(
     """
     with held(watch):
         taken = take(engine, calls, watch, secrets, events)
-        compact(engine, watch / "state")
-        last = last_day(watch) + 1 if until_day is None else until_day
+        compact(engine, watch / "state", clock)
+        last = last_day(watch, clock) + 1 if until_day is None else until_day
         found = candidates(windows_until(engine, watch, last))
         folder = CalibrationFolder(watch, clock)
         version = folder.counting()
@@ -110,7 +115,7 @@ def look(
         described = findings_of(found, calibrated, found_at=clock.now_us(), version=name)
         ids = FindingStore(watch, clock).put_all(described)
         for each in (version, *folder.in_shadow()):
-            if each is not None:
+            if each is not None and found.population.size:
                 note_alarms(watch, each, last, found.alarming(kept_calibration(watch, each)), found.population.size)
         return Looked(
             taken=taken,
@@ -118,6 +123,7 @@ def look(
             findings=tuple(replace(one.finding, id=kept) for one, kept in zip(described, ids, strict=True)),
             version=version,
             drifts=() if version is None else _drifts(folder.baselines(version), found),
+            organisations=found.population.size,
             missing=found.windows.whole.missing,
         )
 
@@ -148,19 +154,32 @@ def calibrate_on(
     `left_out`: organisations that are no part of ordinary traffic. Those of confirmed findings and of drills are left
     out too. Raises UsageError for a name that is taken.
     """
-    if weeks < 1 or not budget_per_week > 0:
-        raise UsageError(f"{weeks} weeks and a budget of {budget_per_week:g}: give 1 week or more, and above 0.")
+    if weeks < 1 or not 0 < budget_per_week < inf:
+        raise UsageError(
+            f"{weeks} weeks and {budget_per_week:g} alarms a week cannot be.", "Give a week or more, and more than 0."
+        )
     with held(watch):
         folder = CalibrationFolder(watch, clock)
-        if version in {step.version for step in folder.steps()}:
-            raise UsageError(f"There is a calibration {version} already.", "Give the new one another name: --name.")
-        ends = [until_day - _WEEK * back for back in range(weeks)]
-        found = {end: candidates(windows_until(engine, watch, end)) for end in ends}
+        folder.check_new(version, by=by, reason=reason)
+        # The earliest first: where the calls do not go back so far, it is known at once.
+        ends = [until_day - _WEEK * back for back in reversed(range(weeks))]
+        found = {end: _some_candidates(engine, watch, end) for end in ends}
         guilty = left_out | _guilty(watch, found[until_day])
         calibrated = calibrate(found, budget_per_week, left_out=guilty)
         keep_calibration(watch, version, calibrated)
         folder.keep_baselines(version, {name: baseline(of) for name, of in found[until_day].signals.values.items()})
         return calibrated, folder.begin(version, by=by, reason=reason)
+
+
+def _some_candidates(engine: Engine, watch: Path, until_day: int) -> Candidates:
+    """Raises UsageError where nobody called: a week without calls is no quiet one."""
+    found = candidates(windows_until(engine, watch, until_day))
+    if not found.population.size:
+        raise UsageError(
+            f"There are no calls in the four weeks to {day_named(until_day - 1)}.",
+            "Give a later --until, or fewer --weeks.",
+        )
+    return found
 
 
 def keep_calibration(watch: Path, version: str, calibrated: Calibrated) -> None:
@@ -211,13 +230,21 @@ def _banks(calls: Path, watch: Path, secrets: Secrets | None) -> list[BankPrints
     return printed_banks(watch, banks, keys_of(secrets, new_key_ids(calls, watch / "state")))
 
 
-def last_day(watch: Path) -> int:
-    """Of all calls that were ever taken in. Raises UsageError where there are none."""
+def last_day(watch: Path, clock: Clock = _CLOCK) -> int:
+    """Of all calls that were ever taken in, from 1970-01-01 in UTC. Calls that a wrong clock dated later than today do
+    not count, unless there are no others. Raises UsageError where there are none.
+    """
     with open_parts(watch / "state") as parts:
-        days = [part.last_day for part in parts.listed()]
-    if not days:
-        raise UsageError(
-            "There are no calls to look at.",
-            "Name the folder `calls` of a gateway's state folder, or one that `stillroom watch import` made.",
-        )
-    return max(days)
+        listed, today = parts.listed(), clock.now_us() // _DAY_US
+        if not listed:
+            raise UsageError(
+                "There are no calls to look at.",
+                "Name the folder `calls` of a gateway's state folder, or one that `stillroom watch import` made.",
+            )
+        past = [day for part in listed if (day := parts.last_day(part, today)) is not None]
+        return max(past, default=min(part.last_day for part in listed))
+
+
+def day_named(day: int) -> str:
+    """2026-10-31 of a day from 1970-01-01."""
+    return (date(1970, 1, 1) + timedelta(day)).isoformat()

@@ -27,6 +27,7 @@ Step = Literal["shadow", "counts", "retired"]
 Value = TypeVar("Value")
 
 _CLOCK = SystemClock()
+_STEPS = "versions.json"
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
@@ -66,7 +67,7 @@ class CalibrationFolder:
 
     def steps(self) -> tuple[VersionStep, ...]:
         """In the order in which they were taken."""
-        return self._kept(self._folder / "versions.json", tuple[VersionStep, ...]) or ()
+        return self._kept(self._folder / _STEPS, tuple[VersionStep, ...]) or ()
 
     def counting(self) -> str | None:
         """The version whose findings people are called for; None before the first."""
@@ -76,6 +77,14 @@ class CalibrationFolder:
         """The versions that run beside it and call nobody."""
         last = {step.version: step.step for step in self.steps()}
         return tuple(version for version, step in last.items() if step == "shadow")
+
+    def check_new(self, version: str, *, by: str, reason: str) -> None:
+        """Raises UsageError for a name that is taken or none, and where nobody is named or no reason is given."""
+        self._of(version)
+        if version in {step.version for step in self.steps()}:
+            raise UsageError(f"There is a calibration {version} already.", "Give the new one another name: --name.")
+        if not by.strip() or not reason.strip():
+            raise UsageError("A change of detector versions needs who makes it, and why.", "Give --by and --reason.")
 
     def begin(self, version: str, *, by: str, reason: str) -> Step:
         """Take a new version in: it counts where none does, and else runs in shadow until `promote`."""
@@ -118,10 +127,10 @@ class CalibrationFolder:
             raise UsageError("A change of detector versions needs who makes it, and why.")
         for step in steps:
             self._of(step.version)
-        self._keep(self._folder / "versions.json", tuple[VersionStep, ...], (*self.steps(), *steps))
+        self._keep(self._folder / _STEPS, tuple[VersionStep, ...], (*self.steps(), *steps))
 
     def _of(self, version: str) -> Path:
-        if not _VERSION.fullmatch(version):
+        if not _VERSION.fullmatch(version) or version == _STEPS:
             raise UsageError(f"{version!r} is no detector version.", "Use letters, digits, dots and dashes.")
         return self._folder / version
 
