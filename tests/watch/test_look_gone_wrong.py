@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from tests.watch.logs import seal
 from tests.watch.review.conftest import HandClock
 
-from stillroom.base.errors import UsageError
+from stillroom.base.errors import StoreError, UsageError
 from stillroom.testing.traffic import START_AT, TRAFFIC_SECRET, Campaign, Traffic, benign, campaign
-from stillroom.watch.alarms import looks
+from stillroom.watch.alarms import Looks, looks, note_alarms
 from stillroom.watch.calibration.kept import CalibrationFolder
 from stillroom.watch.engine import Engine
-from stillroom.watch.run import calibrate_on, last_day, look
+from stillroom.watch.folder import held
+from stillroom.watch.run import calibrate_on, engine_of, kept_calibration, last_day, look, take
 
 DAY_US = 86_400_000_000
 FIRST = START_AT // DAY_US
@@ -99,3 +104,107 @@ def test_a_look_at_days_without_calls_is_no_look(calls: Path, watch: Path, engin
     calibrate_on(engine, watch, "first", FIRST + 28, 2, 1.0, by="Olga", reason="begin")
     assert look(calls, watch, None, engine=engine, until_day=FIRST + 2_000_000).organisations == 0
     assert looks(watch, "first") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "delete all of it",
+        "update parts set known = 'x'",
+        'update parts set known = \'{"at": "x"}\'',
+        "update parts set tables = '[\"../x\"]'",
+        "update parts set name = '../x'",
+        "update parts set first_day = 'monday'",
+    ],
+)
+def test_a_damaged_list_of_parts_is_said_and_nothing_deleted(
+    calls: Path, watch: Path, engine: Engine, damage: str
+) -> None:
+    take(engine, calls, watch, None, None)
+    files = sorted((watch / "state").rglob("*.parquet"))
+    path = watch / "state" / "parts.sqlite3"
+    if damage.startswith("delete"):
+        path.write_bytes(b"")
+    else:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(damage)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="list of"):
+            look(calls, watch, None, engine=engine)
+    assert sorted((watch / "state").rglob("*.parquet")) == files
+
+
+@pytest.fixture(scope="module")
+def calibrated(calls: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrated") / "watch"
+    with engine_of(folder, "duckdb") as opened:
+        take(opened, calls, folder, None, None)
+        calibrate_on(opened, folder, "first", FIRST + 28, 1, 1.0, by="Olga", reason="begin")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "was", "altered"),
+    [
+        ("first/threshold-account.json", '"weeks": 2.0', '"weeks": 0'),
+        ("first/threshold-account.json", '"score": ', '"score": NaN, "was": '),
+        ("first/threshold-account.json", '"score": ', '"score": 1e999, "was": '),
+        ("first/threshold-account.json", '"score": ', '"score": -1, "was": '),
+        ("first/threshold-campaign.json", '"peaks": [', '"peaks": [-5],"was": ['),
+        ("first/threshold-campaign.json", "{", "["),
+        ("first/standings.json", '"n": ', '"n": -'),
+        ("first/standings.json", '"n": ', '"n": 0.'),
+        ("first/standings.json", '"grid": [', '"grid": [NaN, '),
+        ("first/standings.json", '"grid": [', '"grid": ["x", '),
+        ("first/standings.json", '"grid": [', '"grid": [[0], '),
+        ("first/standings.json", '"scale": "log"', '"scale": "lag"'),
+        ("first/standings.json", '"owners": [', '"owners": ["me", '),
+        ("first/standings.json", '"days"', '"daze"'),
+        ("first/baselines.json", '"points": [', '"points": [1e300, '),
+        ("first/baselines.json", "{", "[{"),
+        ("versions.json", '"first"', '"../x"'),
+        ("versions.json", '"at": ', '"at": -'),
+    ],
+)
+def test_a_calibration_that_was_altered_is_said(
+    calibrated: Path, tmp_path: Path, file: str, was: str, altered: str
+) -> None:
+    watch = Path(copytree(calibrated, tmp_path / "watch"))
+    path = watch / "calibration" / file
+    written = path.read_text(encoding="utf-8")
+    assert was in written
+    path.write_text(written.replace(was, altered, 1), encoding="utf-8")
+    with pytest.raises(StoreError, match=rf"{path} is not"):
+        read_all(watch)
+
+
+def read_all(watch: Path) -> None:
+    CalibrationFolder(watch).baselines("first")
+    CalibrationFolder(watch).steps()
+    kept_calibration(watch, "first")
+
+
+def test_a_line_of_alarms_that_was_cut_short_does_not_count(calibrated: Path, tmp_path: Path) -> None:
+    watch = Path(copytree(calibrated, tmp_path / "watch"))
+    note_alarms(watch, "first", FIRST + 14, frozenset({"a"}), 5)
+    path = watch / "calibration" / "first" / "alarms.jsonl"
+    with path.open("a") as file:
+        file.write('{"until_day": 3, "ala')
+    assert looks(watch, "first") == looks_of({"a"}, FIRST + 14, FIRST + 14)
+    note_alarms(watch, "first", FIRST + 15, frozenset({"b"}), 5)
+    assert looks(watch, "first") == looks_of({"a", "b"}, FIRST + 14, FIRST + 15)
+    for line in ("{", "[]", '{"until_day": 3}', '{"until_day": "x", "alarmed": []}', '{"alarmed": []}', "\x80"):
+        path.write_bytes(line.encode("latin-1") + b"\n")
+        with pytest.raises(StoreError, match=r"Line 1 of .* is no look"):
+            looks(watch, "first")
+
+
+def looks_of(alarmed: set[str], first_day: int, last_day: int) -> Looks:
+    return Looks(frozenset(alarmed), first_day, last_day)
+
+
+def test_two_do_not_change_one_folder_at_once(watch: Path, engine: Engine, calls: Path) -> None:
+    with held(watch), pytest.raises(StoreError, match=f"in use by process {os.getpid()}"):
+        look(calls, watch, None, engine=engine)
+    with held(watch), pytest.raises(StoreError, match="in use"):
+        calibrate_on(engine, watch, "first", FIRST + 14, 1, 1.0, by="Olga", reason="begin")

@@ -12,6 +12,7 @@ are what a kill left, and are removed by whoever writes next. So a reader never 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ PART_SCHEMAS: Mapping[PartTable, pa.Schema] = {
 EVENTS_FILE = Path("events") / "all.parquet"
 RAW, MERGED, THINNED = 0, 1, 2
 _VERSION = 1
+_NAME = re.compile(r"\d{8,}")
+_REMEDY = "Put it back from a backup, or delete the folder it lies in and take all calls in again."
 _TABLES = """
 create table parts (
     name text primary key, first_day integer not null, last_day integer not null, rows integer not null,
@@ -213,20 +216,31 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
             (version,) = connection.execute("pragma user_version").fetchone()
             if version > _VERSION:
                 raise StoreError(f"{path} was written by a newer stillroom.", "Use that version.")
+            if version == 0 and any(path.parent.glob("*/*.parquet")):
+                raise StoreError(f"{path} has lost the list of the parts beside it.", _REMEDY)
             if version == 0:
                 connection.executescript(f"begin; {_TABLES} pragma user_version = {_VERSION}; commit;")
             yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:
-        remedy = "Put it back from a backup, or delete the folder it lies in and take all calls in again."
-        raise StoreError(f"{path} cannot be used: {error}.", remedy) from error
+        raise StoreError(f"{path} cannot be used: {error}.", _REMEDY) from error
 
 
 def _part(
     name: str, first_day: int, last_day: int, rows: int, counted: int, level: int, known: str, tables: str
 ) -> Part:
-    return Part(name, first_day, last_day, rows, counted, level, json.loads(known), tuple(json.loads(tables)))
+    """Raises StoreError for a row that was not written here."""
+    try:
+        numbers, names = json.loads(known), tuple(json.loads(tables))
+        is_part = _NAME.fullmatch(name) is not None and set(names) <= PART_SCHEMAS.keys()
+        whole = (first_day, last_day, rows, counted, level, *numbers.values())
+        is_part = is_part and all(type(each) is int for each in whole)
+    except (ValueError, TypeError, AttributeError):
+        is_part = False
+    if not is_part:
+        raise StoreError(f"The list of parts has a row that is none: {name!r}.", _REMEDY)
+    return Part(name, first_day, last_day, rows, counted, level, numbers, names)
 
 
 def sum_known(parts: Iterable[Part]) -> dict[str, int]:

@@ -19,16 +19,16 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from stillroom.base.clock import Clock, SystemClock
-from stillroom.base.errors import StoreError, UsageError
+from stillroom.base.errors import DataError, StoreError, UsageError
 from stillroom.base.records import Finding
-from stillroom.store.files import read_json, write_json
+from stillroom.store.files import write_json
 from stillroom.store.secrets import Secrets
 from stillroom.watch.alarms import note_alarms
 from stillroom.watch.banks.printed import keys_of, printed_banks
 from stillroom.watch.banks.prints import BankPrints
 from stillroom.watch.banks.stored import read_banks
 from stillroom.watch.calibration.drift import Baseline, Drift, baseline, drifts
-from stillroom.watch.calibration.kept import CalibrationFolder, Step
+from stillroom.watch.calibration.kept import CalibrationFolder, Step, not_as_written, read_finite
 from stillroom.watch.compaction import compact
 from stillroom.watch.detectors import (
     DETECTOR_VERSION,
@@ -196,9 +196,14 @@ def kept_calibration(watch: Path, version: str) -> Calibrated:
     account, campaign = folder.threshold(version, "account"), folder.threshold(version, "campaign")
     if account is None or campaign is None or not path.exists():
         raise StoreError(
-            f"{path.parent} lacks a part of the calibration {version}.", "Put it back from a backup, or calibrate anew."
+            f"{path.parent} lacks a part of the calibration {version}.",
+            "Put it back from a backup, or move the folder calibration aside and calibrate anew.",
         )
-    return Calibrated(Standings.from_json(read_json(path)), account, campaign)
+    try:
+        standings = Standings.from_json(read_finite(path))
+    except DataError as error:
+        raise not_as_written(path, error.what.rstrip(".")) from error
+    return Calibrated(standings, account, campaign)
 
 
 def _drifts(before: Mapping[str, Baseline], found: Candidates) -> tuple[Drift, ...]:

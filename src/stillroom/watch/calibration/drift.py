@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -38,6 +39,13 @@ class Baseline:
     """Ascending, all different."""
     cumulative: tuple[float, ...]
     """The share of present values that are at most as large as the point."""
+
+    def is_sound(self) -> bool:
+        """Whether it can be worked with: its numbers are finite."""
+        is_ascending = all(low < high for low, high in pairwise(self.points))
+        shares = all(0 <= share <= 1 for share in self.cumulative)
+        has_points = bool(self.points) == (self.present > 0) and len(self.points) == len(self.cumulative)
+        return is_ascending and shares and has_points and 0 <= self.present <= self.organisations
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +29,8 @@ Value = TypeVar("Value")
 
 _CLOCK = SystemClock()
 _STEPS = "versions.json"
+_MOST_US = 253_402_300_800_000_000
+"""The end of the year 9999: what can be shown as a date."""
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
@@ -57,17 +60,29 @@ class CalibrationFolder:
 
     def threshold(self, version: str, kind: FindingKind) -> Threshold | None:
         """None before the first calibration of this version."""
-        return self._kept(self._of(version) / f"threshold-{kind}.json", Threshold)
+        path = self._of(version) / f"threshold-{kind}.json"
+        kept = self._kept(path, Threshold)
+        if kept is not None and not kept.is_sound():
+            raise not_as_written(path, "no such threshold can be fitted")
+        return kept
 
     def keep_baselines(self, version: str, baselines: dict[str, Baseline]) -> None:
         self._keep(self._of(version) / "baselines.json", dict[str, Baseline], baselines)
 
     def baselines(self, version: str) -> dict[str, Baseline]:
-        return self._kept(self._of(version) / "baselines.json", dict[str, Baseline]) or {}
+        path = self._of(version) / "baselines.json"
+        kept = self._kept(path, dict[str, Baseline]) or {}
+        if broken := [name for name, each in kept.items() if not each.is_sound()]:
+            raise not_as_written(path, f"{broken[0]} is no distribution")
+        return kept
 
     def steps(self) -> tuple[VersionStep, ...]:
         """In the order in which they were taken."""
-        return self._kept(self._folder / _STEPS, tuple[VersionStep, ...]) or ()
+        path = self._folder / _STEPS
+        steps = self._kept(path, tuple[VersionStep, ...]) or ()
+        if broken := [step for step in steps if not _is_version(step.version) or not 0 <= step.at < _MOST_US]:
+            raise not_as_written(path, f"{broken[0].version!r} is no version, or of no time")
+        return steps
 
     def counting(self) -> str | None:
         """The version whose findings people are called for; None before the first."""
@@ -130,7 +145,7 @@ class CalibrationFolder:
         self._keep(self._folder / _STEPS, tuple[VersionStep, ...], (*self.steps(), *steps))
 
     def _of(self, version: str) -> Path:
-        if not _VERSION.fullmatch(version) or version == _STEPS:
+        if not _is_version(version):
             raise UsageError(f"{version!r} is no detector version.", "Use letters, digits, dots and dashes.")
         return self._folder / version
 
@@ -141,8 +156,31 @@ class CalibrationFolder:
         if not path.exists():
             return None
         try:
-            return TypeAdapter(kind).validate_python(read_json(path))
+            return TypeAdapter(kind).validate_python(read_finite(path))
         except ValidationError as error:
-            raise StoreError(
-                f"{path} is not what calibration wrote: {first_problem(error)}.", "Delete it and calibrate again."
-            ) from error
+            raise not_as_written(path, first_problem(error)) from error
+
+
+def read_finite(path: Path) -> Any:
+    """As it was written: without a number that is none. Raises StoreError."""
+    value = read_json(path)
+    if not _is_finite(value):
+        raise not_as_written(path, "a number in it is none")
+    return value
+
+
+def not_as_written(path: Path, why: str) -> StoreError:
+    remedy = "Put it back from a backup, or move the folder calibration aside and calibrate anew."
+    return StoreError(f"{path} is not what calibration wrote: {why}.", remedy)
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or isfinite(value)
+
+
+def _is_version(name: str) -> bool:
+    return _VERSION.fullmatch(name) is not None and name != _STEPS

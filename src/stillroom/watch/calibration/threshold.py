@@ -48,6 +48,11 @@ class Threshold:
             return None
         return self.tail.expected_per_week(score) * WEEKS_A_MONTH
 
+    def is_sound(self) -> bool:
+        """Whether it can be worked with: its numbers are finite."""
+        above_all = all(peak > self.tail.above for peak in self.tail.peaks)
+        return above_all and self.tail.weeks > 0 and self.budget_per_week > 0 and self.score >= self.tail.above
+
     def with_names(self, names: Mapping[str, str]) -> Threshold:
         """The same, with other names for those that `names` has."""
         return replace(self, highest=tuple((names.get(name, name), score) for name, score in self.highest))

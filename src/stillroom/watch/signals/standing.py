@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +120,18 @@ class Distribution:
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Distribution:
         grid, largest = (np.asarray(said[name], np.float64) for name in ("grid", "largest"))
-        return cls(said["scale"], float(said["step"]), int(said["n"]), grid, largest, tuple(said["owners"]))
+        made = cls(said["scale"], float(said["step"]), int(said["n"]), grid, largest, tuple(map(str, said["owners"])))
+        if not made._is_sound():
+            raise ValueError("it is no distribution")
+        return made
+
+    def _is_sound(self) -> bool:
+        is_known = self.scale in get_args(Scale) and 0 < self.step < np.inf
+        columns = all(
+            each.ndim == 1 and len(each) > 0 and bool(np.isfinite(each).all() and (np.diff(each) >= 0).all())
+            for each in (self.grid, self.largest)
+        )
+        return is_known and columns and len(self.owners) == len(self.largest) <= self.n
 
 
 @dataclass(frozen=True, slots=True)
