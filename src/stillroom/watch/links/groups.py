@@ -60,7 +60,7 @@ def joined(several: Sequence[Group], population: Population) -> Group:
     members = np.unique(np.concatenate([group.members for group in several]))
     by_name = {(content.kind, content.name): content for group in several for content in group.contents}
     whole = {(content.kind, content.name): content for content in contents(population)} if by_name else {}
-    parts = [whole[name].of(members) for name in by_name]
+    parts = [part for name in by_name if len((part := whole[name].of(members)).members) >= 2]
     return _measured(members, parts, _shared(members, population), population)
 
 
