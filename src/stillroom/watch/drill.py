@@ -17,6 +17,7 @@ from stillroom.base.clock import Clock, SystemClock
 from stillroom.base.errors import UsageError
 from stillroom.base.records import Finding
 from stillroom.watch.review.database import ReviewDatabase
+from stillroom.watch.review.found import parsed
 
 _CLOCK = SystemClock()
 
@@ -67,7 +68,7 @@ class Drills:
 def registered(connection: sqlite3.Connection) -> tuple[Drill, ...]:
     rows = connection.execute("select * from drills order by registered_at, id")
     return tuple(
-        Drill(name, at, by, reason, frozenset(orjson.loads(accounts)), since_at, until_at)
+        Drill(name, at, by, reason, frozenset(parsed(accounts)), since_at, until_at)
         for name, at, by, reason, accounts, since_at, until_at in rows
     )
 

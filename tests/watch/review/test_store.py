@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,36 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, make_finding: FindingMaker) 
     connection.close()
     with pytest.raises(StoreError, match="newer stillroom"):
         FindingStore(tmp_path / "newer")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update versions set written = '['",
+        "update versions set written = '{}'",
+        """update versions set written = replace(written, '"score":', '"score":"x","was":')""",
+        """update versions set written = replace(written, '"since_at":', '"since_at":-1,"was":')""",
+        "update versions set written = x'80ff'",
+        "delete from versions",
+        "update findings set members = '[{}]'",
+        "update findings set members = '{'",
+        "update findings set first_at = 999999999999999999",
+        "update findings set last_at = 'x'",
+    ],
+)
+def test_a_finding_that_was_damaged_is_said(store: FindingStore, make_finding: FindingMaker, damage: str) -> None:
+    store.put(make_finding())
+    with closing(sqlite3.connect(store.watch / FILE)) as connection, connection:
+        connection.execute(damage)
+    for read in (store.list, lambda: store.get("f_1")):
+        with pytest.raises(StoreError, match="Restore review.sqlite from a backup"):
+            read()
+
+
+@pytest.mark.parametrize("charts", ["[", "[1]", "{}", "3"])
+def test_charts_that_were_damaged_are_said(store: FindingStore, make_finding: FindingMaker, charts: str) -> None:
+    store.put(make_finding())
+    with closing(sqlite3.connect(store.watch / FILE)) as connection, connection:
+        connection.execute("update findings set charts = ?", [charts])
+    with pytest.raises(StoreError, match=r"Restore review.sqlite from a backup"):
+        store.charts("f_1")

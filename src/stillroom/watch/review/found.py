@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from stillroom.base.errors import StoreError
-from stillroom.base.records import Explanation, Finding, FindingLink, FindingSignal
+from stillroom.base.records import Finding
+from stillroom.base.validation import first_problem
 from stillroom.report.charts import Spec
+
+Record = TypeVar("Record")
+END_US = 253_402_300_800_000_000
+"""The year 10000: what is later cannot be shown as a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +55,10 @@ def finding_as_json(finding: Finding) -> dict[str, Any]:
 
 def finding_from_json(written: Mapping[str, Any]) -> Finding:
     """Raises StoreError for what was not written by `finding_as_json`."""
-    try:
-        return Finding(
-            **{
-                **written,
-                "accounts": tuple(written["accounts"]),
-                "organisations": tuple(written["organisations"]),
-                "signals": tuple(FindingSignal(**each) for each in written["signals"]),
-                "links": tuple(FindingLink(**each) for each in written["links"]),
-                "explanations": tuple(Explanation(**each) for each in written["explanations"]),
-                "against": tuple(written["against"]),
-                "permits": tuple(written["permits"]),
-            }
-        )
-    except (KeyError, TypeError) as error:
-        raise StoreError(f"A finding cannot be read: {error}.", "Restore it from a backup.") from error
+    finding = _FINDING(written, "A finding")
+    if not all(0 <= at < END_US for at in (finding.since_at, finding.until_at, finding.found_at)):
+        raise _unreadable("A finding", "it is of no time that there is")
+    return finding
 
 
 def member_as_json(member: Member) -> dict[str, Any]:
@@ -71,8 +68,34 @@ def member_as_json(member: Member) -> dict[str, Any]:
 
 def member_from_json(written: Mapping[str, Any]) -> Member:
     """Raises StoreError for what was not written by `member_as_json`."""
+    member = _MEMBER(written, "An account of a finding")
+    if not all(0 <= at < END_US for at in (member.first_at, member.last_at)):
+        raise _unreadable("An account of a finding", "it is of no time that there is")
+    return member
+
+
+def parsed(text: str) -> Any:
+    """What the store keeps as JSON. Raises StoreError."""
     try:
-        links = None if written["links"] is None else frozenset(written["links"])
-        return Member(**{**written, "links": links})
-    except (KeyError, TypeError) as error:
-        raise StoreError(f"An account of a finding cannot be read: {error}.", "Restore it from a backup.") from error
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise _unreadable("What is kept of a finding", "it is no JSON") from error
+
+
+def _reader(kind: type[Record]) -> Callable[[Mapping[str, Any], str], Record]:
+    adapter = TypeAdapter(kind)
+
+    def read(written: Mapping[str, Any], what: str) -> Record:
+        try:
+            return adapter.validate_python(written)
+        except ValidationError as error:
+            raise _unreadable(what, first_problem(error)) from error
+
+    return read
+
+
+_FINDING, _MEMBER = _reader(Finding), _reader(Member)
+
+
+def _unreadable(what: str, why: str) -> StoreError:
+    return StoreError(f"{what} cannot be read: {why}.", "Restore review.sqlite from a backup.")

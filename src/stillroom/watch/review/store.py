@@ -12,19 +12,21 @@ import orjson
 
 from stillroom.base.canonical import canonical_bytes, digest
 from stillroom.base.clock import Clock, SystemClock
-from stillroom.base.errors import UsageError
+from stillroom.base.errors import StoreError, UsageError
 from stillroom.base.records import Finding, FindingStatus
 from stillroom.report.charts import Spec
 from stillroom.text.counted import counted
 from stillroom.watch.drill import Drill, drill_of, registered
 from stillroom.watch.review.database import ReviewDatabase
 from stillroom.watch.review.found import (
+    END_US,
     Found,
     Member,
     finding_as_json,
     finding_from_json,
     member_as_json,
     member_from_json,
+    parsed,
 )
 from stillroom.watch.review.identity import Trace, known_again
 
@@ -138,7 +140,10 @@ class FindingStore:
         """Of the latest version. Raises UsageError where there is no such finding."""
         with self._database.reading() as connection:
             (written,) = _row(connection, name, "charts")
-            return tuple(orjson.loads(written))
+            charts = parsed(written)
+        if not isinstance(charts, list) or not all(isinstance(each, dict) for each in charts):
+            raise StoreError(f"The charts of {name} are none.", "Restore review.sqlite from a backup.")
+        return tuple(charts)
 
     def scores(self, name: str) -> tuple[tuple[int, float], ...]:
         """When each kept version was found (UTC in microseconds), and its score. Raises UsageError likewise."""
@@ -165,7 +170,7 @@ class FindingStore:
         """Every kept version that was found at `at` or later, of all findings: the earliest first."""
         with self._database.reading() as connection:
             rows = connection.execute("select written from versions where at >= ? order by at, finding", [at])
-            return tuple(finding_from_json(orjson.loads(written)) for (written,) in rows)
+            return tuple(finding_from_json(parsed(written)) for (written,) in rows)
 
     def decide(self, name: str, decision: Decision, *, by: str, reason: str, version: int | None = None) -> Step:
         """Record what a person decided, and why. A later decision takes the place of an earlier one.
@@ -257,10 +262,13 @@ def _add_version(connection: sqlite3.Connection, finding: Finding, seen: str, no
 
 def _get(connection: sqlite3.Connection, name: str) -> KeptFinding:
     status, first_at, last_at, members = _row(connection, name, "status, first_at, last_at, members")
-    version, drill, written = connection.execute(
+    latest = connection.execute(
         "select version, drill, written from versions where finding = ? order by version desc limit 1", [name]
     ).fetchone()
-    finding = finding_from_json({**orjson.loads(written), "status": status})
+    if latest is None or not all(isinstance(at, int) and 0 <= at < END_US for at in (first_at, last_at)):
+        raise StoreError(f"The finding {name} is not as it was kept.", "Restore review.sqlite from a backup.")
+    version, drill, written = latest
+    finding = finding_from_json({**parsed(written), "status": status})
     decided = connection.execute(
         "select * from steps where finding = ? and step in ('confirmed', 'dismissed', 'asked') order by number desc",
         [name],
@@ -268,11 +276,13 @@ def _get(connection: sqlite3.Connection, name: str) -> KeptFinding:
     decision = None if decided is None else step_of(decided)
     since: tuple[str, ...] = ()
     if decision is not None:
-        (then,) = connection.execute(
+        then = connection.execute(
             "select written from versions where finding = ? and version = ?", [name, decision.version]
         ).fetchone()
-        since = _changes(finding_from_json(orjson.loads(then)), finding)
-    people = tuple(member_from_json(each) for each in orjson.loads(members))
+        if then is None:
+            raise StoreError(f"What {name} was when it was decided on is gone.", "Restore review.sqlite from a backup.")
+        since = _changes(finding_from_json(parsed(then[0])), finding)
+    people = tuple(member_from_json(each) for each in parsed(members))
     return KeptFinding(finding, version, first_at, last_at, drill, decision, since, people)
 
 
@@ -318,7 +328,7 @@ def _row(connection: sqlite3.Connection, name: str, columns: str) -> tuple[Any, 
 def step_of(row: tuple[Any, ...]) -> Step:
     """A row of the table `steps`."""
     number, finding, at, step, by, reason, version, detail = row
-    return Step(number, finding, at, step, by, reason, version, orjson.loads(detail))
+    return Step(number, finding, at, step, by, reason, version, parsed(detail))
 
 
 def _trace(found: Found) -> Trace:
@@ -335,8 +345,8 @@ def _kept_traces(connection: sqlite3.Connection) -> dict[str, Trace]:
     )
     traces = {}
     for name, link_values, written in rows:
-        finding = finding_from_json(orjson.loads(written))
-        traces[name] = _trace(Found(finding, link_values=frozenset(orjson.loads(link_values))))
+        finding = finding_from_json(parsed(written))
+        traces[name] = _trace(Found(finding, link_values=frozenset(parsed(link_values))))
     return traces
 
 
