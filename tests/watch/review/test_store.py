@@ -220,7 +220,7 @@ def test_a_finding_that_was_damaged_is_said(store: FindingStore, make_finding: F
     with closing(sqlite3.connect(store.watch / FILE)) as connection, connection:
         connection.execute(damage)
     for read in (store.list, lambda: store.get("f_1")):
-        with pytest.raises(StoreError, match="Restore review.sqlite from a backup"):
+        with pytest.raises(StoreError, match=r"Restore review\.sqlite from a backup"):
             read()
 
 
@@ -229,5 +229,5 @@ def test_charts_that_were_damaged_are_said(store: FindingStore, make_finding: Fi
     store.put(make_finding())
     with closing(sqlite3.connect(store.watch / FILE)) as connection, connection:
         connection.execute("update findings set charts = ?", [charts])
-    with pytest.raises(StoreError, match=r"Restore review.sqlite from a backup"):
+    with pytest.raises(StoreError, match=r"Restore review\.sqlite from a backup"):
         store.charts("f_1")
