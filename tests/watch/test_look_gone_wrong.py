@@ -17,7 +17,7 @@ from stillroom.testing.traffic import START_AT, TRAFFIC_SECRET, Campaign, Traffi
 from stillroom.watch.alarms import Looks, looks, note_alarms
 from stillroom.watch.calibration.kept import CalibrationFolder
 from stillroom.watch.engine import Engine
-from stillroom.watch.folder import held
+from stillroom.watch.folder import held, scratch_folder
 from stillroom.watch.run import calibrate_on, engine_of, kept_calibration, last_day, look, take
 
 DAY_US = 86_400_000_000
@@ -208,3 +208,15 @@ def test_two_do_not_change_one_folder_at_once(watch: Path, engine: Engine, calls
         look(calls, watch, None, engine=engine)
     with held(watch), pytest.raises(StoreError, match="in use"):
         calibrate_on(engine, watch, "first", FIRST + 14, 1, 1.0, by="Olga", reason="begin")
+
+
+def test_temporary_files_of_the_killed_are_removed_and_no_others(watch: Path) -> None:
+    left, fresh = watch / ".engine-left", watch / ".engine-fresh"
+    for folder in (left, fresh):
+        (folder / "spilled").mkdir(parents=True)
+    os.utime(left, (0, 0))
+    with scratch_folder(watch) as mine:
+        os.utime(mine, (0, 0))
+        with scratch_folder(watch) as other:
+            assert sorted(watch.glob(".engine-*")) == sorted([fresh, mine, other])
+    assert list(watch.glob(".engine-*")) == [fresh]

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from math import inf
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -43,7 +42,7 @@ from stillroom.watch.detectors import (
 )
 from stillroom.watch.drill import Drills
 from stillroom.watch.engine import Engine, open_engine
-from stillroom.watch.folder import held
+from stillroom.watch.folder import held, scratch_folder
 from stillroom.watch.intake import TakenIn, new_key_ids, take_in
 from stillroom.watch.parts import open_parts
 from stillroom.watch.review.store import FindingStore
@@ -78,9 +77,8 @@ class Looked:
 
 @contextmanager
 def engine_of(watch: Path, name: str) -> Iterator[Engine]:
-    """`name`: `duckdb` or `spark`. Its temporary files lie in the watch folder and are removed."""
-    watch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=watch, prefix=".engine-") as scratch, open_engine(name, Path(scratch)) as engine:
+    """`name`: `duckdb` or `spark`. Its temporary files lie in the watch folder and are removed. Raises StoreError."""
+    with scratch_folder(watch) as scratch, open_engine(name, scratch) as engine:
         yield engine
 
 
