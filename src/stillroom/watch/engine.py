@@ -174,4 +174,7 @@ def _problems() -> Iterator[None]:
         if isinstance(error, duckdb.OutOfMemoryException):
             remedy = "Give it more memory, or free disk for what does not fit."
             raise TableError(f"DuckDB has too little memory: {said}", remedy) from error
-        raise TableError(f"A table cannot be read or written: {said}", "Put it back from a backup.") from error
+        remedy = "Put it back from a backup."
+        if "No space left" in said or "Read-only file system" in said:
+            remedy = "Free space on its disk, or mend its rights, then run again."
+        raise TableError(f"A table cannot be read or written: {said}", remedy) from error
