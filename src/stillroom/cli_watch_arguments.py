@@ -59,6 +59,14 @@ def watch_of(state: Path | None, watch: Path | None) -> Path:
     return state / "watch"
 
 
+def existing_watch(state: Path | None, watch: Path | None) -> Path:
+    """Raises UsageError where nothing was kept there."""
+    kept = watch_of(state, watch)
+    if not kept.is_dir():
+        raise UsageError(f"{kept} is no folder of stillroom watch.", "Name the one that it keeps what it knows in.")
+    return kept
+
+
 def secrets_of(state: Path | None) -> Secrets | None:
     """Without a gateway's secret, no bank's questions can be known in the calls."""
     if state is None:
