@@ -12,7 +12,6 @@ import typer
 
 from stillroom import cli_watch_banks, cli_watch_calibration, cli_watch_import, cli_watch_review
 from stillroom.admin_api import AdminApi
-from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
@@ -29,6 +28,7 @@ from stillroom.cli_watch_arguments import (
     day_after,
     day_before,
     engine_of,
+    existing_watch,
     person_of,
     role_of,
     secrets_of,
@@ -39,6 +39,7 @@ from stillroom.text.counted import counted, listed
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from stillroom.watch.review.webhook import Webhook
     from stillroom.watch.run import Looked
 
 watch_commands = group_of_commands("See distillation campaigns in a gateway's calls. Nothing is throttled or closed.")
@@ -66,9 +67,11 @@ def run(
 ) -> None:
     """Take in the calls that are new, and look for campaigns in the four weeks before."""
     with ends_at_once():
+        from stillroom.watch.review.webhook import webhook_of_environment
         from stillroom.watch.run import look
 
     kept = watch_of(state, watch)
+    webhook = webhook_of_environment()  # before anything is done, since it may be written wrongly
     with engine_of(kept, engine) as opened:
         looked = look(
             calls_of(state, calls),
@@ -78,12 +81,14 @@ def run(
             until_day=day_after(until),
             events=_events() if events else None,
         )
-    _send(kept)
+    problem = None if webhook is None else _send(kept, webhook)
     if as_json:
         _note_look(kept, looked, role_of(state))
-        print_json(_as_json(looked))
-    else:
-        print_result(*_in_words(looked))
+        print_json({**_as_json(looked), "webhook_problem": problem})
+        return
+    print_result(*_in_words(looked))
+    if problem is not None:
+        print_result(f"The webhook has not taken it: {problem} It is tried again later.")
 
 
 @command("forget", "stillroom watch forget acct_7Qm2 --by Olga --reason 'they asked us to' --state state")
@@ -102,9 +107,7 @@ def forget(
     with ends_at_once():
         from stillroom.watch.forgetting import forget_account
 
-    kept = watch_of(state, watch)
-    if not kept.is_dir():
-        raise UsageError(f"{kept} is no folder of stillroom watch.", "Name the one that it keeps what it knows in.")
+    kept = existing_watch(state, watch)
     with engine_of(kept, EngineName.duckdb) as opened:
         done = forget_account(opened, kept, account, by=by, role=role_of(state), reason=reason)
     if as_json:
@@ -114,13 +117,12 @@ def forget(
     print_result(f"Forgot {whom}: in {counted(done.parts, 'part')} of the counts, {counted(done.findings, 'finding')}.")
 
 
-def _send(watch: Path) -> None:
-    """Word of what is new to the operator's own systems, where the environment names them."""
+def _send(watch: Path, webhook: Webhook) -> str | None:
+    """Word of what is new to the operator's own systems; why it was not taken, if so."""
     from stillroom.watch.review.store import FindingStore
-    from stillroom.watch.review.webhook import deliver, webhook_of_environment
+    from stillroom.watch.review.webhook import deliver
 
-    if webhook := webhook_of_environment():
-        deliver(FindingStore(watch), webhook)
+    return deliver(FindingStore(watch), webhook).problem
 
 
 def _note_look(watch: Path, looked: Looked, role: str) -> None:
@@ -156,12 +158,18 @@ def _in_words(looked: Looked) -> Iterator[str]:
         yield "Not calibrated yet: organisations alone are not looked at. stillroom watch calibrate does it."
     yield from (drift.sentence for drift in looked.drifts)
     yield f"The four weeks to {day_before(looked.until_day)}: {counted(len(looked.findings), 'finding')}."
+    if not looked.banks:
+        yield "No bank is known: whether anybody asked one was not looked at. stillroom watch bank add adds one."
+    decided = [finding for finding in looked.findings if finding.status != "open"]
+    yield from (f"{finding.id}: {finding.status} before." for finding in decided)
     for finding in looked.findings:
+        if finding in decided:
+            continue
         yield ""
         yield f"{finding.id}: {counted(len(finding.accounts), 'account')}, score {finding.score:.2f}"
         yield from (f"  {signal.sentence}" for signal in finding.signals[:2])
         yield from (f"  {link.sentence}" for link in finding.links)
-    if looked.findings:
+    if len(looked.findings) > len(decided):
         yield ""
         yield "stillroom watch review shows them, and takes what you decide."
 

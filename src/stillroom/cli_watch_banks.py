@@ -89,6 +89,11 @@ def add(
         + (left_out if added.repeated or added.too_short else ""),
         f"Record {added.record.index} of the audit log: {added.record.digest}",
     )
+    if (folder / "state").exists():
+        print_result(
+            "Calls that were taken in before are not compared with it. To have them compared, too: delete the folder",
+            f"{folder / 'state'}, and the next stillroom watch run takes all calls in again.",
+        )
 
 
 @command("list", "stillroom watch bank list --state state")

@@ -24,6 +24,7 @@ from stillroom.cli_watch_arguments import (
     calls_of,
     day_after,
     engine_of,
+    existing_watch,
     secrets_of,
     watch_of,
 )
@@ -78,14 +79,24 @@ def calibrate(
     kept, day = watch_of(state, watch), day_after(until)
     assert day is not None
     with engine_of(kept, engine) as opened:
-        take(opened, calls_of(state, calls), kept, secrets_of(state), None)
+        taken = take(opened, calls_of(state, calls), kept, secrets_of(state), None)
         left_out = frozenset(leave_out or [])
         made, step = calibrate_on(
             opened, kept, name, day, weeks, alarms_per_week, by=by, reason=reason, left_out=left_out
         )
     if as_json:
-        print_json({"name": name, "step": step, "account": asdict(made.account), "campaign": asdict(made.campaign)})
+        print_json(
+            {
+                "name": name,
+                "taken": asdict(taken),
+                "step": step,
+                "account": asdict(made.account),
+                "campaign": asdict(made.campaign),
+            }
+        )
         return
+    if taken.counted:
+        print_result(f"{taken.counted:,} new calls taken in.")
     print_result(f"{name} counts from now on." if step == "counts" else f"{name} runs in shadow: it calls nobody.")
     for kind, threshold in (("organisations alone", made.account), ("campaigns", made.campaign)):
         rate = threshold.expected_per_week
@@ -97,7 +108,7 @@ def versions(state: State = None, watch: Watch = None, as_json: Json = False) ->
     """List which calibrations counted and ran in shadow, when, and who decided so."""
     from stillroom.watch.calibration.kept import CalibrationFolder
 
-    steps = [asdict(step) for step in CalibrationFolder(watch_of(state, watch)).steps()]
+    steps = [asdict(step) for step in CalibrationFolder(existing_watch(state, watch)).steps()]
     if as_json:
         print_json(steps)
         return
@@ -116,7 +127,7 @@ def compare(
     with ends_at_once():
         from stillroom.watch.alarms import compared
 
-    kept = watch_of(state, watch)
+    kept = existing_watch(state, watch)
     found = compared(kept, version, _window(kept, engine, until))
     if as_json:
         print_json(asdict(found))
@@ -143,10 +154,12 @@ def promote(
     with ends_at_once():
         from stillroom.watch.alarms import compared
         from stillroom.watch.calibration.kept import CalibrationFolder
+        from stillroom.watch.folder import held
 
-    kept = watch_of(state, watch)
+    kept = existing_watch(state, watch)
     found = compared(kept, version, _window(kept, engine, until))
-    CalibrationFolder(kept).promote(found, by=by, reason=reason, overrule=overrule)
+    with held(kept):
+        CalibrationFolder(kept).promote(found, by=by, reason=reason, overrule=overrule)
     print_result(f"{version} counts from now on, in the place of {found.old}.")
 
 
@@ -164,7 +177,7 @@ def alarms(
     with ends_at_once():
         from stillroom.watch.alarms import alarm_figures
 
-    kept = watch_of(state, watch)
+    kept = existing_watch(state, watch)
     figures = alarm_figures(kept, _window(kept, engine, until))
     if as_json:
         print_json(asdict(figures))

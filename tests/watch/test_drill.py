@@ -102,7 +102,8 @@ def test_what_is_found_of_a_drill_alone_is_the_drill(store: FindingStore, drills
 def test_no_drill_hushes_up_what_was_found_before(store: FindingStore, drills: Drills, clock: HandClock) -> None:
     store.put(finding("f_1", names("d", 8), 0))
     clock.now += 1
-    add(drills, "late", names("d", 8), since=-20)
+    with pytest.raises(UsageError, match="before it begins"):
+        add(drills, "late", names("d", 8), since=-20)
     store.put(finding("f_1", names("d", 8), 1))
     assert store.get("f_1").finding.status == "open"
     store.put(replace(finding("f_2", names("e", 3), 1), status="drill"))

@@ -102,7 +102,10 @@ def test_what_cannot_be_calibrated_is_said_before_anything_is_done(
 def test_a_look_at_days_without_calls_is_no_look(calls: Path, watch: Path, engine: Engine) -> None:
     look(calls, watch, None, engine=engine)
     calibrate_on(engine, watch, "first", FIRST + 28, 2, 1.0, by="Olga", reason="begin")
-    assert look(calls, watch, None, engine=engine, until_day=FIRST + 2_000_000).organisations == 0
+    assert look(calls, watch, None, engine=engine, until_day=FIRST - 30).organisations == 0
+    for late in (FIRST + 29, FIRST + 2_000_000):
+        with pytest.raises(UsageError, match="later than the last call"):
+            look(calls, watch, None, engine=engine, until_day=late)
     assert looks(watch, "first") is None
 
 

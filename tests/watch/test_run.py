@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stillroom.base.clock import SystemClock
 from stillroom.base.errors import UsageError
 from stillroom.testing.traffic import START_AT, TRAFFIC_SECRET, Campaign, Traffic, bank_texts, benign, campaign
 from stillroom.watch.alarms import alarm_figures, compared
@@ -30,6 +31,13 @@ SETTING = Campaign(
     days=14,
     start_day=14,
 )
+
+
+class Before(SystemClock):
+    """A clock that stands before the first call."""
+
+    def now_us(self) -> int:
+        return START_AT
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +173,9 @@ def test_a_drill_is_no_part_of_what_is_usual(
     pairs = zip(traffic.truth["account"].to_pylist(), traffic.truth["organisation"].to_pylist(), strict=True)
     accounts = [str(account) for account, owner in pairs if owner in guilty]
     begin, end = START_AT + 14 * DAY_US, START_AT + 28 * DAY_US
-    Drills(watch).add("autumn", accounts, since_at=begin, until_at=end, by="Olga", reason="a test of ourselves")
+    Drills(watch, Before()).add(
+        "autumn", accounts, since_at=begin, until_at=end, by="Olga", reason="a test of ourselves"
+    )
     (finding,) = look(calls, watch, TRAFFIC_SECRET, engine=engine).findings
     assert FindingStore(watch).get(finding.id).finding.status == "drill"
     made, _ = calibrate_on(engine, watch, "first", FIRST + 28, 2, 1.0, by="Olga", reason="begin")

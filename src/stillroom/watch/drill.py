@@ -51,6 +51,11 @@ class Drills:
         """Register a drill. Raises UsageError for a name that is taken or empty, no accounts, no reason, no time."""
         drill = Drill(name.strip(), self._clock.now_us(), by, reason.strip(), frozenset(accounts), since_at, until_at)
         _check(drill)
+        if drill.since_at <= drill.registered_at:
+            raise UsageError(
+                "A drill is registered before it begins: what was played before may be a campaign.",
+                "Give a later --since.",
+            )
         with self._database.changing() as connection:
             if any(each.id == drill.id for each in registered(connection)):
                 raise UsageError(f"There is a drill {drill.id!r} already.", "Give this one another name.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from math import inf
 from pathlib import Path
@@ -52,6 +52,7 @@ from stillroom.watch.window import Bank
 
 _DAY_US = 86_400_000_000
 _WEEK = 7
+_NAME_A_DAY = "Give --until a day of which there are calls, as 2026-10-31."
 _STANDINGS = "standings.json"
 _CLOCK = SystemClock()
 
@@ -64,7 +65,9 @@ class Looked:
     until_day: int
     """Days before this one were looked at: counted from 1970-01-01, UTC."""
     findings: tuple[Finding, ...]
-    """As they are kept, with their lasting ids; campaigns before organisations alone."""
+    """As they are kept, with their lasting ids and what was decided; campaigns before organisations alone."""
+    banks: int
+    """How many banks are looked for."""
     version: str | None
     """The calibration that counts; None before the first."""
     drifts: tuple[Drift, ...]
@@ -104,26 +107,36 @@ def look(
     with held(watch):
         taken = take(engine, calls, watch, secrets, events)
         compact(engine, watch / "state", clock)
-        last = last_day(watch, clock) + 1 if until_day is None else until_day
+        last = _until(last_day(watch, clock), until_day)
         found = candidates(windows_until(engine, watch, last))
         folder = CalibrationFolder(watch, clock)
         version = folder.counting()
         calibrated = None if version is None else kept_calibration(watch, version)
         name = DETECTOR_VERSION if version is None else f"{DETECTOR_VERSION}/{version}"
         described = findings_of(found, calibrated, found_at=clock.now_us(), version=name)
-        ids = FindingStore(watch, clock).put_all(described)
+        store = FindingStore(watch, clock)
+        ids = store.put_all(described)
         for each in (version, *folder.in_shadow()):
             if each is not None and found.population.size:
                 note_alarms(watch, each, last, found.alarming(kept_calibration(watch, each)), found.population.size)
         return Looked(
             taken=taken,
             until_day=last,
-            findings=tuple(replace(one.finding, id=kept) for one, kept in zip(described, ids, strict=True)),
+            findings=tuple(store.get(kept).finding for kept in ids),
+            banks=len(read_banks(watch)),
             version=version,
             drifts=() if version is None else _drifts(folder.baselines(version), found),
             organisations=found.population.size,
             missing=found.windows.whole.missing,
         )
+
+
+def _until(newest: int, until_day: int | None) -> int:
+    if until_day is not None and until_day > newest + 1:
+        raise UsageError(
+            f"{day_named(until_day - 1)} is later than the last call, which is of {day_named(newest)}.", _NAME_A_DAY
+        )
+    return newest + 1 if until_day is None else until_day
 
 
 def windows_until(engine: Engine, watch: Path, until_day: int) -> Windows:

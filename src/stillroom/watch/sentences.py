@@ -14,7 +14,7 @@ from stillroom.watch.links.population import Population
 from stillroom.watch.links.tie import Tie
 
 _SHARED = {
-    "ip": ("an address", "addresses"),
+    "ip": ("a network (/24)", "networks (/24)"),
     "billing": ("a card", "cards"),
     "client": ("a client program, down to the way it opens its connections", "client programs"),
     "system": ("a system prompt", "system prompts"),
@@ -47,9 +47,15 @@ def _asked(content: Content, size: int) -> FindingSignal:
     alone = int((by_question == 1).sum())
     said = (
         f"These {counted(size, 'organisation')} asked {asked:,} of the {content.asked_MQ.shape[1]:,} questions of "
-        f"{content.name}, {alone:,} of them by one organisation only."
+        f"{content.name}, {_once(alone, asked)}."
     )
     return FindingSignal("bank coverage", "content", content.coverage or 0.0, None, said)
+
+
+def _once(alone: int, asked: int) -> str:
+    if alone == asked:
+        return "no two the same"
+    return f"{alone:,} of which no two of them asked"
 
 
 def _divided(content: Content) -> FindingSignal:

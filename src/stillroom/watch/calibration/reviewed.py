@@ -42,10 +42,11 @@ class AlarmReport:
     def sentence(self) -> str:
         alarms = self.alarms
         low, high = alarms.expected_per_month_interval
+        weeks = f"{alarms.weeks:g} {'week' if alarms.weeks == 1 else 'weeks'}"
         seen = (
             f"{alarms.alarmed:,} of {counted(alarms.organisations, 'organisation')} ({_percent(alarms.share)}, "
-            f"{_percent(alarms.low)} to {_percent(alarms.high)}) alarmed in {alarms.weeks:g} {'week' if alarms.weeks == 1 else 'weeks'}: "
-            f"{alarms.expected_per_month:.1f} a month are expected ({low:.1f} to {high:.1f})."
+            f"{_percent(alarms.low)} to {_percent(alarms.high)}) alarmed in {weeks}: "
+            f"{alarms.expected_per_month:.1f} organisations a month are expected ({low:.1f} to {high:.1f})."
         )
         if self.false_alarms is None:
             return f"{seen} No alarm has been decided on yet, so this is an alarm share, not a false-alarm rate."

@@ -94,10 +94,14 @@ def compare_versions(
     )
 
 
+def _weeks(share: Share) -> str:
+    return f"{share.weeks:g} {'week' if share.weeks == 1 else 'weeks'}"
+
+
 def _against(alarms: list[ComparedAlarm], share: Share, budget_per_week: float) -> list[str]:
     reasons = []
     if share.weeks < FEWEST_WEEKS:
-        reasons.append(f"They ran beside each other for {share.weeks:g} weeks only.")
+        reasons.append(f"They ran beside each other for {_weeks(share)} only.")
     for label, words in (("confirmed", "that was confirmed"), ("drill", "that is a drill")):
         missed = [alarm.organisation for alarm in alarms if alarm.label == label and not alarm.by_new]
         if missed:
@@ -117,7 +121,7 @@ def _against(alarms: list[ComparedAlarm], share: Share, budget_per_week: float) 
     if share.alarmed - confirmed > budget_per_week * share.weeks:
         reasons.append(
             f"It alarmed on {counted(share.alarmed - confirmed, 'organisation')} that nobody confirmed, in "
-            f"{share.weeks:g} {'week' if share.weeks == 1 else 'weeks'}; "
+            f"{_weeks(share)}; "
             f"the budget is {budget_per_week:g} a week."
         )
     return reasons

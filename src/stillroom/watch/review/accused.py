@@ -19,7 +19,8 @@ from stillroom.watch.review.found import Member
 from stillroom.watch.review.store import KeptFinding
 
 LINKS = {
-    "network": "Calls came from an internet address that accounts of other organisations also used.",
+    "network": "Calls came from a network (the first three parts of an internet address) that accounts of other "
+    "organisations also used.",
     "payment": "A means of payment is also that of accounts of other organisations.",
     "client": "Calls came from a client that looks like that of accounts of other organisations.",
     "content": "What was asked fits together with what accounts of other organisations asked.",
