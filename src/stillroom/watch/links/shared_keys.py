@@ -26,6 +26,8 @@ _LOG10_P = -4.0
 """A key links only where chance would do it in fewer than one of ten thousand such sets, all its keys considered."""
 _RARE_SHARE = 0.02
 """A key that more organisations hold than this share of all (and more than two) proves nothing in pairs."""
+_LEAST_INSIDE = 0.1
+"""A key nine of whose ten holders are outside of the set is a popular one: it ties nobody, however surprising."""
 _VALUES_KEPT = 1_000
 
 
@@ -59,13 +61,14 @@ def shared_keys(kind: str, holding: Holding, members: Integers, population: int)
     in_set, everywhere = holders_in_set[shared], holding.holders_V[value[shared]]
     log10_p = rarity(in_set, size, everywhere, population)
     log10_p = np.minimum(log10_p + np.log10(len(shared)), 0.0)
-    is_accepted = log10_p <= _LOG10_P
+    is_common = in_set < _LEAST_INSIDE * everywhere
+    is_accepted = (log10_p <= _LOG10_P) & ~is_common
     best = float(log10_p.min())
     is_rare = everywhere <= max(2, _RARE_SHARE * population)
     if is_rare.any():
         pairs_log10_p = _rare_pairs(holding, in_set[is_rare], size, population)
         if pairs_log10_p <= _LOG10_P:
-            is_accepted |= is_rare
+            is_accepted |= is_rare & ~is_common
             best = min(best, pairs_log10_p)
     accepted = shared[is_accepted]
     if not len(accepted):
