@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 
 import pytest
 from tests.watch.logs import seal
 from tests.watch.review.conftest import HandClock
 
 from stillroom.base.errors import StoreError, UsageError
-from stillroom.testing.traffic import START_AT, TRAFFIC_SECRET, Campaign, Traffic, benign, campaign
+from stillroom.base.records import Finding
+from stillroom.store import files
+from stillroom.testing.traffic import START_AT, TRAFFIC_SECRET, Campaign, Traffic, bank_texts, benign, campaign
+from stillroom.watch import run
 from stillroom.watch.alarms import Looks, looks, note_alarms
+from stillroom.watch.banks.stored import add_bank
 from stillroom.watch.calibration.kept import CalibrationFolder
 from stillroom.watch.engine import Engine
 from stillroom.watch.folder import held, scratch_folder
+from stillroom.watch.review.store import FindingStore
 from stillroom.watch.run import calibrate_on, engine_of, kept_calibration, last_day, look, take
 
 DAY_US = 86_400_000_000
@@ -223,3 +230,87 @@ def test_temporary_files_of_the_killed_are_removed_and_no_others(watch: Path) ->
         with scratch_folder(watch) as other:
             assert sorted(watch.glob(".engine-*")) == sorted([fresh, mine, other])
     assert list(watch.glob(".engine-*")) == [fresh]
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_calibration_that_is_killed_is_made_by_giving_it_again(
+    calibrated: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Path(copytree(calibrated, tmp_path / "watch"))
+    rmtree(watch / "calibration")
+    written = 0
+
+    def killed_at(last: int) -> Callable[[Path], None]:
+        def count(_: Path) -> None:
+            nonlocal written
+            written += 1
+            if written == last:
+                raise Killed
+
+        return count
+
+    def again() -> str:
+        return calibrate_on(engine, watch, "first", FIRST + 28, 1, 1.0, by="Olga", reason="begin")[1]
+
+    for last in (1, 2, 4, 7, 9, 10):  # each file is synced, and then its folder
+        written = 0
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "sync", killed_at(last))
+            with pytest.raises(Killed):
+                again()
+    if CalibrationFolder(watch).counting() is None:
+        assert again() == "counts"
+    for name in ("threshold-account.json", "threshold-campaign.json", "baselines.json", "standings.json"):
+        made, wanted = (folder / "calibration" / "first" / name for folder in (watch, calibrated))
+        assert made.read_bytes() == wanted.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def before_the_campaign(calls: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calibrated before it begins, and with nothing taken in."""
+    folder = tmp_path_factory.mktemp("before") / "watch"
+    bank = folder.with_name("problems.txt")
+    bank.write_text("\n".join(text.replace("\n", " ") for text in bank_texts("word_problems")), encoding="utf-8")
+    add_bank(folder, bank, "problems", by="Olga", role="owner", reason="known")
+    with engine_of(folder, "duckdb") as opened:
+        take(opened, calls, folder, TRAFFIC_SECRET, None)
+        calibrate_on(opened, folder, "first", FIRST + 7, 1, 1.0, by="Olga", reason="begin")
+    rmtree(folder / "state")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(before_the_campaign: Path, calls: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+    watch = Path(copytree(before_the_campaign, tmp_path_factory.mktemp("found") / "watch"))
+    return findings_of_look(calls, watch)
+
+
+@pytest.mark.parametrize("at", ["compact", "candidates", "findings_of", "note_alarms", "_drifts"])
+def test_a_look_that_is_killed_finds_the_same_when_it_is_given_again(
+    before_the_campaign: Path,
+    found: list[Finding],
+    calls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+) -> None:
+    watch = Path(copytree(before_the_campaign, tmp_path / "watch"))
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, at, killed)
+        with pytest.raises(Killed):
+            findings_of_look(calls, watch)
+    assert found
+    assert findings_of_look(calls, watch) == found
+
+
+def findings_of_look(calls: Path, watch: Path) -> list[Finding]:
+    with engine_of(watch, "duckdb") as opened:
+        look(calls, watch, TRAFFIC_SECRET, engine=opened)
+    return [replace(one.finding, found_at=0) for one in FindingStore(watch).list()]
