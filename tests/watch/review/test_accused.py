@@ -111,6 +111,13 @@ def test_another_customer_s_name_never_leaves(store: FindingStore, make_finding:
     assert finding.accounts[1] not in json.dumps(told)
 
 
+def test_an_account_without_a_name_takes_no_reasons_away(store: FindingStore, make_finding: FindingMaker) -> None:
+    finding = replace(make_finding(accounts=range(2)), accounts=("", "acct_1"), organisations=("", "org_1"))
+    people = put_campaign(store, finding)
+    told = export_for(store.get("f_1"), "org_1", "x@example.com")
+    assert f"{people[1].account} asked 150 different questions of the known collection gsm8k_train." in told["reasons"]
+
+
 def test_what_cannot_be_told(store: FindingStore, make_finding: FindingMaker) -> None:
     store.put(make_finding(signals=(FindingSignal("a", "time", 1.0, None, "a"),)))
     kept = store.get("f_1")

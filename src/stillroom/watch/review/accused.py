@@ -118,7 +118,7 @@ def _names_of_others(finding: Finding, own: Sequence[Member]) -> re.Pattern[str]
     """The ids that must not leave: of every account and organisation of the finding that is not the reader's own."""
     ours = {each for member in own for each in (member.account, member.organisation)}
     ours |= set(finding.accounts) if len(finding.organisations) == 1 else set()
-    others = {each for each in (*finding.accounts, *finding.organisations) if each not in ours}
+    others = {each for each in (*finding.accounts, *finding.organisations) if each and each not in ours}
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(others)))})(?!\w)" if others else "(?!)")
 
 
