@@ -128,7 +128,7 @@ def counted_by_hand(rows: Sequence[Row], since: int, until: int) -> dict[str, li
     found = {
         "activity": _activity(inside, rows),
         "templates": _templates(free),
-        "keys": _keys(free),
+        "keys": [*_keys(free), *_permits(inside)],
         "users": _users(free),
         "models": _models(free),
         "bank_hits": [],
@@ -233,6 +233,15 @@ def _keys(free: Sequence[Row]) -> list[list[Any]]:
         for kind, value in values.items():
             if value is not None:
                 seen[row["account"], kind, value].append(row["at"] // DAY_US)
+    return [[*key, len(days), min(days), max(days)] for key, days in seen.items()]
+
+
+def _permits(inside: Sequence[Row]) -> list[list[Any]]:
+    """Which permits covered an account's other calls."""
+    seen: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for row in inside:
+        if row["permit_id"] is not None:
+            seen[row["account"], "permit", row["permit_id"]].append(row["at"] // DAY_US)
     return [[*key, len(days), min(days), max(days)] for key, days in seen.items()]
 
 

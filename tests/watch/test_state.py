@@ -35,7 +35,7 @@ def test_columns_that_no_call_says_are_missing_and_unknowns_never_match() -> Non
     window = window_of(table, None, None, [], FIRST_DAY, UNTIL)
     assert {"ip_print", "tls_print", "system_print"} <= window.missing
     assert window.missing.isdisjoint({"agent", "turns", "permit_id"})
-    assert set(window.keys["kind"].to_pylist()) == {"agent", "billing"}
+    assert set(window.keys["kind"].to_pylist()) == {"agent", "billing", "permit"}
 
 
 @pytest.mark.parametrize("at", [-1, 7_258_118_400_000_000])
@@ -51,6 +51,7 @@ def test_calls_with_a_permit_are_counted_as_such_and_in_nothing_else() -> None:
     activity = found.pop("activity")
     assert sum(row[4] for row in activity) == 300
     assert not any(value for row in activity for value in (row[3], *row[5:]))
+    assert {(kind, value) for _, kind, value, *_ in found.pop("keys")} == {("permit", "permit")}
     assert not any(found.values())
 
 
