@@ -196,14 +196,15 @@ def test_what_an_organisation_is_told(state: str) -> None:
 
 
 def test_drills(state: str) -> None:
-    add = ["drill", "add", "may", "accounts.txt", "--since", "2020-01-01", "--until", "2020-02-01", "--state", state]
+    add = ["drill", "add", "may", "accounts.txt", "--since", "2999-01-01", "--until", "2999-02-01", "--state", state]
     added = json.loads(said(*add, "--reason", "recall", "--json"))
     assert added["accounts"] == ["acct_8", "acct_9"]
     assert [each.id for each in Drills(Path(state) / "watch").list()] == ["may"]
     assert stillroom(*add, "--reason", "again").exit_code == 2
-    assert "may: not seen (0 of its 2 accounts found)" in said("drill", "report", "--state", state)
+    assert "before it begins" in stillroom(*drill_of("accounts.txt", "2020-01-01", "2020-02-01")).output
+    assert "may: not seen yet; it goes on until 2999-02-01" in said("drill", "report", "--state", state)
     report = json.loads(said("drill", "report", "--state", state, "--json"))
-    assert (report["recall"], report["over"], report["outcomes"][0]["drill"]) == (0.0, 1, "may")
+    assert (report["recall"], report["over"], report["outcomes"][0]["drill"]) == (None, 0, "may")
     assert json.loads(said("drill", "list", "--state", state, "--json"))[0]["accounts"] == ["acct_8", "acct_9"]
 
 
