@@ -30,6 +30,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.watch_contenders.contender import Contender
 from benchmarks.watch_contenders.every import every_contender
 from benchmarks.watch_settings import CAMPAIGNS, develop_half, is_headline
+from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
 
 from stillroom.testing.traffic import BANKS, START_AT, TRAFFIC_SECRET, Campaign, Traffic, bank_texts, benign, campaign
 from stillroom.text.prints import Prints, epoch_at
@@ -317,6 +318,11 @@ def print_settings(settings: Sequence[Campaign], judged: Sequence[Judged]) -> No
         chosen = {one.name for one in settings if is_headline(one) and (one.name in develop) is is_developed}
         if headline := [one for one in judged if one.name in chosen]:
             print(_row("", f"headline settings {half}: {len(headline)} campaigns", headline, names))
+            found = sum(one.is_found for one in headline)
+            low, high = proportion_confint(found, len(headline), method="wilson")
+            print(f"{'':2}  found: {found / len(headline):.1%}, 95 % interval (Wilson) {low:.1%} to {high:.1%}")
+    others = sum(sum(one.others.values()) for one in judged)
+    print(f"\nOrganisations of others that these findings name: {others} in {len(judged)} campaigns.")
 
 
 def _row(mark: str, name: str, mine: Sequence[Judged], contenders: Sequence[str]) -> str:

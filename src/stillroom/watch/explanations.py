@@ -47,7 +47,6 @@ def is_explained(group: Group) -> bool:
 def _applying(group: Group) -> Iterator[Tested]:
     covers: set[Family]
     families, kinds = group.families, {tie.kind for tie in group.ties}
-    size = len(group.members)
     if "network" in families:
         yield Tested(
             "office",
@@ -81,14 +80,15 @@ def _applying(group: Group) -> Iterator[Tested]:
             "and by its programs; and these came up far more often than chance would have it.",
             "Pupils do not pay with one card under several names, or take turns.",
         )
-    if "payment" in families and size <= MOST_OF_ONE_CUSTOMER:
+    payers = max((len(tie.linked) for tie in group.ties if tie.family == "payment"), default=0)
+    if 0 < payers <= MOST_OF_ONE_CUSTOMER:  # others of the group may share no more than their network
         covers = {"payment", "network", "client"}
         if "content" in families and not kinds & {"shards", "bank"}:
             covers.add("content")  # its own job's template
         yield Tested(
             "one customer",
             frozenset(covers),
-            f"A customer may have {size} organisations, with one card and one office.",
+            f"A customer may have {payers} organisations, with one card and one office.",
             "One customer has no need to divide what it asks among its own names.",
         )
 
