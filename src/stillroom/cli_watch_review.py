@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,7 @@ By = Annotated[
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 _COLUMNS = ("finding", "status", "accounts", "calls", "score", "expected_a_month", "found_at", "what")
 _WHAT = 90
+_NAMES_SHOWN = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -338,12 +340,15 @@ def _in_words(kept: KeptFinding) -> list[str]:
         f"{finding.score:.1f}{expected}",
         f"{counted(finding.calls, 'call')} from {_moment(finding.since_at)} to {_moment(finding.until_at)}",
     ]
+    lines.append(f"Organisations: {_some(finding.organisations)}")
+    lines.append(f"Accounts: {_some(finding.accounts)}")
     if kept.drill is not None:
         lines.append(f"The operator's own drill {kept.drill}.")
     if kept.decision is not None:
         lines += [f"Since it was {kept.decision.step}: {each}" for each in kept.since_decision]
     lines += ["", "What was seen:", *(f"  [{each.family}] {each.sentence}" for each in finding.signals)]
-    lines += ["What links the accounts:", *(f"  [{each.family}] {each.sentence}" for each in finding.links)]
+    if finding.links:
+        lines += ["What links the accounts:", *(f"  [{each.family}] {each.sentence}" for each in finding.links)]
     lines += ["Innocent explanations that were tested:"]
     lines += [
         f"  {each.name}, {'ruled out' if each.is_ruled_out else 'possible'}: {each.sentence}"
@@ -354,6 +359,12 @@ def _in_words(kept: KeptFinding) -> list[str]:
         permitted = counted(finding.permitted_calls, "other call carries", "other calls carry")
         lines.append(f"Not in it: {permitted} a permit{''.join(f', {each}' for each in finding.permits)}.")
     return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of them; --json has all."""
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _step_in_words(step: Step) -> str:
