@@ -25,8 +25,11 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/stillroom demo
 
+# Two at a time, each a process of its own: tests of signals want to be a process's main thread.
 test: check
-	$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest tests/serve tests/watch & first=$$!; \
+	$(BIN)/python -m pytest --ignore=tests/serve --ignore=tests/watch; second=$$?; \
+	wait $$first && exit $$second
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
