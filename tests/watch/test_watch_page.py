@@ -22,8 +22,9 @@ from stillroom.testing.traffic import START_AT, Traffic, benign
 from stillroom.watch import campaigns
 from stillroom.watch.calibration.drift import FEWEST, SOME
 from stillroom.watch.calibration.shadow import FEWEST_WEEKS
+from stillroom.watch.campaigns import FEWEST_QUESTIONS
 from stillroom.watch.columns import CAPABILITIES
-from stillroom.watch.detectors import FEWEST_QUESTIONS, RECENT_DAYS, WHOLE_DAYS
+from stillroom.watch.detectors import RECENT_DAYS, WHOLE_DAYS
 from stillroom.watch.explanations import MOST_OF_ONE_CUSTOMER
 from stillroom.watch.links import groups, in_time, shared_keys
 from stillroom.watch.links.habits import ORDERS, SHORTEST_DAYS
