@@ -65,7 +65,7 @@ def distilled_then_ordinary() -> CallLog:
         log.ask(f"name {name}", "Hi", day=30, **who)
         for number in range(30):
             text = f"Reconcile these two lists of mine: {own_text(chance)}"
-            log.ask(f"name {name}", text, day=31 + number / 10, turns=2 * number + 3, **who)
+            log.ask(f"name {name}", text, day=31 + number / 6, turns=2 * number + 3, **who)
     return log
 
 

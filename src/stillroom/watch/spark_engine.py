@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -107,10 +109,14 @@ def local_session(folder: Path, memory_mb: int) -> Any:
         builder = builder.config(key, value)
     # Spark's own Python processes are found by this variable alone, and must have what this one has.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise UsageError(f"Spark does not start: {error}", "Install Java 17, and set JAVA_HOME to it.") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, on_ctrl_c)  # Spark has put its own in its place
+    return session
 
 
 def _frame(native: Any) -> Frame:
