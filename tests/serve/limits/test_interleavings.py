@@ -213,7 +213,7 @@ class Interleavings(RuleBasedStateMachine):
                         actual[counter] = actual.get(counter, 0) + used
         for call in dead.calls:
             call.used, call.settled_at = dict(call.amounts), self.now_us
-        reborn.ledger.recover(dead.name, actual)
+        reborn.ledger.recover(dead.name, actual, self.now_us)
         self.has_crashed = True
 
     @rule()

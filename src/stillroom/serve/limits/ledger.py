@@ -153,9 +153,10 @@ class Ledger:
             found = connection.execute(told.where(*others).group_by(leases.c.subject, leases.c.name)).all()
         return LeftBehind(seen_at, {(subject, name): told_at for subject, name, told_at in found})
 
-    def recover(self, worker: str, actual: Mapping[Counter, int | None] | None) -> None:
+    def recover(self, worker: str, actual: Mapping[Counter, int | None] | None, now_us: int) -> None:
         """Ends the leases of earlier processes in this worker's place. What they had told stays counted, and `actual`
-        with it; where that is None, all that they held. Their calls are no longer open.
+        with it; where that is None, all that they held. Their calls are no longer open. What was not used of a window
+        that is over at `now_us` is given back to nobody: what calls had used of it when it ended, no lease says.
         """
         others = (workers.c.worker == worker, workers.c.instance != self._instance)
         theirs = leases.c.instance.in_(select(workers.c.instance).where(*others))
@@ -170,7 +171,8 @@ class Ledger:
             for lease in connection.execute(delete(leases).where(theirs).returning(*leases.c)).all():
                 counter = (lease.subject, lease.name)
                 is_known = lease.name == "concurrent" or (actual is not None and used.get(counter, 0) is not None)
-                if is_known and lease.starts_at == rows[counter].starts_at:
+                is_over = lease.name != "concurrent" and lease.starts_at != window_of(lease.name, now_us).starts_at
+                if is_known and not is_over and lease.starts_at == rows[counter].starts_at:
                     changes[counter] = changes.get(counter, 0) - (lease.held - lease.used)
             _add(connection, rows, changes)
             connection.execute(delete(workers).where(*others))

@@ -143,7 +143,7 @@ class Limits:
 
         Raises LimitsUnavailable.
         """
-        await self._ask_ledger(lambda: self._ledger.recover(worker, actual))
+        await self._ask_ledger(lambda: self._ledger.recover(worker, actual, self._clock.now_us()))
 
     async def close(self) -> None:
         """Give everything back. Calls that are still open stay counted as reserved; they may be settled in vain."""
