@@ -32,7 +32,6 @@ class Content:
     """Calls by question; None for a template, whose range nobody knows."""
     everyone: int
     """How many organisations ask it, these and the others."""
-    split: str | None = None
 
     def of(self, chosen: Integers) -> Content:
         """The part of the organisations with these numbers."""
@@ -46,7 +45,6 @@ class Content:
             calls_M=self.calls_M[rows],
             asked_MQ=asked,
             everyone=self.everyone,
-            split=self.split,
         )
 
     @property
@@ -69,14 +67,13 @@ class Content:
 
 def contents(population: Population) -> Iterator[Content]:
     """All that two organisations or more ask in common."""
-    splits = {bank.name: bank.split for bank in population.window.banks}
     for name, asked_OQ in population.banks.items():
         different = np.diff(asked_OQ.indptr)
         members = np.flatnonzero(different >= _FEWEST_OF_BANK)
         if len(members) >= 2:
             asked_MQ = asked_OQ[members]
             calls = np.asarray(asked_MQ.sum(axis=1)).ravel()
-            yield Content("bank", name, members, different[members], calls, asked_MQ, len(members), splits[name])
+            yield Content("bank", name, members, different[members], calls, asked_MQ, len(members))
     templates = population.templates
     fills = np.add.reduceat(templates.prompts_R, templates.first_row_V[:-1]) if len(templates.prints) else np.array([])
     holders = np.diff(templates.first_row_V)

@@ -31,7 +31,6 @@ class Holding:
 
     organisation_R: Integers
     value_R: Integers
-    calls_R: Integers
     values: pa.Array[Any]
     holders_V: Integers
     """How many organisations hold each value."""
@@ -69,9 +68,6 @@ class Population:
         self._first_at_R, self._last_at_R = _integers(activity["first_at"]), _integers(activity["last_at"])
         self.day_R = _integers(activity["day"]) - window.since_day
         self.calls_O = self._sum_by_organisation(self.activity_organisation_R, _integers(activity["calls"]))
-        self.permitted_O = self._sum_by_organisation(
-            self.activity_organisation_R, _integers(activity["permitted_calls"])
-        )
 
     @cached_property
     def hours_R(self) -> npt.NDArray[np.int32]:
@@ -135,11 +131,10 @@ class Population:
         is_active = self.calls_O[organisation] > 0
         organisation, keys = organisation[is_active], keys.filter(pa.array(is_active))
         coded = keys["value"].combine_chunks().dictionary_encode()
-        value, calls = _integers(coded.indices), _integers(keys["calls"])
-        organisation, value, (calls,) = _one_row_each(organisation, value, len(coded.dictionary), calls)
+        organisation, value, _ = _one_row_each(organisation, _integers(coded.indices), len(coded.dictionary))
         holders = np.bincount(value, minlength=len(coded.dictionary))
         first_row = np.searchsorted(organisation, np.arange(self.size + 1))
-        return Holding(organisation, value, calls, coded.dictionary, holders, first_row)
+        return Holding(organisation, value, coded.dictionary, holders, first_row)
 
     @cached_property
     def templates(self) -> Templates:
