@@ -14,12 +14,12 @@ from transformers import PreTrainedTokenizerBase
 
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message, Trace
+from stillroom.generate.turns import call_names
 from stillroom.text.naming import first_words
 from stillroom.text.one_line import one_line
 from stillroom.text.think import CLOSE, OPEN, split_think
 from stillroom.train.render import Rendered, Reply, Row, reply_parts, trained_messages
 from stillroom.train.settings import Method, PartWeights
-from stillroom.train.turns import call_names
 
 NAMED = 5
 """Rows that are named when a data set is refused."""

@@ -2,8 +2,8 @@
 
 A reply is trained on behind the very prompt that the served student is given for it: the template writes the
 conversation before it (`stillroom.generate.prompt`, as serving does), and the reply is written from the trace, in the
-shape that `stillroom.train.turns` has learned. So no thought is lost to a template that drops it from history, and no
-text is ever searched for in another: which tokens are trained goes by their position.
+shape that `stillroom.generate.turns` has learned. So no thought is lost to a template that drops it from history, and
+no text is ever searched for in another: which tokens are trained goes by their position.
 
 The replies of a conversation share a row as long as the prompt of each begins with the tokens of the row so far. Where
 it does not (the template drops thoughts of earlier turns, most often), that reply begins a row of its own.
@@ -25,9 +25,9 @@ from transformers import PreTrainedTokenizerBase
 from stillroom.base.errors import DataError
 from stillroom.base.records import Message, Trace
 from stillroom.generate.prompt import conversation_text, encode, template_message
-from stillroom.text.think import CLOSE, OPEN, join_think, reasoning_and_answer
+from stillroom.generate.turns import KEEP, TurnShape, TurnShapes, call_names
+from stillroom.text.think import CLOSE, reasoning_and_answer
 from stillroom.train.settings import Method, PartWeights
-from stillroom.train.turns import KEEP, TurnShape, TurnShapes, call_names
 
 CHARACTERS_AT_ONCE = 1_000_000
 """Of texts that are tokenized together, on all cores. A token takes some 150 bytes while it is on its way."""
@@ -177,9 +177,8 @@ class Renderer:
         if trace.messages[place].tool_calls:
             plain = {key: value for key, value in messages[place].items() if key != "reasoning_content"}
             lead, body, trail = "", self._shapes.call_text(messages[:place], plain, trace.tools), ""
-        text = join_think(reasoning, body)
+        text = shape.written(reasoning, body)
         if shape.opens_think:
-            text = _continued(text if reasoning is not None else join_think("", body), shape.think)
             lead = ""
         in_block = reasoning is not None or shape.opens_think
         thought_ends = len(lead) + text.index(CLOSE) + len(CLOSE) if in_block else 0
@@ -296,13 +295,6 @@ def _refuse_changes(
 
 def _as_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _continued(text: str, opened: str) -> str:
-    """The rest of a text that begins with a think block, where the prompt has written `opened` of it already."""
-    space = opened[opened.rindex(OPEN) + len(OPEN) :]
-    rest = text[len(OPEN) :]
-    return rest.removeprefix("\n") if space else rest
 
 
 def _row(trace: Trace, ids: list[int], weights: list[float], replies: list[Reply]) -> Row:

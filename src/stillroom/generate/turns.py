@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from stillroom.base.errors import DataError, ModelError
 from stillroom.generate.prompt import conversation_text, opens_think
-from stillroom.text.think import CLOSE, OPEN
+from stillroom.text.think import CLOSE, OPEN, join_think
 
 Messages = Sequence[dict[str, Any]]
 Tools = Sequence[dict[str, Any]] | None
@@ -51,6 +51,16 @@ class TurnShape:
     @property
     def closes_think(self) -> bool:
         return CLOSE in self.think
+
+    def written(self, reasoning: str | None, answer: str) -> str:
+        """What the student writes for this reply between `lead` and `trail`: of a think block that the prompt has
+        opened, only the rest; one without reasoning is then empty."""
+        if not self.opens_think:
+            return join_think(reasoning, answer)
+        text = join_think(reasoning or "", answer)
+        space = self.think[self.think.rindex(OPEN) + len(OPEN) :]
+        rest = text[len(OPEN) :]
+        return rest.removeprefix("\n") if space else rest
 
 
 class TurnShapes:
