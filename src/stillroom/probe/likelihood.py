@@ -1,0 +1,119 @@
+"""How likely a model whose weights are here holds each of a pair's two replies.
+
+B rows, T tokens of the longest, K positions whose logits are kept, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from stillroom.base.clock import SystemClock
+from stillroom.generate.load import LocalModel
+from stillroom.probe.scored_text import ScoredPair, scored_pairs
+from stillroom.store.siblings import Likelihood, Pair
+
+Which = Literal["suspect", "base"]
+
+BATCH_TOKENS = 4096
+"""Tokens, padding included, that go through the model at once."""
+MOST_LOGITS = 1 << 27
+"""Logits that exist at one time: half a gigabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    place: int
+    """Twice the pair's number, plus one for its second reply."""
+    prompt: int
+    """Tokens of the prompt."""
+    ids: list[int]
+
+
+def likelihoods(
+    pairs: Sequence[Pair], local: LocalModel, which: Which, on_progress: Callable[[int, int], None] | None = None
+) -> list[Likelihood]:
+    """The likelihood of both replies of each pair, in the pairs' order, behind the prompt of the model's own template.
+
+    Of each reply as many of the model's tokens count as the shorter one has, and the model's context has room for; the
+    prompt is given, not scored. Where there are none (the template refuses the question, or the prompt fills the
+    context), both are nan and `tokens` is 0. A reply's think block is where the template puts it; for a template that
+    closes the block before the reply, the answers alone are scored. `on_progress` is told (texts done, of so many).
+    Raises ModelError for a model without an end token. The model may be on any device.
+    """
+    scored = scored_pairs(pairs, local.tokenizer, local.end_ids, local.context)
+    texts = [text for number, pair in enumerate(scored) for text in _texts(number, pair)]
+    sums = [math.nan] * (2 * len(scored))
+    done = 0
+    for batch in _batches(texts, int(local.model.config.get_text_config().vocab_size)):
+        for text, total in zip(batch, _log_probabilities(local.model, batch), strict=True):
+            sums[text.place] = total
+        done += len(batch)
+        if on_progress is not None:
+            on_progress(done, len(texts))
+    now = SystemClock().now_us()
+    return [
+        Likelihood(pair.pair_id, which, sums[2 * number], sums[2 * number + 1], pair.tokens, now)
+        for number, pair in enumerate(scored)
+    ]
+
+
+def _texts(number: int, pair: ScoredPair) -> list[_Text]:
+    if not pair.tokens:
+        return []
+    replies = (pair.first, pair.second)
+    return [_Text(2 * number + which, len(pair.prompt), pair.prompt + reply) for which, reply in enumerate(replies)]
+
+
+def _batches(texts: Sequence[_Text], vocabulary: int) -> Iterator[list[_Text]]:
+    """Texts of about one length together. One text alone may be more than a batch should be."""
+    batch: list[_Text] = []
+    for text in sorted(texts, key=lambda text: (len(text.ids), text.prompt)):
+        longer = [*batch, text]
+        padded = len(longer) * len(text.ids)
+        kept = len(longer) * (len(text.ids) - min(each.prompt for each in longer))
+        if batch and (padded > BATCH_TOKENS or kept * vocabulary > MOST_LOGITS):
+            yield batch
+            batch = []
+        batch.append(text)
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _log_probabilities(model: Any, batch: Sequence[_Text]) -> list[float]:
+    """The sum over each text's reply of the logarithms of its tokens' probabilities.
+
+    Padded on the right and without an attention mask: padding comes after all that is scored, and a causal model never
+    looks ahead.
+    """
+    longest = max(len(text.ids) for text in batch)
+    ids_BT = torch.zeros((len(batch), longest), dtype=torch.long)
+    for row, text in enumerate(batch):
+        ids_BT[row, : len(text.ids)] = torch.tensor(text.ids)
+    first = min(text.prompt for text in batch) - 1
+    ids_BT = ids_BT.to(model.device)
+    logits_BKV = _logits(model, ids_BT[:, :-1], first)
+    chosen_BK = logits_BKV.gather(-1, ids_BT[:, first + 1 :, None])[..., 0].float()
+    # One row after the other: the exponentials of all would take as much memory again as the logits.
+    log_sums = [logits_KV.float().logsumexp(-1) for logits_KV in logits_BKV]
+    totals = []
+    for row, text in enumerate(batch):
+        scored = slice(text.prompt - 1 - first, len(text.ids) - 1 - first)
+        totals.append(float((chosen_BK[row, scored] - log_sums[row][scored]).double().sum()))
+    return totals
+
+
+def _logits(model: Any, ids_BT: torch.Tensor, first: int) -> torch.Tensor:
+    """logits_BKV of the positions from `first` on."""
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        keep_K = torch.arange(first, ids_BT.shape[1], device=ids_BT.device)
+        logits_BKV: torch.Tensor = model(input_ids=ids_BT, use_cache=False, logits_to_keep=keep_K).logits
+        return logits_BKV
+    logits_BTV: torch.Tensor = model(input_ids=ids_BT, use_cache=False).logits
+    return logits_BTV[:, first:]
