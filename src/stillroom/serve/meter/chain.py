@@ -20,6 +20,7 @@ import orjson
 
 from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
+from stillroom.store.append_only import append_line, whole_lines
 
 RECORD_TYPE = "stillroom-call-log+jws"
 """The `typ` of the signatures."""
@@ -48,14 +49,7 @@ def read_chain(folder: Path) -> list[ChainLine]:
     Raises StoreError, naming the line, for one that is not what it should be.
     """
     path = folder / _FILE
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
-    lines = data.split(b"\n")[:-1]
-    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(whole_lines(path), 1)]
 
 
 def append_record(folder: Path, record: dict[str, Any], sign: Sign | None) -> ChainLine:
@@ -65,11 +59,7 @@ def append_record(folder: Path, record: dict[str, Any], sign: Sign | None) -> Ch
         before = read_chain(folder)
         chained = {**record, "index": len(before), "previous": before[-1].digest if before else None}
         line = ChainLine(chained, None if sign is None else sign(chained))
-        written = orjson.dumps({"record": line.record, "jws": line.jws}) + b"\n"
-        try:
-            _append(path, written)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error.strerror}.", "Free space on its disk.") from error
+        append_line(path, orjson.dumps({"record": line.record, "jws": line.jws}))
     return line
 
 
@@ -86,30 +76,6 @@ def folder_locked(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _append(path: Path, line: bytes) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        size = os.fstat(descriptor).st_size
-        # What a killed process left of a line is cut off first.
-        whole = os.pread(descriptor, size, 0).rfind(b"\n") + 1
-        os.ftruncate(descriptor, whole)
-        try:
-            written = 0
-            while written < len(line):
-                written += os.pwrite(descriptor, line[written:], whole + written)
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, whole)
-            raise
-    finally:
-        os.close(descriptor)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _parsed(line: bytes, name: str) -> ChainLine:

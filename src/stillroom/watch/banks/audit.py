@@ -21,7 +21,7 @@ import orjson
 from stillroom.base.canonical import canonical_bytes, digest_bytes
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import StoreError, UsageError
-from stillroom.store.files import sync
+from stillroom.store.append_only import append_line, whole_lines
 
 ROLE = "owner"
 """Whoever may add and remove banks: the gateway's owner, and nobody who works for it in another role."""
@@ -105,7 +105,6 @@ def append_record(
 ) -> AuditRecord:
     """`record_act`, for whoever holds the lock."""
     check_named(by, role, reason)
-    path = watch / _FILE
     before = read_audit(watch)
     record = AuditRecord(
         index=len(before),
@@ -117,10 +116,7 @@ def append_record(
         detail=detail or {},
         previous=before[-1].digest if before else None,
     )
-    try:
-        _append(path, canonical_bytes(asdict(record)) + b"\n")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}.", "Free space on its disk.") from error
+    append_line(watch / _FILE, canonical_bytes(asdict(record)))
     return record
 
 
@@ -144,7 +140,7 @@ def check_owner(by: str, role: str, reason: str) -> None:
 def read_audit(watch: Path) -> list[AuditRecord]:
     """All records. A last line that a kill cut short does not count. Raises StoreError, naming a line that is none."""
     records = []
-    for number, line in enumerate(_lines(watch), 1):
+    for number, line in enumerate(whole_lines(watch / _FILE), 1):
         record = _parsed(line)
         if record is None:
             raise StoreError(f"{watch / _FILE}, line {number}, is no record.", "Put the file back from a backup.")
@@ -160,7 +156,7 @@ def audit_problems(watch: Path, seen: str | None = None) -> list[str]:
     problems: list[str] = []
     previous: str | None = None
     digests = set()
-    for number, line in enumerate(_lines(watch)):
+    for number, line in enumerate(whole_lines(watch / _FILE)):
         record = _parsed(line)
         if record is None or canonical_bytes(asdict(record)) != line:
             problems.append(f"Line {number + 1} is not as a record is written.")
@@ -171,16 +167,6 @@ def audit_problems(watch: Path, seen: str | None = None) -> list[str]:
     if seen is not None and seen not in digests:
         problems.append(f"No record has the digest {seen}: the log was cut short or rewritten.")
     return problems
-
-
-def _lines(watch: Path) -> list[bytes]:
-    path = watch / _FILE
-    try:
-        return path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _parsed(line: bytes) -> AuditRecord | None:
@@ -194,22 +180,3 @@ def _parsed(line: bytes) -> AuditRecord | None:
         return None
     is_record = isinstance(value["previous"], str | None) and 0 <= value["at"] < _MOST_US
     return AuditRecord(**value) if is_record else None
-
-
-def _append(path: Path, line: bytes) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        size = os.fstat(descriptor).st_size
-        whole = os.pread(descriptor, size, 0).rfind(b"\n") + 1  # what a killed process left of a line is cut off
-        os.ftruncate(descriptor, whole)
-        try:
-            written = 0
-            while written < len(line):
-                written += os.pwrite(descriptor, line[written:], whole + written)
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, whole)
-            raise
-    finally:
-        os.close(descriptor)
-    sync(path.parent)
