@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import StoreError, UsageError
+from stillroom.base.escrow_commitment import Coin, Drawn, is_opened_by
 from stillroom.base.records import Call
 from stillroom.serve.accounts.caller import AccountLimits, Caller
-from stillroom.serve.escrow.commitment import Coin, Drawn, is_opened_by
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.meter.ids import new_id
 from stillroom.serve.routes.asked import AskedFor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.serve.gateway.asking import chat
 
-from stillroom.serve.escrow.commitment import is_opened_by
+from stillroom.base.escrow_commitment import is_opened_by
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.settings import EscrowSettings
 

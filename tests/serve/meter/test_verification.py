@@ -18,10 +18,10 @@ from stillroom.base.errors import StoreError
 from stillroom.base.signatures import PublicKey, PublicKeys, SigningKey
 from stillroom.serve.meter.chain import RECORD_TYPE, Sign, append_record
 from stillroom.serve.meter.forgetting import forget
-from stillroom.serve.meter.merkle import merkle_root
 from stillroom.serve.meter.rows import canonical_row, commitment
 from stillroom.serve.meter.verification import LogReport, verify_log
 from stillroom.store.calls import CALLS, EARLIER_PRINTS, RECEIPTS, SCHEMAS, CallTable
+from stillroom.store.merkle import merkle_root
 
 Rows = list[dict[str, Any]]
 BUT_COMMITMENTS: tuple[CallTable, ...] = ("calls", "sketches", "earlier_prints", "receipts")

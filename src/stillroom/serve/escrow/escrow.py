@@ -26,10 +26,10 @@ from typing import Any
 
 from stillroom.base.clock import Clock, SystemClock
 from stillroom.base.errors import StoreError
+from stillroom.base.escrow_commitment import SALT_BYTES, Coin, Drawn
 from stillroom.base.records import Call
 from stillroom.serve.accounts.caller import Caller
 from stillroom.serve.escrow.account_key import FILE, make_key, read_key
-from stillroom.serve.escrow.commitment import SALT_BYTES, Coin, Drawn
 from stillroom.serve.escrow.holds import Hold, add_hold, end_hold, holding, note_action, read_holds
 from stillroom.serve.escrow.record_file import SUFFIX, Opened, read_record, write_record
 from stillroom.serve.routes.asked import AskedFor

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
+from stillroom.base.escrow_commitment import Drawn
 from stillroom.serve.escrow.account_key import AccountKey, decrypt, encrypt, write_private
-from stillroom.serve.escrow.commitment import Drawn
 from stillroom.store.files import sync
 
 SUFFIX = ".sealed"

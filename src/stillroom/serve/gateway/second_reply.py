@@ -6,8 +6,8 @@ import asyncio
 import logging
 
 from stillroom.base.errors import StoreError
+from stillroom.base.escrow_commitment import Coin
 from stillroom.base.records import Call
-from stillroom.serve.escrow.commitment import Coin
 from stillroom.serve.escrow.escrow import Escrow
 from stillroom.serve.gateway.admission import Admitted
 from stillroom.serve.gateway.upstream import FirstAnswer, UpstreamFailed

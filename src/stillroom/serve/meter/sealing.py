@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 
 from stillroom.base.child_process import end_with_parent, report_stream
 from stillroom.base.errors import StoreError
-from stillroom.serve.meter.merkle import merkle_root
 from stillroom.serve.meter.rows import CALL_COLUMNS, canonical_row, commitment
 from stillroom.serve.meter.segment_file import Begun, Settled, read_segment
 from stillroom.store.calls import CALLS, SALT_BYTES, SCHEMAS, CallTable
 from stillroom.store.files import sync
+from stillroom.store.merkle import merkle_root
 
 _ROWS_AT_ONCE = 4096
 _NICENESS = 10

@@ -11,9 +11,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stillroom.serve.meter.merkle import merkle_root
 from stillroom.serve.meter.rows import CALL_COLUMNS, canonical_row, commitment
 from stillroom.store.calls import SCHEMAS, CallTable, SealedSegment
+from stillroom.store.merkle import merkle_root
 
 
 class Wrong(NamedTuple):

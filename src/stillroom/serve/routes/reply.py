@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import orjson
 
 from stillroom.base.records import Route
+from stillroom.client.newer_usage import chat_usage
 from stillroom.client.reply import ParsedReply, read_completion, read_merged
-from stillroom.client.stream import ChunkMerge, Merge, StreamReading, is_event_stream, read_json
+from stillroom.client.route_reply import AS_CHAT, MERGES
+from stillroom.client.stream import StreamReading, is_event_stream, read_json
 from stillroom.client.usage import Usage, read_usage
 from stillroom.serve.meter.estimate import estimated_tokens
-from stillroom.serve.routes import completions, messages, responses
-from stillroom.serve.routes.usage import chat_usage
 
 MOST_READ_BYTES = 32 << 20
 """Of one reply. The texts of a longer one are not kept, so that no receipt can be over them; its usage is read."""
@@ -28,18 +27,6 @@ _TAIL_BYTES = 16384
 _MATTERS = re.compile(rb'"usage"\s*:\s*\{|"(finish|stop)_reason"\s*:\s*"|"response"|\[DONE\]')
 """What is looked for in the events of a reply that is too long."""
 _BOM = b"\xef\xbb\xbf"
-_MERGES: Mapping[Route, Callable[[], Merge]] = {
-    "chat": ChunkMerge,
-    "completions": completions.CompletionsMerge,
-    "responses": responses.ResponsesMerge,
-    "messages": messages.MessagesMerge,
-    "embeddings": ChunkMerge,
-}
-_AS_CHAT: Mapping[Route, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "completions": completions.as_chat,
-    "responses": responses.as_chat,
-    "messages": messages.as_chat,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +64,7 @@ class ReplyReader:
     def feed_event(self, event: bytes) -> None:
         """One event of a stream, or several, each to its end."""
         if self._stream is None:
-            self._stream = StreamReading(_MERGES[self._route]())
+            self._stream = StreamReading(MERGES[self._route]())
             event = event.removeprefix(_BOM)
         self._replies = None
         self._bytes += len(event)
@@ -89,7 +76,7 @@ class ReplyReader:
                 self._tokens_by_byte = self.estimated_completion_tokens / (self._bytes - len(event))
             self._usage = read_usage(self._stream.merged().completion)
             self.too_long = True
-            self._stream = StreamReading(_MERGES[self._route]())
+            self._stream = StreamReading(MERGES[self._route]())
         if _MATTERS.search(event):
             self._read_on(event)
 
@@ -108,7 +95,7 @@ class ReplyReader:
             self._replies = ()
             return
         value = read_json(raw)
-        as_chat = _AS_CHAT.get(self._route)
+        as_chat = AS_CHAT.get(self._route)
         if as_chat is not None and isinstance(value, dict):
             value = as_chat(value)
         self._replies = read_completion(value, http_status, raw)
@@ -193,7 +180,7 @@ class ReplyReader:
 
     def _read_on(self, event: bytes) -> None:
         """What an event says by itself of the usage and of the end; it is not kept."""
-        self._stream = StreamReading(_MERGES[self._route]())
+        self._stream = StreamReading(MERGES[self._route]())
         self._stream.feed(event)
         merged = self._stream.merged()
         self._usage = _newer(self._usage, read_usage(merged.completion))
