@@ -15,7 +15,7 @@ DRAWS = 20_000
 def _shares(sampling: Sampling) -> torch.Tensor:
     draw = random.Random(5)
     sampler = BatchSampler([sampling] * DRAWS)
-    token_B = sampler.choose(LOGITS_V.expand(DRAWS, -1), [draw.random() for _ in range(DRAWS)])
+    token_B = sampler.choose(LOGITS_V.expand(DRAWS, -1), [draw.random() for _ in range(DRAWS)], [0] * DRAWS)
     return torch.bincount(token_B, minlength=len(LOGITS_V)) / DRAWS
 
 
@@ -39,7 +39,7 @@ def test_a_tiny_top_p_is_greedy() -> None:
 
 def test_the_ends_of_the_unit_interval_draw_possible_tokens() -> None:
     logits_BV = torch.tensor([[float("-inf"), 0.0, 0.0, float("-inf")]] * 2)
-    token_B = BatchSampler([Sampling(1)] * 2).choose(logits_BV, [0.0, 1 - 2**-53])
+    token_B = BatchSampler([Sampling(1)] * 2).choose(logits_BV, [0.0, 1 - 2**-53], [0, 0])
     assert token_B.tolist() == [1, 2]
 
 
@@ -56,9 +56,9 @@ def test_rows_do_not_change_each_other() -> None:
     draw = random.Random(1)
     for _ in range(200):
         uniforms = [draw.random() for _ in settings]
-        together = BatchSampler(settings).choose(logits_BV, uniforms).tolist()
+        together = BatchSampler(settings).choose(logits_BV, uniforms, [0] * len(settings)).tolist()
         alone = [
-            BatchSampler([sampling]).choose(logits_BV[row : row + 1], uniforms[row : row + 1]).item()
+            BatchSampler([sampling]).choose(logits_BV[row : row + 1], uniforms[row : row + 1], [0]).item()
             for row, sampling in enumerate(settings)
         ]
         assert together == alone

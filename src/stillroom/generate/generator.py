@@ -54,6 +54,11 @@ class Generation:
         self.finished.result()
         return self.tokens
 
+    @property
+    def last_token(self) -> int:
+        """Of what there is now, the prompt included."""
+        return (self.tokens or self.prompt)[-1]
+
     def next_uniform(self) -> float:
         return self._random.random()
 
@@ -228,13 +233,14 @@ class Generator:
                 self._waiting.appendleft(self._leave(len(self._rows) - 1))
         if self._rows_changed:
             positions = [[len(row.prompt) + len(row.tokens) - 1] for row in self._rows]
-            self._token_B1 = torch.tensor([(row.tokens or row.prompt)[-1:] for row in self._rows], device=self._device)
+            self._token_B1 = torch.tensor([[row.last_token] for row in self._rows], device=self._device)
             self._position_B1 = torch.tensor(positions, device=self._device)
             self._sampler = BatchSampler([row.sampling for row in self._rows], self._device)
             self._rows_changed = False
         mask_B11L = self._cache.open_column()
         output = self._forward(self.local.model, self._token_B1, self._position_B1, mask_B11L, self._cache)
-        token_B = self._sampler.choose(output.logits[:, -1], [row.next_uniform() for row in self._rows])
+        uniforms = [row.next_uniform() for row in self._rows]
+        token_B = self._sampler.choose(output.logits[:, -1], uniforms, [row.last_token for row in self._rows])
         self._token_B1 = token_B[:, None]
         self._position_B1 += 1
         tokens = token_B.tolist()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from stillroom.text.green_list import Mark, green_V
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -23,6 +25,8 @@ class Sampling:
     seed: int | str | None = None
     """The same seed, prompt and settings draw the same reply, whoever else is in the batch (but for rounding: a larger
     batch adds its sums in another order). None: a fresh one."""
+    mark: Mark | None = None
+    """A watermark: the green tokens' logits are raised, before temperature and nucleus. None: the model's own words."""
 
 
 class BatchSampler:
@@ -38,12 +42,16 @@ class BatchSampler:
         nucleus = [row for row, sampling in enumerate(settings) if sampling.top_p < 1 and sampling.temperature > 0]
         self._nucleus_rows = torch.tensor(nucleus, dtype=torch.long, device=device)
         self._top_p_N1 = torch.tensor([[settings[row].top_p] for row in nucleus], device=device)
+        self._marks = [(row, sampling.mark) for row, sampling in enumerate(settings) if sampling.mark is not None]
 
-    def choose(self, logits_BV: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+    def choose(self, logits_BV: torch.Tensor, uniforms: Sequence[float], before: Sequence[int]) -> torch.Tensor:
         """token_B, drawn by one number in [0, 1) per row through the inverse of the cumulated probabilities.
 
-        One number and not V of them: it costs nothing to have every row's come from a generator of its own.
+        One number and not V of them: it costs nothing to have every row's come from a generator of its own. `before`:
+        the last token of each row, which watermarks go by.
         """
+        if self._marks:
+            logits_BV = self._marked(logits_BV, before)
         if not self._draws:
             return logits_BV.argmax(-1)
         probability_BV = torch.softmax(logits_BV / self._temperature_B1, dim=-1)
@@ -54,6 +62,14 @@ class BatchSampler:
         target_B1 = uniform_B1 * cumulated_BV[:, -1:]
         token_B = torch.searchsorted(cumulated_BV, target_B1, right=True)[:, 0].clamp_(max=logits_BV.shape[-1] - 1)
         return torch.where(self._greedy_B, logits_BV.argmax(-1), token_B) if self._mixed else token_B
+
+    def _marked(self, logits_BV: torch.Tensor, before: Sequence[int]) -> torch.Tensor:
+        logits_BV = logits_BV.clone()
+        for row, mark in self._marks:
+            # A copy: what is kept of masks is read-only, which torch does not know of.
+            green = torch.from_numpy(green_V(mark, before[row], logits_BV.shape[-1]).copy())
+            logits_BV[row] += mark.strength * green.to(logits_BV)
+        return logits_BV
 
 
 def _nucleus(probability_BV: torch.Tensor, top_p_B1: torch.Tensor) -> torch.Tensor:
