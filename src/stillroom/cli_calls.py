@@ -226,6 +226,6 @@ def _keys(config: Path | None, keys: str | None) -> PublicKeys | None:
 def _roots(path: Path | None) -> list[Certificate] | None:
     if path is None:
         return None
-    from stillroom.serve.meter.time_stamps import read_roots
+    from stillroom.store.time_stamps import read_roots
 
     return read_roots(path)
