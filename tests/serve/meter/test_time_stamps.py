@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.store.authority import Authority, answering
 
 from stillroom.base.errors import DataError, ServeError, UsageError
 from stillroom.serve.meter.chain import read_chain
 from stillroom.serve.meter.time_stamps import stamp_log
 from stillroom.serve.meter.verification import verify_log
 from stillroom.store.time_stamps import read_roots
-from tests.store.authority import Authority, answering
 
 
 @pytest.fixture
