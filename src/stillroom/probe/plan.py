@@ -31,7 +31,7 @@ class MeasureNamed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Text
-    version: Text
+    version: int = Field(ge=1)
     """Another version may give other numbers for the same texts."""
 
 

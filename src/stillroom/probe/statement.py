@@ -27,6 +27,8 @@ class Result:
     """Of the primary measure, `p_value` itself; of another one, corrected for all measures by max-T."""
     statistic: float
     """The sum of the units' signed scores; 0 is expected of an innocent model."""
+    spread: float
+    """Its standard deviation under coins alone."""
     units: int
     """Pairs that share no text with one another: what the coins are counted over."""
     informative: int
@@ -47,8 +49,10 @@ class AccountResult:
 
     account: str
     pairs: int
-    shared: int
-    """Of them, how many have a text that another account received, too: what they show, they show of all of these."""
+    shared_units: int
+    """Units with a text that other accounts may have received, too: what they show, they show of all of these."""
+    shared_with: tuple[str, ...]
+    """Those accounts."""
     result: Result
     holm_p: float
     """Corrected for the number of accounts."""
