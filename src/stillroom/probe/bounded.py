@@ -1,0 +1,60 @@
+"""Files from strangers, read only up to a size: a small file can claim to hold more than any memory has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stillroom.base.errors import DataError
+from stillroom.store.siblings import SCHEMAS, Row, read_rows
+
+MOST_FILE_BYTES = 1 << 30
+MOST_ROWS = 2_000_000
+MOST_TABLE_BYTES = 4 << 30
+"""Of a table in memory."""
+_MOST_JSON_BYTES = 4 << 20
+_ROWS_AT_ONCE = 128
+
+
+def read_bounded(path: Path, most_bytes: int = _MOST_JSON_BYTES) -> bytes:
+    """Raises DataError where there is no such file, it is a link, or it is larger."""
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise DataError(f"{path} is not there, or no file.", "Take the whole folder again.")
+        with path.open("rb") as file:
+            data = file.read(most_bytes + 1)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "Mend its rights.") from error
+    if len(data) > most_bytes:
+        raise DataError(f"{path} is larger than {most_bytes:,} bytes, which it may not be.")
+    return data
+
+
+def read_bounded_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """`read_rows` of a table that was made by somebody else. Raises DataError."""
+    if path.is_symlink() or not path.is_file():
+        raise DataError(f"{path} is not there, or no file.", "Take the whole folder again.")
+    if path.stat().st_size > MOST_FILE_BYTES:
+        raise DataError(f"{path} is larger than {MOST_FILE_BYTES:,} bytes, which it may not be.")
+    try:
+        _check_size(path, kind)
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        said = str(error).partition("\n")[0]
+        raise DataError(f"{path} is no table of {kind.__name__.lower()} rows: {said}.", "Make it again.") from error
+    return read_rows(path, kind)
+
+
+def _check_size(path: Path, kind: type[Row]) -> None:
+    """What the file says of itself first, then what comes out of it, a few rows at a time."""
+    with pq.ParquetFile(path) as file:
+        rows = file.metadata.num_rows
+        claimed = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
+        if rows > MOST_ROWS or claimed > MOST_TABLE_BYTES:
+            raise DataError(f"{path} says that it holds {rows:,} rows of {claimed:,} bytes: more than it may.")
+        held = 0
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=SCHEMAS[kind].names):
+            held += batch.nbytes
+            if held > MOST_TABLE_BYTES:
+                raise DataError(f"{path} holds more than {MOST_TABLE_BYTES:,} bytes, which it may not.")

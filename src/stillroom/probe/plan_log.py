@@ -1,0 +1,153 @@
+"""The log of plans: everything that was planned, asked and opened, in its order, so that no one picks the run that suits.
+
+`plans.jsonl` holds a line of JSON for each record: `{"record": {...}, "jws": "..."}`. A record says its place (`index`,
+from 0) and the digest of the one before it (`previous`); the JWS is over the record. Records are only ever appended.
+`stamps/` has what authorities outside answered when they were asked to sign that a record was there (RFC 3161).
+
+Whoever may write to the folder, and has the key, can write another log from its first line on; against that stand the
+stamps, and the copies of the log that earlier bundles carry.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stillroom.base.canonical import canonical_bytes, digest_bytes
+from stillroom.base.errors import StoreError
+from stillroom.base.validation import first_problem
+from stillroom.probe.plan import NAME, Digest, Text
+from stillroom.store.append_only import append_line, whole_lines
+
+RECORD_TYPE = "stillroom-probe-log+jws"
+"""The `typ` of the records' signatures."""
+FILE, STAMPS = "plans.jsonl", "stamps"
+MOST_BYTES = 64 << 20
+
+Event = Literal["planned", "pack given", "answers received", "opened", "bundle made", "bundle given", "abandoned"]
+Sign = Callable[[dict[str, Any]], str]
+"""Gives the compact JWS of a record, of the type RECORD_TYPE."""
+
+
+class LogRecord(BaseModel):
+    """What did not happen at an event is null: a digest of answers, a p-value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    index: int = Field(ge=0)
+    previous: Digest | None
+    """The digest of the record before; of the first one, null."""
+    at: int = Field(ge=0)
+    """UTC microseconds."""
+    event: Event
+    plan: str = Field(pattern=f"^{NAME}$")
+    plan_digest: Digest
+    suspect: Text
+    by: Text
+    is_pilot: bool = False
+    level: Annotated[float, Field(gt=0, lt=0.5)]
+    primary: Text
+    """The name of the plan's primary measure."""
+    pairs: int = Field(ge=1)
+    p_value: float | None = Field(default=None, ge=0, le=1)
+    """Of `opened`, of the primary measure."""
+    digest_of: Digest | None = None
+    """Of `answers received`: of the answers and figures; of `opened`: of the statement; of the bundle's events: of its
+    manifest."""
+    note: str | None = Field(default=None, max_length=500)
+    """To whom a pack or a bundle was given, or why a plan was given up."""
+    software: Text
+
+    def to_bytes(self) -> bytes:
+        return canonical_bytes(self.model_dump(mode="json"))
+
+    @property
+    def digest(self) -> str:
+        return digest_bytes(self.to_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    record: LogRecord
+    jws: str
+
+
+def read_log(path: Path) -> list[LogLine]:
+    """All records of a plans.jsonl. A last line that a kill cut short does not count.
+
+    Raises StoreError, naming the line, for one that is none, or that does not follow the one before it.
+    """
+    lines: list[LogLine] = []
+    for number, written in enumerate(whole_lines(path), 1):
+        line = _parsed(written, f"{path}, line {number}")
+        previous = lines[-1].record.digest if lines else None
+        if (line.record.index, line.record.previous) != (number - 1, previous):
+            raise StoreError(
+                f"{path}, line {number}, does not follow the line before it: one is missing, moved or altered.",
+                "Put the file back from a backup.",
+            )
+        lines.append(line)
+    return lines
+
+
+def append_record(probe: Path, facts: dict[str, Any], sign: Sign) -> LogLine:
+    """Add a record's place to its facts, sign it and write it down; it is on the disk then. For who holds the lock.
+
+    `probe`: the folder. Raises StoreError.
+    """
+    path = probe / FILE
+    before = read_log(path)
+    previous = before[-1].record.digest if before else None
+    record = LogRecord.model_validate({**facts, "index": len(before), "previous": previous})
+    if before and record.at < before[-1].record.at:
+        raise StoreError(
+            f"The last record of {path} is of a later time than this machine's clock shows.", "Set the clock right."
+        )
+    line = LogLine(record, sign(record.model_dump(mode="json")))
+    append_line(path, orjson.dumps({"record": record.model_dump(mode="json"), "jws": line.jws}))
+    return line
+
+
+@contextmanager
+def log_locked(probe: Path) -> Iterator[None]:
+    """One at a time plans, opens or gives something out; the others wait. Raises StoreError."""
+    try:
+        probe.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(probe / "plans.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{probe} cannot be used: {error.strerror}.", "Name a folder that this user may write to."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def records_of(lines: Sequence[LogLine], plan_digest: str) -> list[LogRecord]:
+    """Those of one plan, in their order."""
+    return [line.record for line in lines if line.record.plan_digest == plan_digest]
+
+
+def _parsed(written: bytes, name: str) -> LogLine:
+    remedy = "Put the file back from a backup."
+    try:
+        value = orjson.loads(written)
+    except orjson.JSONDecodeError as error:
+        raise StoreError(f"{name}, is not JSON.", remedy) from error
+    if not isinstance(value, dict) or value.keys() != {"record", "jws"} or not isinstance(value["jws"], str):
+        raise StoreError(f"{name}, is no record of a log of plans.", remedy)
+    try:
+        record = LogRecord.model_validate_json(orjson.dumps(value["record"]))
+    except ValidationError as error:
+        raise StoreError(f"{name}, is no record of a log of plans: {first_problem(error)}.", remedy) from error
+    return LogLine(record, value["jws"])
