@@ -6,7 +6,7 @@
     stamps/        what time stamping authorities said of it
     keys.json      the public key that signed the log
 
-Who has asked gives back a folder: answers.parquet, likelihoods.parquet or both, and `asked.json`, which says how.
+Who has asked gives back a folder: answers.parquet, likelihoods.parquet or both, and asked.json (`probe.asked`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,18 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillroom.base.errors import DataError, UsageError
-from stillroom.base.validation import first_problem
-from stillroom.client.settings import Sampling
 from stillroom.probe.bounded import read_bounded, read_bounded_rows
-from stillroom.probe.plan import Digest, Plan, Text, pairs_digest_of, read_plan
+from stillroom.probe.plan import Plan, pairs_digest_of, read_plan
 from stillroom.store.files import replacing_folder, write_atomically, write_json
 from stillroom.store.siblings import Pair, write_rows
 
 PLAN, PAIRS, LOG, STAMPS, KEYS = "plan.json", "pairs.parquet", "plans.jsonl", "stamps", "keys.json"
-ANSWERS, LIKELIHOODS, ASKED = "answers.parquet", "likelihoods.parquet", "asked.json"
+ANSWERS, LIKELIHOODS = "answers.parquet", "likelihoods.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +47,6 @@ class Pack:
         """Each once, in the order of their ids."""
         by_id = {pair.question_id: pair.messages for pair in self.pairs}
         return [PackQuestion(question_id, orjson.loads(by_id[question_id])) for question_id in sorted(by_id)]
-
-
-class Asked(BaseModel):
-    """asked.json: how the suspect was asked, as whoever asked it says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    schema_version: Literal[1] = 1
-    plan_digest: Digest
-    model: Text
-    """The suspect, as it was asked."""
-    base: Text | None = None
-    """Whose likelihoods are there beside the suspect's."""
-    address: Text | None = None
-    """Null: the model ran on the asker's own machine."""
-    samples: int = Field(ge=0, le=1000)
-    """Of each question; 0 where there are likelihoods alone."""
-    sampling: Sampling
-    """What was asked with, the seed included."""
-    first_at: int = Field(ge=0)
-    """When the first question was asked, UTC microseconds."""
-    last_at: int = Field(ge=0)
-    by: Text | None = None
-    software: Text | None = None
 
 
 def write_pack(folder: Path, plan: Plan, pairs: Sequence[Pair], log: Sequence[bytes], keys: dict[str, Any]) -> None:
@@ -105,18 +78,3 @@ def copy_pack(pack: Path, to: Path) -> None:
         raise UsageError(f"{to} is there already.", "Name a folder that is not.")
     with replacing_folder(to) as aside:
         shutil.copytree(pack, aside, dirs_exist_ok=True)
-
-
-def write_asked(folder: Path, asked: Asked) -> None:
-    write_json(folder / ASKED, asked.model_dump(mode="json"))
-
-
-def read_asked(folder: Path) -> Asked:
-    """Raises DataError."""
-    path = folder / ASKED
-    try:
-        return Asked.model_validate_json(read_bounded(path))
-    except ValidationError as error:
-        raise DataError(
-            f"{path} does not say how the suspect was asked: {first_problem(error)}.", "stillroom probe ask writes it."
-        ) from error
