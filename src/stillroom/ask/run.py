@@ -21,6 +21,7 @@ from stillroom.base.errors import BudgetReached, RecipeError, StoreError, Teache
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Reply
 from stillroom.client.blocking import run_to_end
+from stillroom.client.counts import facts_of as counts_facts_of
 from stillroom.client.engine import EngineCounts, ask_all
 from stillroom.client.pacing import PaceLimits
 from stillroom.client.permit_file import load_permit
@@ -376,30 +377,6 @@ def _reply_row(reply: Reply, question_id: str, sample: int, text: ParsedReply) -
 
 
 def facts_of(counts: EngineCounts, settings: AskSettings, before: Spent | None) -> dict[str, object]:
-    """What a person sees while it runs. Counts are of this pass; `spent_usd` and `*_of_all_runs` of the whole journal.
-
-    `before`: what the journal held when the pass began, where calls or tokens are limited; else None.
-    """
-    facts: dict[str, object] = {
-        "replies": counts.replies,
-        "calls": counts.calls,
-        "completion_tokens": counts.completion_tokens,
-        "in_flight": counts.in_flight,
-        "cost_usd": counts.cost_usd,
-        "spent_usd": counts.spent_usd,
-        "budget_usd": settings.budget_usd,
-        "total_is_most": settings.stop_after_right is not None,
-        "pace": counts.pace,
-        "failures": dict(counts.failures),
-        "latest": counts.latest,
-    }
-    if before is not None:
-        tokens = counts.prompt_tokens + counts.completion_tokens
-        facts |= {
-            "max_calls": settings.max_calls,
-            "calls_of_all_runs": before.calls + counts.calls + counts.in_flight,
-            "max_total_tokens": settings.max_total_tokens,
-            "total_tokens": tokens,
-            "tokens_of_all_runs": before.tokens + tokens,
-        }
-    return facts
+    """`stillroom.client.counts.facts_of`, and whether there may be fewer replies than the settings allow."""
+    is_most = settings.stop_after_right is not None
+    return {**counts_facts_of(counts, settings.limits(), before), "total_is_most": is_most}

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from stillroom.client.budget import BudgetLimits
 from stillroom.client.outcome import Result
 from stillroom.client.reply import ParsedReply
+from stillroom.store.journal import Spent
 from stillroom.text.one_line import one_line
 
 
@@ -56,6 +58,35 @@ class EngineCounts:
             self.failures[first.error_kind] += 1
         elif first.answer:
             self.latest = (messages, first.answer)
+
+
+def facts_of(counts: EngineCounts, limits: BudgetLimits, before: Spent | None) -> dict[str, object]:
+    """What a person sees while it runs. Counts are of this pass; `spent_usd` and `*_of_all_runs` of the whole journal.
+
+    `before`: what the journal held when the pass began, where calls or tokens are limited; else None.
+    """
+    facts: dict[str, object] = {
+        "replies": counts.replies,
+        "calls": counts.calls,
+        "completion_tokens": counts.completion_tokens,
+        "in_flight": counts.in_flight,
+        "cost_usd": counts.cost_usd,
+        "spent_usd": counts.spent_usd,
+        "budget_usd": limits.budget_usd,
+        "pace": counts.pace,
+        "failures": dict(counts.failures),
+        "latest": counts.latest,
+    }
+    if before is not None:
+        tokens = counts.prompt_tokens + counts.completion_tokens
+        facts |= {
+            "max_calls": limits.max_calls,
+            "calls_of_all_runs": before.calls + counts.calls + counts.in_flight,
+            "max_total_tokens": limits.max_total_tokens,
+            "total_tokens": tokens,
+            "tokens_of_all_runs": before.tokens + tokens,
+        }
+    return facts
 
 
 class Served:
