@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stillroom.base.call_commitment import commitment
 from stillroom.base.errors import StoreError
 from stillroom.base.signatures import PublicKey, PublicKeys, SigningKey
 from stillroom.serve.meter.chain import RECORD_TYPE, Sign, append_record
 from stillroom.serve.meter.forgetting import forget
-from stillroom.serve.meter.rows import canonical_row, commitment
+from stillroom.serve.meter.rows import canonical_row
 from stillroom.serve.meter.verification import LogReport, verify_log
 from stillroom.store.calls import CALLS, EARLIER_PRINTS, RECEIPTS, SCHEMAS, CallTable
 from stillroom.store.merkle import merkle_root

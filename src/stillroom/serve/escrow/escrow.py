@@ -17,7 +17,7 @@ import os
 import re
 import secrets as randomness
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,6 +106,29 @@ class Escrow:
             opened = read_record(path, call_id, key)
             self._note("show", by, account=key.account, call_id=call_id)
         return opened
+
+    def opened_records(
+        self, accounts: Collection[str] | None, by: str, why: str
+    ) -> Iterator[tuple[str, Opened | None]]:
+        """The records of these accounts, None: of all, by account and time, each with its call's id.
+
+        None in a record's place where it was altered. That they are opened, and by whom, is noted before the first one
+        is: one line, of `why`. What expires meanwhile is left out.
+        """
+        with self._locked(fcntl.LOCK_SH):
+            folders = self._account_folders() if accounts is None else [*map(self._account_folder, sorted(accounts))]
+            paths = [path for folder in folders for path in sorted(_records(folder), key=_time_of)]
+            self._note(why, by, accounts=None if accounts is None else sorted(accounts), records=len(paths))
+        for path in paths:
+            with self._locked(fcntl.LOCK_SH):
+                if not path.exists():
+                    continue
+                call_id = path.name.removesuffix(SUFFIX).partition("-")[2]
+                try:
+                    opened = read_record(path, call_id, read_key(path.parent.parent, self._wrapping_key))
+                except StoreError:
+                    opened = None
+            yield call_id, opened
 
     def kept(self) -> list[Kept]:
         """What is there, account by account."""

@@ -18,12 +18,10 @@ from typing import Any
 
 import orjson
 
+from stillroom.base.call_commitment import RECORD_TYPE as RECORD_TYPE
 from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
 from stillroom.store.append_only import append_line, whole_lines
-
-RECORD_TYPE = "stillroom-call-log+jws"
-"""The `typ` of the signatures."""
 
 Sign = Callable[[dict[str, Any]], str]
 """Gives the compact JWS of a record, of the type RECORD_TYPE."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from hashlib import sha256
 from operator import attrgetter
 from typing import Any
 
@@ -52,8 +51,3 @@ def canonical_row(
         whole = int(temperature) if float(temperature).is_integer() else temperature
         present["temperature"] = orjson.Fragment(json.dumps(whole))
     return orjson.dumps(present, option=orjson.OPT_SORT_KEYS)
-
-
-def commitment(salt: bytes, canonical: bytes) -> bytes:
-    """SHA-256 over salt and row. Once the salt is gone, nobody can find the row by trying."""
-    return sha256(salt + canonical).digest()

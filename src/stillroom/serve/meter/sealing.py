@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stillroom.base.call_commitment import commitment
 from stillroom.base.child_process import end_with_parent, report_stream
 from stillroom.base.errors import StoreError
-from stillroom.serve.meter.rows import CALL_COLUMNS, canonical_row, commitment
+from stillroom.serve.meter.rows import CALL_COLUMNS, canonical_row
 from stillroom.serve.meter.segment_file import Begun, Settled, read_segment
 from stillroom.store.calls import CALLS, SALT_BYTES, SCHEMAS, CallTable
 from stillroom.store.files import sync

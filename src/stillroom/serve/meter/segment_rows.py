@@ -11,7 +11,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stillroom.serve.meter.rows import CALL_COLUMNS, canonical_row, commitment
+from stillroom.base.call_commitment import commitment
+from stillroom.serve.meter.rows import CALL_COLUMNS, canonical_row
 from stillroom.store.calls import SCHEMAS, CallTable, SealedSegment
 from stillroom.store.merkle import merkle_root
 
