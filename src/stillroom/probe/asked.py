@@ -12,6 +12,7 @@ from stillroom.base.errors import DataError
 from stillroom.base.validation import first_problem
 from stillroom.client.settings import Sampling
 from stillroom.store.files import write_atomically
+from stillroom.store.siblings import Answer
 
 ASKED = "asked.json"
 SOFTWARE = f"stillroom {__version__}"
@@ -51,6 +52,27 @@ class Asked(BaseModel):
     """Whether every question was asked; what is missing is not there yet, and the same command goes on."""
     spent_usd: str | None = None
     software: Text = SOFTWARE
+
+
+CUT = "length"
+"""The `finish_reason` of an answer that a limit of tokens cut, whatever the endpoint calls it."""
+_UNUSABLE = ("failed: ", "refused: ", "empty: ")
+
+
+def reason_of(status: str, why: str | None) -> str:
+    """The `finish_reason` of an answer, from a reply's status (`ok`, `truncated`, `refused`, `empty`, `failed`)."""
+    if status == "truncated":
+        return CUT
+    return why or "stop" if status == "ok" else f"{status}: {why or 'no reason given'}"
+
+
+def is_usable(answer: Answer) -> bool:
+    """Whether it says anything: it was not refused, did not fail, and has a text."""
+    return bool(answer.text.strip()) and not (answer.finish_reason or "").startswith(_UNUSABLE)
+
+
+def is_cut(answer: Answer) -> bool:
+    return answer.finish_reason == CUT
 
 
 def write_asked(folder: Path, asked: Asked) -> None:

@@ -28,7 +28,7 @@ from stillroom.client.price import usd
 from stillroom.client.reply import read_reply
 from stillroom.client.request import ChatRequest, RequestSettings
 from stillroom.client.settings import Endpoint, Sampling
-from stillroom.probe.asked import Asked, write_asked
+from stillroom.probe.asked import Asked, reason_of, write_asked
 from stillroom.store.files import remove_unfinished
 from stillroom.store.journal import Journal
 from stillroom.store.siblings import Answer, Pair, write_rows
@@ -127,15 +127,9 @@ def sent_of(question_id: str, messages: str) -> bytes:
 def answer_of(reply: Reply, question_id: str, sample: int) -> Answer:
     """Of one that failed the text is left out: what came of it says nothing of the whole."""
     read = read_reply(reply)
-    ended = read.finish_reason or "stop" if reply.status == "ok" else f"{reply.status}: {_why(reply)}"
     text = "" if reply.status == "failed" else join_think(read.reasoning, read.answer)
-    if reply.status == "truncated":
-        ended = read.finish_reason or "length"
+    ended = reason_of(reply.status, reply.error_kind or read.finish_reason)
     return Answer(question_id, sample, text, ended, reply.asked_at)
-
-
-def _why(reply: Reply) -> str:
-    return reply.error_kind or reply.finish_reason or "no reason given"
 
 
 def _is_message(value: Any) -> bool:
