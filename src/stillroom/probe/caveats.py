@@ -1,0 +1,112 @@
+"""What a result does not show, and what could make it wrong: told for the very test at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stillroom.probe.statement import Statement
+from stillroom.probe.words import MOST_NAMED, outcome_of, suspect_of
+from stillroom.report.words import count, short
+from stillroom.text.counted import counted, listed
+
+
+def does_not_show(statement: Statement) -> list[str]:
+    """What a hasty reader would take it for."""
+    outcome = outcome_of(statement)
+    if outcome == "traced":
+        return [
+            "By which way the replies got there. A data set that somebody published, or a customer who passed them "
+            "on, looks the same as taking them from here.",
+            "Who did it. An account is named because it was served these replies, and not because it trained anything.",
+            "That a model was trained. A service that keeps earlier replies and gives them again looks the same.",
+            "How large a part of the training they were, or what the suspect gained from them.",
+        ]
+    if outcome == "pilot":
+        return [
+            "Anything about the suspect: a pilot says how many pairs a test needs, and its pairs are not used again."
+        ]
+    if outcome == "too_few":
+        return ["Anything about the suspect, for or against it."]
+    return [
+        "Innocence. It says “not these replies”: others may have been used, or these reworded, or as a small part of "
+        "much else, or in a training that left too faint a trace for so many answers.",
+        "That the suspect owes nothing to the teacher. What it may have learned from other models that learned from "
+        "the teacher is not looked for.",
+    ]
+
+
+def could_be_wrong(statement: Statement) -> list[str]:
+    """What the result rests on, beside arithmetic."""
+    return [
+        *_of_the_coins(statement),
+        *_of_the_plan(statement),
+        *_of_the_asking(statement),
+        *_of_the_pairs(statement),
+    ]
+
+
+def _of_the_coins(statement: Statement) -> Iterator[str]:
+    if statement.plan.grade == "recorded":
+        yield (
+            "A coin chose which of two replies was served, and the gateway committed to both and to the coin when it "
+            "served. Whoever ran the gateway ran the coin, too: that it was fair, and that no sealed reply was given "
+            "away, is the owner’s word."
+        )
+    else:
+        yield (
+            "There was no coin for these pairs: the second reply was drawn later. If the model had changed by then, "
+            "or ran on other hardware, or with another setting, the suspect may be nearer to the served replies "
+            "without ever having seen them. The p-value holds only if none of that was so."
+        )
+    yield (
+        "It is exact where the questions of a customer did not follow from the replies it had been served. Questions "
+        "with a reply in them are left out, and of a question that was repeated only the first time counts; what a "
+        "customer thought of by itself after a reply cannot be left out."
+    )
+
+
+def _of_the_plan(statement: Statement) -> Iterator[str]:
+    if statement.plan_stamped_at is None:
+        yield (
+            "No authority outside has stamped the plan’s record: that it is older than the asking stands in the "
+            "owner’s log alone."
+        )
+    elif statement.plan_stamped_at > statement.asking.first_at:
+        yield (
+            "The plan’s record was stamped outside only after the suspect had been asked: that it is older stands in "
+            "the owner’s log alone."
+        )
+    yield "Plans that the owner keeps in another log are not seen here."
+
+
+def _of_the_asking(statement: Statement) -> Iterator[str]:
+    asking = statement.asking
+    if asking.by is None or asking.by == statement.plan.by:
+        yield (
+            f"The owner’s side asked the suspect: that the answers are those of {suspect_of(statement)} is its word. "
+            "Anybody else can ask the same questions again, and see whether the answers are of that kind."
+        )
+    else:
+        yield "That the answers are the suspect’s, unchanged, is the word of whoever asked."
+    if statement.counts.unanswered:
+        yield (
+            f"{counted(statement.counts.unanswered, 'pair', 'pairs')} of {count(statement.counts.pairs)} got no "
+            "answer and are left out, the served reply and the sealed one alike. That moves nothing to either side."
+        )
+    if statement.is_positive and statement.closeness is not None and statement.closeness.verdict == "indistinguishable":
+        yield (
+            "The suspect cannot be told from the teacher itself, and yet it is nearer to what was served: look for a "
+            "store of earlier replies between the two before anything else."
+        )
+
+
+def _of_the_pairs(statement: Statement) -> Iterator[str]:
+    for each in statement.accounts:
+        if each.shared_units:
+            others = [short(name, 40) for name in each.shared_with[:MOST_NAMED]]
+            more = len(each.shared_with) - MOST_NAMED
+            yield (
+                f"Of {short(each.account, 40)}, {counted(each.shared_units, 'unit has', 'units have')} a text that "
+                f"{listed([*others, f'{count(more)} more'] if more > 0 else others)} received, too: what it shows, it "
+                "shows of all of them."
+            )
