@@ -6,15 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-LEVELS = 32
-"""The greatest score."""
+GREATEST = 32
+_STEPS = 4
+_BITS = 30
 
 
 def scores_of(magnitudes_U: NDArray[np.float64]) -> NDArray[np.int64]:
-    """1 to `LEVELS` for each magnitude above zero, by its rank among those; 0 for zeros. Equal ones score the same."""
+    """1 to `GREATEST` for each magnitude above zero, by its rank among those; 0 for zeros. Equal ones score the same.
+
+    One plus four times the exponential score (Savage 1956, Annals of Mathematical Statistics 27: 590-615): a magnitude
+    that only one in k reaches counts 1 + 4 log k. What a suspect learned by heart shows in a few great differences
+    among many that say little, and what it learned in general in all of them a little: these scores are good at both.
+    """
     scores = np.zeros(len(magnitudes_U), dtype=np.int64)
     differs = magnitudes_U > 0
-    ranks = rankdata(magnitudes_U[differs])
-    share_below = (ranks - 0.5) / max(len(ranks), 1)
-    scores[differs] = 1 + np.floor((LEVELS - 1) * share_below + 0.5).astype(np.int64)
+    ranks = rankdata(_rounded(magnitudes_U[differs]))
+    share_above = 1 - (ranks - 0.5) / max(len(ranks), 1)
+    scores[differs] = np.minimum(1 + np.rint(-_STEPS * np.log(share_above)).astype(np.int64), GREATEST)
     return scores
+
+
+def _rounded(magnitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To nine digits: another machine's last bit is not to break a tie, or the same data would give another score."""
+    fraction, exponent = np.frexp(magnitudes)
+    return np.asarray(np.ldexp(np.rint(fraction * 2.0**_BITS), exponent - _BITS))

@@ -60,10 +60,10 @@ def _masses(
     """By the inverse Fourier transform of the product of the coins' own transforms."""
     length = next_fast_len(int(values @ counts) + 1, real=True)
     steps = np.arange(length // 2 + 1)
+    circle = np.exp(-2j * np.pi / length * np.arange(length))
     log_size, angle = np.zeros(len(steps)), np.zeros(len(steps))
     for value, count, heads in zip(values, counts, expit(log_odds), strict=True):
-        # The remainder keeps the angle small: the sine of a large one is less exact.
-        one_coin = 1 - heads + heads * np.exp(-2j * np.pi / length * (value * steps % length))
+        one_coin = 1 - heads + heads * circle[value * steps % length]
         with np.errstate(divide="ignore"):  # a fair coin's transform is nought somewhere, and so is the product
             log_size += count * np.log(np.abs(one_coin))
         angle += count * np.angle(one_coin)

@@ -16,6 +16,9 @@ from stillroom.base.errors import DataError
 from stillroom.probe.scores import scores_of
 from stillroom.probe.swap_distribution import SMALLEST_P, fair_masses, upper_tail
 
+_ROUNDING = 1e-12
+"""Of the greatest difference: what is smaller is left over from adding up floats, and its sign means nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class SwapTest:
@@ -102,13 +105,15 @@ def toward_served(
 ) -> NDArray[np.float64]:
     """How much nearer to its served replies than to its sealed ones each unit with an answer is: its pairs' sum.
 
-    Swapping all coins of a unit turns the sign and leaves the size.
+    Swapping all coins of a unit turns the sign and leaves the size. What is nothing but rounding is made 0.
     """
     _check(differences_N, coins_N, units_N)
     answered = ~np.isnan(differences_N)
     served_N = np.where(coins_N == 0, differences_N, -differences_N)[answered]
     _, unit_of = np.unique(units_N[answered], return_inverse=True)
-    return np.asarray(np.bincount(unit_of, weights=served_N), dtype=np.float64)
+    sums_U = np.asarray(np.bincount(unit_of, weights=served_N), dtype=np.float64)
+    rounding = _ROUNDING * np.abs(served_N).max(initial=0.0)
+    return np.where(np.abs(sums_U) <= rounding, 0.0, sums_U)
 
 
 def _check(differences_N: NDArray[np.float64], coins_N: NDArray[np.int8], units_N: NDArray[np.integer]) -> None:
