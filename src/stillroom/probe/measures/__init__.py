@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stillroom.probe.measures.comparison import Comparison, compare
 from stillroom.probe.measures.edit import edit_differences
+from stillroom.probe.measures.language_model import language_model_differences
 from stillroom.probe.measures.ngrams import ngram_differences
 from stillroom.probe.measures.start import start_differences
 from stillroom.store.siblings import Pair
@@ -38,6 +39,7 @@ class Measure:
 
 _EVERY = (
     Measure("ngrams", 1, ngram_differences),
+    Measure("language_model", 1, language_model_differences),
     Measure("edit", 1, edit_differences),
     Measure("start", 1, start_differences),
 )

@@ -6,10 +6,10 @@ N pairs, T = 2N siblings, firsts before seconds.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stillroom.probe.measures.comparison import Comparison, Numbers, Positions
-from stillroom.text.flat import Codes, distinct, mixed, ngrams
+from stillroom.probe.measures.comparison import Comparison, Numbers
+from stillroom.probe.measures.counting import counts_of, keys, one_of_each, perhaps_in
+from stillroom.text.flat import ngrams
 
 LONGEST = 4
 """Runs of one token to so many are looked for."""
@@ -30,46 +30,27 @@ def ngram_differences(comparison: Comparison) -> Numbers:
 
 def _weighted_hits(comparison: Comparison, n: int) -> Numbers:
     """For each sibling, the sum over its own n-grams of weight times share of answers that hold it."""
-    texts = comparison.pairs * 2
-    grams = distinct(ngrams(comparison.siblings, n))
-    weight = _rarity(grams.values, texts)
-    owner = grams.owners()
-    alone = ~_shared(grams.values, owner % comparison.pairs)
-    question = comparison.question_N[owner % comparison.pairs]
-    use = alone & (question >= 0)
-    share = _share_of_answers(comparison, n, grams.values[use], question[use])
-    score_T: Numbers = np.bincount(owner[use], weights=weight[use] * share, minlength=texts).astype(np.float64)
-    return score_T
+    count = 2 * comparison.pairs
+    grams = ngrams(comparison.siblings, n)
+    owner_G = grams.owners()
+    once = one_of_each(keys(grams.values, owner_G))
+    gram_G, owner_G = grams.values[once], owner_G[once]
+    pair_G = owner_G % comparison.pairs
+    in_pair_G = keys(gram_G, pair_G)
+    question_G = comparison.question_N[pair_G]
+    held_G = _answers_that_hold(comparison, n, keys(gram_G, question_G))
+    hit = np.flatnonzero((held_G > 0) & (question_G >= 0))
+    hit = hit[counts_of(in_pair_G[hit], in_pair_G) == 1]
+    weight = np.log(count / counts_of(gram_G[hit], gram_G))
+    share = held_G[hit] / comparison.samples_Q[question_G[hit]]
+    return np.bincount(owner_G[hit], weights=weight * share, minlength=count).astype(np.float64)
 
 
-def _rarity(values: Codes, texts: int) -> Numbers:
-    """log(texts / those that have it), for each of the values, which each text has once."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    rarity: Numbers = np.log(texts / counts)[place]
-    return rarity
-
-
-def _shared(values: Codes, pair: Positions) -> NDArray[np.bool_]:
-    """Whether both siblings of the pair have it."""
-    _, place, counts = np.unique(_keys(values, pair), return_inverse=True, return_counts=True)
-    shared: NDArray[np.bool_] = counts[place] > 1
-    return shared
-
-
-def _share_of_answers(comparison: Comparison, n: int, values: Codes, question: Positions) -> Numbers:
-    """Of each n-gram `values[g]`, the share of the answers to `question[g]` that hold it."""
-    grams = distinct(ngrams(comparison.answers, n))
-    found = _keys(grams.values, comparison.question_S[grams.owners()])
-    known, counts = np.unique(found, return_counts=True)
-    if not len(known):
-        return np.zeros(len(values))
-    keys = _keys(values, question)
-    place = np.searchsorted(known, keys).clip(max=len(known) - 1)
-    hits = np.where(known[place] == keys, counts[place], 0)
-    share: Numbers = hits / comparison.samples_Q[question]
-    return share
-
-
-def _keys(values: Codes, group: Positions) -> Codes:
-    """One number for a value and the group that it stands in."""
-    return mixed(values + mixed(group.astype(np.uint64)))
+def _answers_that_hold(comparison: Comparison, n: int, wanted_G: np.typing.NDArray[np.uint64]) -> Numbers:
+    """How many answers to its question hold each of the n-grams, which are given as keys of gram and question."""
+    grams = ngrams(comparison.answers, n)
+    answer = grams.owners()
+    found = keys(grams.values, comparison.question_S[answer])
+    near = perhaps_in(found, wanted_G)
+    found, answer = found[near], answer[near]
+    return counts_of(wanted_G, found[one_of_each(keys(found, answer))]).astype(np.float64)
