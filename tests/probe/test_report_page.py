@@ -38,7 +38,7 @@ PAIR = Pair(
     "call_1",
     question_id_of(MESSAGES),
     messages_json(MESSAGES),
-    f"There are twelve red apples in the basket of Ada. <b onclick=alert(2)>",
+    "There are twelve red apples in the basket of Ada. <b onclick=alert(2)>",
     "Ada holds a dozen of them. Believe me: as we have counted before.",
 )
 OPENING = Opening("call_1", "acct_1", PLANNED - DAY, 1)  # the second one was served
@@ -193,7 +193,8 @@ def test_a_trace_says_how_sure_and_what_it_does_not_show() -> None:
         in found.sentence
     )
     assert found.sentence.endswith(
-        "Coins alone would bring so much less than once in a million times (p = 8e-09); the plan wanted 0.05 or less."
+        "By coins alone a result like this comes less than once in a million times (p = 8e-09); the plan wanted 0.05 "
+        "or less."
     )
     assert innocent(statement.result).startswith(
         "A model that never saw the served replies is nearer to the served one of two as often as a coin shows heads: "
@@ -309,8 +310,10 @@ def test_all_plans_count_pilots_and_nulls_included() -> None:
     ]
     statement = _statement(log=LogSummary((*logged, _statement().log.plans[0]), 200, "sha256:" + "d" * 64))
     said = sentences(statement)[-1]
-    assert said.startswith("The log holds 61 plans, this one among them; 4 are about this suspect. 60 were opened")
+    assert said.startswith("The log holds 61 plans, this one among them; 4 of them about this suspect. ")
     assert said.endswith("Were all of their suspects innocent, 3 of them would be expected to look guilty.")
+    assert "Without pilots, 60 have a result." in said
+    assert sentences(_statement())[-1] == "The log holds no other plan."
     page = _page(statement)
     assert "11 earlier ones are not shown here" in page.text
     assert "plan-10" not in page.text

@@ -22,7 +22,7 @@ from stillroom.store.siblings import Answer, Opening, Pair
 
 PLANS_SHOWN = 50
 """Of the log, from its end: the page says how many there are before."""
-SAMPLINGS = {"temperature": "temperature", "top_p": "top-p", "max_tokens": "at most so many tokens", "seed": "seed"}
+SAMPLINGS = {"temperature": "temperature {}", "top_p": "top-p {}", "max_tokens": "at most {} tokens", "seed": "seed {}"}
 
 
 def report_page(
@@ -63,7 +63,7 @@ def report_page(
 
 def _sampling(statement: Statement) -> str:
     given = statement.plan.sampling.model_dump(exclude_none=True)
-    said = [f"{SAMPLINGS[name]} {value}" for name, value in given.items()]
+    said = [SAMPLINGS[name].format(value) for name, value in given.items()]
     return ", ".join(said) or "as the suspect does by itself"
 
 

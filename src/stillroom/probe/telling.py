@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import orjson
-
+from stillroom.probe.question_text import question_text
 from stillroom.probe.statement import TellingPair
 from stillroom.store.siblings import Answer, Opening, Pair
 
@@ -73,7 +72,7 @@ def _side_by_side(telling: TellingPair, pair: Pair, opening: Opening, answers: S
     in_answers = frozenset().union(*map(_runs, said))
     return SideBySide(
         account=telling.account,
-        question=_plain(_question(pair.messages)),
+        question=_plain(question_text(pair)),
         served=_shown(served, (in_answers & runs_of_served) - runs_of_sealed),
         sealed=_shown(sealed, (in_answers & runs_of_sealed) - runs_of_served),
         answers=tuple(_shown(text, runs_of_served ^ runs_of_sealed) for text in said[:ANSWERS_SHOWN]),
@@ -81,12 +80,6 @@ def _side_by_side(telling: TellingPair, pair: Pair, opening: Opening, answers: S
         is_nearer_served=telling.difference > 0,
         difference=telling.difference,
     )
-
-
-def _question(messages: str) -> str:
-    """All of a request's messages as one text."""
-    turns: list[Mapping[str, object]] = orjson.loads(messages)
-    return "\n\n".join(str(turn["content"]) for turn in turns)
 
 
 def _plain(text: str) -> Shown:

@@ -97,12 +97,13 @@ def innocent(result: Result) -> str:
 def plans_in_words(statement: Statement) -> str:
     """How many chances there were to find something by chance."""
     plans = statement.log.plans
-    opened = [each for each in plans if each.state == "opened" and not each.is_pilot]
+    if len(plans) == 1:
+        return "The log holds no other plan."
     of_suspect = sum(each.suspect == statement.plan.suspect for each in plans)
+    opened = [each for each in plans if each.state == "opened" and not each.is_pilot]
     said = (
-        f"The log holds {counted(len(plans), 'plan')}, this one among them; {counted(of_suspect, 'is', 'are')} about "
-        f"this suspect. {counted(len(opened), 'was', 'were')} opened that {'is' if len(opened) == 1 else 'are'} no "
-        "pilot."
+        f"The log holds {counted(len(plans), 'plan')}, this one among them; {of_suspect:,} of them about this suspect. "
+        f"Without pilots, {counted(len(opened), 'has', 'have')} a result."
     )
     if len(opened) > 1:
         by_chance = sum(each.level for each in opened)
@@ -175,7 +176,7 @@ def _seen(result: Result) -> str:
 
 def _what_follows(statement: Statement, outcome: Outcome) -> str:
     result, level = statement.result, statement.plan.level
-    by_chance = f"Coins alone would bring so much {chance(result.p_value)} ({p_value(result.p_value)})"
+    by_chance = f"By coins alone a result like this comes {chance(result.p_value)} ({p_value(result.p_value)})"
     if outcome == "too_few":
         units = counted(result.informative, "pair tells", "pairs tell")
         return f"{units} the two sides apart; with so few, no result at the level of {level:g} was possible."
