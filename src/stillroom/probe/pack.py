@@ -12,16 +12,15 @@ Who has asked gives back a folder: answers.parquet, likelihoods.parquet or both,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from stillroom.base.errors import DataError, UsageError
 from stillroom.probe.bounded import read_bounded, read_bounded_rows
 from stillroom.probe.plan import Plan, pairs_digest_of, read_plan
+from stillroom.probe.plan_log import LogLine, write_log
 from stillroom.store.files import replacing_folder, write_atomically, write_json
 from stillroom.store.siblings import Pair, write_rows
 
@@ -30,38 +29,43 @@ ANSWERS, LIKELIHOODS = "answers.parquet", "likelihoods.parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class PackQuestion:
-    question_id: str
-    messages: list[dict[str, Any]]
-    """As `{"role": ..., "content": ...}`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Pack:
     plan: Plan
     pairs: list[Pair]
     """In the order of their ids."""
 
-    @property
-    def questions(self) -> list[PackQuestion]:
-        """Each once, in the order of their ids."""
-        by_id = {pair.question_id: pair.messages for pair in self.pairs}
-        return [PackQuestion(question_id, orjson.loads(by_id[question_id])) for question_id in sorted(by_id)]
 
-
-def write_pack(folder: Path, plan: Plan, pairs: Sequence[Pair], log: Sequence[bytes], keys: dict[str, Any]) -> None:
-    """A whole folder or none. `log`: the lines of the log of plans, up to this plan's. `keys`: a JWK set."""
+def write_pack(
+    folder: Path,
+    plan: Plan,
+    pairs: Sequence[Pair],
+    log: Sequence[LogLine],
+    stamps: Sequence[Path],
+    keys: Mapping[str, Any],
+) -> None:
+    """A whole folder or none. `log`: up to the record of this plan. `stamps`: the files of it. `keys`: a JWK set."""
     with replacing_folder(folder) as aside:
         write_atomically(aside / PLAN, plan.to_bytes())
-        write_rows(aside / PAIRS, Pair, sorted(pairs, key=lambda pair: pair.pair_id))
-        write_atomically(aside / LOG, b"".join(line + b"\n" for line in log))
+        write_rows(aside / PAIRS, Pair, in_order(pairs))
+        write_log(aside / LOG, log)
         write_json(aside / KEYS, keys)
+        copy_stamps(stamps, aside / STAMPS)
+
+
+def in_order(pairs: Iterable[Pair]) -> list[Pair]:
+    """Of their ids, which say nothing of the coins."""
+    return sorted(pairs, key=lambda pair: pair.pair_id)
+
+
+def copy_stamps(stamps: Iterable[Path], to: Path) -> None:
+    for stamp in stamps:
+        write_atomically(to / stamp.name, stamp.read_bytes())
 
 
 def read_pack(folder: Path) -> Pack:
     """Raises DataError where a file is missing, or the pairs are not those of the plan."""
     plan = read_plan(read_bounded(folder / PLAN), str(folder / PLAN))
-    pairs = sorted(read_bounded_rows(folder / PAIRS, Pair), key=lambda pair: pair.pair_id)
+    pairs = in_order(read_bounded_rows(folder / PAIRS, Pair))
     check_pairs(plan, pairs, str(folder / PAIRS))
     return Pack(plan, pairs)
 

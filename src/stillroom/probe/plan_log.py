@@ -1,4 +1,4 @@
-"""The log of plans: everything that was planned, asked and opened, in its order, so that no one picks the run that suits.
+"""The log of plans: all that was planned, asked and opened, in its order, so that nobody picks the run that suits.
 
 `plans.jsonl` holds a line of JSON for each record: `{"record": {...}, "jws": "..."}`. A record says its place (`index`,
 from 0) and the digest of the one before it (`previous`); the JWS is over the record. Records are only ever appended.
@@ -26,11 +26,11 @@ from stillroom.base.errors import StoreError
 from stillroom.base.validation import first_problem
 from stillroom.probe.plan import NAME, Digest, Text
 from stillroom.store.append_only import append_line, whole_lines
+from stillroom.store.files import write_atomically
 
 RECORD_TYPE = "stillroom-probe-log+jws"
 """The `typ` of the records' signatures."""
-FILE, STAMPS = "plans.jsonl", "stamps"
-MOST_BYTES = 64 << 20
+FILE = "plans.jsonl"
 
 Event = Literal["planned", "pack given", "answers received", "opened", "bundle made", "bundle given", "abandoned"]
 Sign = Callable[[dict[str, Any]], str]
@@ -112,8 +112,13 @@ def append_record(probe: Path, facts: dict[str, Any], sign: Sign) -> LogLine:
             f"The last record of {path} is of a later time than this machine's clock shows.", "Set the clock right."
         )
     line = LogLine(record, sign(record.model_dump(mode="json")))
-    append_line(path, orjson.dumps({"record": record.model_dump(mode="json"), "jws": line.jws}))
+    append_line(path, _written(line))
     return line
+
+
+def write_log(path: Path, lines: Sequence[LogLine]) -> None:
+    """A copy of a log, or of its beginning."""
+    write_atomically(path, b"".join(_written(line) + b"\n" for line in lines))
 
 
 @contextmanager
@@ -136,6 +141,10 @@ def log_locked(probe: Path) -> Iterator[None]:
 def records_of(lines: Sequence[LogLine], plan_digest: str) -> list[LogRecord]:
     """Those of one plan, in their order."""
     return [line.record for line in lines if line.record.plan_digest == plan_digest]
+
+
+def _written(line: LogLine) -> bytes:
+    return orjson.dumps({"record": line.record.model_dump(mode="json"), "jws": line.jws})
 
 
 def _parsed(written: bytes, name: str) -> LogLine:

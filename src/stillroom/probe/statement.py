@@ -118,8 +118,9 @@ class LogSummary:
     plans: tuple[LoggedPlan, ...]
     """Every plan up to this result, this one included, in the order in which they were made."""
     records: int
+    """Before the one of this result."""
     head: str
-    """The digest of the record of this result, which stands for all before it."""
+    """The digest of the last of them, which stands for all before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +129,9 @@ class Picture:
 
     edges: tuple[float, ...]
     """Of equally wide bins of the statistic, in units of its standard deviation under coins alone: one more than
-    `shares`."""
+    `shares`. The first and the last bin have what lies beyond them, too."""
     shares: tuple[float, ...]
-    """Of random coins in each bin."""
-    draws: int
+    """How probable fair coins make each bin: exact."""
     observed: float
     """In the same unit."""
 

@@ -1,0 +1,161 @@
+"""Making a plan: its pairs are chosen, what it says is fixed, and its digest is in the log before anybody asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stillroom.base.clock import SystemClock
+from stillroom.base.errors import UsageError
+from stillroom.client.settings import Sampling
+from stillroom.probe.bounded import read_bounded_rows
+from stillroom.probe.choosing import Chosen, choose
+from stillroom.probe.judging import LIKELIHOOD_VERSION
+from stillroom.probe.measures import MEASURES, PRIMARY
+from stillroom.probe.pack import PAIRS, PLAN, in_order
+from stillroom.probe.pairs import Gathered, read_gathered
+from stillroom.probe.plan import LIKELIHOOD, MeasureNamed, Plan, openings_digest_of, pairs_digest_of
+from stillroom.probe.plan_log import FILE, LogLine, LogRecord, log_locked, read_log, records_of
+from stillroom.probe.recorded import PLANS, SALT, SOFTWARE, make_pack, note, state_of
+from stillroom.probe.signer import Signer
+from stillroom.probe.spent import read_spent, spent_among
+from stillroom.store.files import replacing_folder, write_atomically
+from stillroom.store.siblings import Pair, write_rows
+
+_SALT_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a plan is to be."""
+
+    name: str
+    suspect: str
+    question: str | None = None
+    """None: the usual one."""
+    base: str | None = None
+    teacher: str | None = None
+    accounts: tuple[str, ...] = ()
+    """None named: all whose pairs were gathered."""
+    primary: str = PRIMARY
+    others: tuple[str, ...] | None = None
+    """None: with a measure of texts, all other measures of texts; with the likelihood, none."""
+    samples: int = 4
+    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=1.0))
+    level: float = 0.05
+    number: int | None = None
+    """Of pairs; None: all that can be used."""
+    may_lack: float = 0.1
+    is_pilot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    plan: Plan
+    record: LogRecord
+    pack: Path
+
+
+def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
+    """Fix a plan, and write it into the log. `probe`: the folder that pairs were gathered in.
+
+    Raises UsageError for a name that was used before, a measure or an account that there is not; DataError where no
+    pair is left; StoreError.
+    """
+    gathered, primary, others = read_gathered(probe), _measure(wish.primary), _others(wish)
+    accounts = _accounts(wish, gathered)
+    samples = wish.samples if any(each.name != LIKELIHOOD for each in (primary, *others)) else 0
+    if samples > 1 and wish.sampling.temperature == 0:
+        raise UsageError("At temperature zero all samples of a question are one.", "Ask one sample, or set another.")
+    with log_locked(probe):
+        log = read_log(probe / FILE)
+        if any(line.record.plan == wish.name for line in log):
+            raise UsageError(f"There is a plan {wish.name} already.", "Give this one another name.")
+        chosen = _chosen(probe, wish, gathered, accounts, log)
+        salt = os.urandom(_SALT_BYTES)
+        ids = {pair.pair_id for pair in chosen.pairs}
+        openings = [opening for opening in gathered.openings if opening.pair_id in ids]
+        plan = Plan(
+            name=wish.name,
+            question=wish.question or f"Was {wish.suspect} trained on replies that were served to these accounts?",
+            suspect=wish.suspect,
+            base=wish.base,
+            teacher=wish.teacher,
+            accounts=accounts,
+            grade="recorded" if all(each.coin_from == "recorded" for each in openings) else "assumed",
+            primary=primary,
+            others=others,
+            samples=samples,
+            sampling=wish.sampling,
+            level=wish.level,
+            pairs=len(chosen.pairs),
+            questions=len({pair.question_id for pair in chosen.pairs}),
+            may_lack=wish.may_lack,
+            is_pilot=wish.is_pilot,
+            pairs_digest=pairs_digest_of(chosen.pairs),
+            openings_digest=openings_digest_of(openings, salt),
+            left_out=dict([*gathered.left_out.items(), *chosen.left_out.items()]),
+            created_at=SystemClock().now_us(),
+            by=by,
+            software=SOFTWARE,
+        )
+        _write(probe / PLANS / wish.name, plan, chosen.pairs, salt)
+        line = note(probe, plan, "planned", signer, by)
+    return Planned(plan, line.record, make_pack(probe, plan.name))
+
+
+def _chosen(probe: Path, wish: Wish, gathered: Gathered, accounts: Sequence[str], log: Sequence[LogLine]) -> Chosen:
+    return choose(
+        gathered.pairs,
+        gathered.openings,
+        accounts=set(accounts),
+        spent=set(spent_among(gathered.pairs, read_spent(probe))),
+        reserved=_reserved(probe, log),
+        number=wish.number,
+        at_random=wish.is_pilot,
+    )
+
+
+def _reserved(probe: Path, log: Sequence[LogLine]) -> set[str]:
+    """The pairs of plans that are neither opened nor given up."""
+    digests = {line.record.plan_digest: line.record.plan for line in log}
+    waiting = [name for each, name in digests.items() if state_of(records_of(log, each)) in ("planned", "answered")]
+    return {pair.pair_id for name in waiting for pair in read_bounded_rows(probe / PLANS / name / PAIRS, Pair)}
+
+
+def _accounts(wish: Wish, gathered: Gathered) -> tuple[str, ...]:
+    """Sorted, each once."""
+    there = set(gathered.by_account)
+    if unknown := sorted(set(wish.accounts) - there):
+        raise UsageError(
+            f"No pair of {', '.join(unknown)} was gathered.", f"There are pairs of {', '.join(sorted(there))}."
+        )
+    return tuple(sorted(wish.accounts or there))
+
+
+def _others(wish: Wish) -> tuple[MeasureNamed, ...]:
+    if wish.others is None:
+        names = () if wish.primary == LIKELIHOOD else tuple(name for name in MEASURES if name != wish.primary)
+    else:
+        names = tuple(dict.fromkeys(name for name in wish.others if name != wish.primary))
+    return tuple(map(_measure, names))
+
+
+def _measure(name: str) -> MeasureNamed:
+    if name == LIKELIHOOD:
+        return MeasureNamed(name=name, version=LIKELIHOOD_VERSION)
+    if name not in MEASURES:
+        raise UsageError(f"There is no measure {name!r}.", f"There are {', '.join([*MEASURES, LIKELIHOOD])}.")
+    return MeasureNamed(name=name, version=MEASURES[name].version)
+
+
+def _write(folder: Path, plan: Plan, pairs: Sequence[Pair], salt: bytes) -> None:
+    """One of that name that is not in the log was never finished, and gives way."""
+    with replacing_folder(folder) as aside:
+        aside.chmod(0o700)
+        write_atomically(aside / PLAN, plan.to_bytes())
+        write_rows(aside / PAIRS, Pair, in_order(pairs))
+        write_atomically(aside / SALT, salt)
+        (aside / SALT).chmod(0o600)
