@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stillroom.base.errors import UsageError
-from stillroom.probe.likeness.form import differences, form_of
-from stillroom.probe.likeness.overlap import doubly_centred, overlaps, words_of
-from stillroom.probe.likeness.ranking import Likeness, likeness
+from stillroom.probe.likeness.form import FEATURES, LARGEST_DIFFERENCE, LONGEST_RATIO, differences, form_of
+from stillroom.probe.likeness.overlap import (
+    LEAST_WORDS,
+    LONGEST_RUN,
+    MOST_WORDS,
+    doubly_centred,
+    overlaps,
+    words_of,
+)
+from stillroom.probe.likeness.panel import LEAST_ANSWERED, SAME_MODEL
+from stillroom.probe.likeness.ranking import DRAWS, LEAST_PANEL, LEAST_QUESTIONS, Likeness, likeness
 from stillroom.probe.likeness.words import NOT_A_TEST, sentences, table
 
 WORDS = [f"word{letter}{number}" for letter in "abcdefghijklmnop" for number in "xyz"]
@@ -121,17 +130,48 @@ def _dice(one: list[set[str]], other: list[set[str]]) -> float:
     return float(np.mean([2 * len(a & b) / (len(a) + len(b)) for a, b in zip(one, other, strict=True)]))
 
 
+def test_overlaps_are_what_counting_by_hand_gives() -> None:
+    asked = [["how", "many"], ["and", "now"]]
+    answers = [
+        [["how", "many", "red", "apples"], ["red", "apples", "and", "plums", "too"]],
+        [["now", "red", "plums", "please"], ["red", "plums", "or", "none"]],
+    ]
+    found = overlaps(answers, asked)
+    rare, common = np.log(3), np.log(1.5)  # in one of the two questions, in both
+    # Of the first question, cut to four words: `how many` and its words are left out; `red` stands in both questions,
+    # and so does `plums`.
+    one = common + rare + 2 * rare + 2 * rare  # red, apples; many red, red apples; both runs of three
+    other = common + 2 * rare + common + 3 * rare + 2 * rare  # red, apples, and, plums; three pairs; two runs of three
+    shared = common + 2 * rare  # red, apples, red apples
+    assert found[0, 0, 1] == pytest.approx(shared / np.sqrt(one * other))
+    assert found[0, 1, 0] == found[0, 0, 1]
+    assert np.isnan(found[:, [0, 1], [0, 1]]).all()
+    assert 0 < found[1, 0, 1] < 1
+    same = overlaps([[["one", "two", "three"]] * 2], [["four"]])
+    assert same[0, 0, 1] == pytest.approx(1.0)
+
+
 def test_what_stands_in_the_question_is_no_likeness() -> None:
-    answers = _answers(NAMES, seed=3)
-    repeating = {
-        name: {question: f"{QUESTIONS[question]} {text}" if name in ("teacher", "suspect") else text}
-        for name, own in answers.items()
-        for question, text in own.items()
-    }
-    assert set(repeating) == set(NAMES)
     with_question = [[words_of(f"{QUESTIONS['q1']} alpha beta"), words_of(f"{QUESTIONS['q1']} gamma delta")]]
     assert overlaps(with_question, [words_of(QUESTIONS["q1"])])[0, 0, 1] == 0.0
     assert overlaps(with_question, [[]])[0, 0, 1] > 0.5
+    assert overlaps([[["four"], ["four"]]], [["four"]])[0, 0, 1] == 0.0
+
+
+def test_being_right_together_misleads_and_so_does_a_proxy() -> None:
+    """What docs/likeness.md warns of."""
+    answers = _answers(NAMES, seed=9)
+    draw = random.Random(9)
+    for question in QUESTIONS:
+        right = draw.choices(WORDS, k=10)
+        for name in ("teacher", "suspect"):  # both know what the panel does not
+            answers[name][question] = " ".join([*right, *answers[name][question].split()[10:]])
+    able = _rank(answers).rank_of_suspect
+    assert able is not None
+    assert (able.rank, able.rank_high) == (1, 1)
+    proxy = _rank({**_answers(NAMES, seed=10), "suspect": _answers(NAMES, seed=10)["teacher"]}).rank_of_suspect
+    assert proxy is not None
+    assert (proxy.rank, proxy.rank_high) == (1, 1)
 
 
 def test_a_model_that_is_near_to_everybody_is_near_to_nobody_in_particular() -> None:
@@ -189,6 +229,21 @@ def test_names_without_answers_or_named_twice_are_refused() -> None:
 def test_the_same_answers_give_the_same_ranking() -> None:
     answers = _answers(NAMES, seed=8, copied=0.1)
     assert _rank(answers) == _rank({name: dict(reversed(own.items())) for name, own in answers.items()})
+
+
+def test_the_page_of_documentation_says_what_is_done() -> None:
+    page = " ".join((Path(__file__).parents[3] / "docs" / "likeness.md").read_text(encoding="utf-8").split())
+    assert f"({', '.join(FEATURES)})".replace("reasoning in a block", "a block of reasoning") in page
+    assert (LEAST_PANEL, LEAST_QUESTIONS, LEAST_WORDS, LONGEST_RATIO) == (5, 50, 5, 1.5)
+    assert "fewer than five models of the panel" in page
+    assert "fewer than 50 questions are left" in page
+    assert "fewer than five words" in page
+    assert f"by more than {100 * LARGEST_DIFFERENCE:.0f} points" in page
+    assert f"fewer than {LEAST_ANSWERED:.0%}".replace("%", " %") in page
+    assert f"to {SAME_MODEL:.0%}".replace("%", " %") in page
+    assert f"{DRAWS:,} draws of the questions" in page
+    assert f"({MOST_WORDS} at most)" in page
+    assert LONGEST_RUN == 3
 
 
 def test_forms() -> None:

@@ -5,13 +5,13 @@ Letters of shapes: Q questions, M models.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
 
+from stillroom.text.flat import Codes, Flat, distinct, flat, mixed, ngrams
 from stillroom.text.words import tokens
 
 Floats = npt.NDArray[np.float64]
@@ -22,8 +22,6 @@ LEAST_WORDS = 5
 """A question to which somebody answers in fewer words is left out: there is too little to compare."""
 MOST_WORDS = 200
 """Of an answer, from its start."""
-
-Runs = frozenset[tuple[str, ...]]
 
 
 def words_of(text: str) -> list[str]:
@@ -40,10 +38,21 @@ def overlaps(answers_QM: Sequence[Sequence[Sequence[str]]], questions_Q: Sequenc
     coefficient); a run's weight is the logarithm of how rare it is among the questions: what is said to many of them is
     a manner of speaking.
     """
-    runs_QM = [_runs(answers, question) for answers, question in zip(answers_QM, questions_Q, strict=True)]
-    asked = Counter(run for runs_M in runs_QM for run in frozenset().union(*runs_M))
-    weights = {run: math.log((len(runs_QM) + 1) / count) for run, count in asked.items()}
-    return np.array([_overlaps(runs_M, weights) for runs_M in runs_QM])
+    questions, models = len(answers_QM), len(answers_QM[0])
+    numbers: dict[str, int] = {}
+    cuts = [min(MOST_WORDS, *(len(answer) for answer in answers_M)) for answers_M in answers_QM]
+    texts = _flat(
+        [answer[:cut] for answers_M, cut in zip(answers_QM, cuts, strict=True) for answer in answers_M], numbers
+    )
+    asked = _flat(questions_Q, numbers)
+    shared_QMM = np.zeros((questions, models, models))
+    for length in range(1, LONGEST_RUN + 1):
+        shared_QMM += _shared(distinct(ngrams(texts, length)), distinct(ngrams(asked, length)), models)
+    own_QM = np.sqrt(np.diagonal(shared_QMM, axis1=1, axis2=2))
+    scale_QMM = own_QM[:, :, None] * own_QM[:, None, :]
+    found: Floats = np.divide(shared_QMM, scale_QMM, out=np.zeros_like(shared_QMM), where=scale_QMM > 0)
+    found[:, np.eye(models, dtype=bool)] = np.nan
+    return found
 
 
 def doubly_centred(overlaps_QMM: Floats) -> Floats:
@@ -63,26 +72,35 @@ def doubly_centred(overlaps_QMM: Floats) -> Floats:
     return left
 
 
-def _runs(answers_M: Sequence[Sequence[str]], question: Sequence[str]) -> list[Runs]:
-    words = min(MOST_WORDS, *(len(answer) for answer in answers_M))
-    of_question = _runs_of(question)
-    return [_runs_of(answer[:words]) - of_question for answer in answers_M]
+def _flat(texts: Sequence[Sequence[str]], numbers: dict[str, int]) -> Flat:
+    """Each word as its number, which is given to it where it has none."""
+    codes = [numbers.setdefault(word, len(numbers)) for text in texts for word in text]
+    return flat(codes, [len(text) for text in texts])
 
 
-def _runs_of(words: Sequence[str]) -> Runs:
-    return frozenset(
-        tuple(words[start : start + length])
-        for length in range(1, LONGEST_RUN + 1)
-        for start in range(len(words) - length + 1)
-    )
+def _shared(runs: Flat, asked: Flat, models: int) -> Floats:
+    """The weight of the runs that two answers to a question share, shape QMM; on the diagonal, that of one answer's own.
+
+    `runs`: of the answers, those of the first question's models first. `asked`: of the questions, which do not count.
+    """
+    questions = len(asked)
+    owners = runs.owners()
+    in_question = np.isin(_keys(runs.values, owners // models), _keys(asked.values, asked.owners()))
+    values, owners = runs.values[~in_question], owners[~in_question]
+    _, run = np.unique(values, return_inverse=True)
+    # One place for each run in each question, R; how many of them a run has is the number of questions it stands in.
+    places_R, place = np.unique(run * questions + owners // models, return_inverse=True)
+    run_R, question_R = places_R // questions, places_R % questions
+    weights_R = np.log((questions + 1) / np.bincount(run_R, minlength=1)[run_R])
+    has_RM = np.zeros((len(places_R), models), dtype=bool)
+    has_RM[place, owners % models] = True
+    shared_QMM = np.zeros((questions, models, models))
+    for one, other in combinations_with_replacement(range(models), 2):
+        both = weights_R * (has_RM[:, one] & has_RM[:, other])
+        shared_QMM[:, one, other] = shared_QMM[:, other, one] = np.bincount(question_R, both, minlength=questions)
+    return shared_QMM
 
 
-def _overlaps(runs_M: Sequence[Runs], weights: Mapping[tuple[str, ...], float]) -> Floats:
-    own_M = [math.fsum(weights[run] for run in runs) for runs in runs_M]  # the same sum in whatever order
-    found = np.full((len(runs_M), len(runs_M)), np.nan)
-    for one in range(len(runs_M)):
-        for other in range(one):
-            both = math.fsum(weights[run] for run in runs_M[one] & runs_M[other])
-            scale = math.sqrt(own_M[one] * own_M[other])
-            found[one, other] = found[other, one] = both / scale if scale > 0 else 0.0
-    return found
+def _keys(values: Codes, questions: npt.NDArray[np.int64]) -> Codes:
+    """One number for a run and a question."""
+    return mixed(values ^ mixed(questions.astype(np.uint64)))
