@@ -79,7 +79,7 @@ def _flat(texts: Sequence[Sequence[str]], numbers: dict[str, int]) -> Flat:
 
 
 def _shared(runs: Flat, asked: Flat, models: int) -> Floats:
-    """The weight of the runs that two answers to a question share, shape QMM; on the diagonal, that of one answer's own.
+    """The weight of the runs that two answers to a question share, shape QMM; on the diagonal, an answer's own.
 
     `runs`: of the answers, those of the first question's models first. `asked`: of the questions, which do not count.
     """
