@@ -8,15 +8,20 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+import torch
 import uvicorn
+from starlette.applications import Starlette
 
 from stillroom.generate.generator import Generator
 from stillroom.generate.load import load_model
+from stillroom.generate.prompt import encode
 from stillroom.serve.app import make_app
 
 SECONDS = 120
@@ -28,16 +33,22 @@ def generators(taught_model: Path, tiny_model: Path) -> dict[str, Generator]:
     return {name: Generator(load_model(path), threads=1) for name, path in models.items()}
 
 
-@pytest.fixture(scope="module")
-def url(generators: dict[str, Generator]) -> Iterator[str]:
+@contextmanager
+def serving(app: Starlette) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_app(generators), log_level="warning", timeout_graceful_shutdown=3))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     server.should_exit = True
     thread.join()
     listener.close()
+
+
+@pytest.fixture(scope="module")
+def url(generators: dict[str, Generator]) -> Iterator[str]:
+    with serving(make_app(generators)) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +172,16 @@ def test_a_stop_string(client: openai.OpenAI, templated: dict[str, str], stream:
         ({"prompt": ["x"] * 65, "n": 2}, "prompt"),
         ({"prompt": "x" * 600}, "prompt"),
         ({"echo": True}, "echo"),
+        ({"echo": True, "logprobs": 2}, "logprobs"),
+        ({"echo": True, "logprobs": 1, "max_tokens": 2}, "max_tokens"),
+        ({"echo": True, "logprobs": 1, "max_tokens": None}, "max_tokens"),
+        ({"echo": True, "logprobs": 1}, "temperature"),
+        ({"echo": True, "logprobs": 1, "max_tokens": 0, "n": 2}, "n"),
+        ({"echo": True, "logprobs": 1, "max_tokens": 0, "stream": True}, "stream"),
+        ({"echo": True, "logprobs": 1, "max_tokens": 0, "stop": ["x"]}, "stop"),
+        ({"echo": True, "logprobs": 1, "max_tokens": 0, "prompt": "x" * 600}, "prompt"),
+        ({"echo": True, "logprobs": 1, "max_tokens": 0, "prompt": [10**6]}, "prompt"),
+        ({"echo": True, "logprobs": 1, "max_tokens": 0, "prompt": ""}, "prompt"),
         ({"suffix": "end"}, "suffix"),
         ({"logprobs": 0}, "logprobs"),
         ({"best_of": 3}, "best_of"),
@@ -177,6 +198,69 @@ def test_what_cannot_be_done_is_named(url: str, change: dict[str, Any], param: s
         error = json.loads(answer.read())["error"]
     assert raised.value.code == 400
     assert (error["param"], error["type"]) == (param, "invalid_request_error")
+
+
+def test_a_prompt_is_scored_as_the_model_itself_scores_it(
+    client: openai.OpenAI, generators: dict[str, Generator]
+) -> None:
+    local = generators["tiny"].local
+    texts = ["the naïve ☕", "x", "a somewhat longer text"]
+    prompts = [encode(local.tokenizer, text) for text in texts]
+    reply = client.completions.create(model="tiny", prompt=prompts, echo=True, logprobs=1, max_tokens=1, temperature=0)
+    plain = client.completions.create(model="tiny", prompt=prompts, max_tokens=1, temperature=0)
+    for choice, prompt, text, next_one in zip(reply.choices, prompts, texts, plain.choices, strict=True):
+        told = choice.logprobs
+        assert told is not None
+        assert told.token_logprobs is not None
+        assert told.top_logprobs is not None
+        with torch.no_grad():
+            scores_TV = local.model(input_ids=torch.tensor([prompt])).logits[0].log_softmax(-1)
+        expected = [float(scores_TV[at, token]) for at, token in enumerate(prompt[1:])]
+        assert told.token_logprobs[:1] == [None]
+        assert told.token_logprobs[1:-1] == pytest.approx(expected, abs=1e-4)
+        assert told.token_logprobs[-1] == pytest.approx(float(scores_TV[-1].max()), abs=1e-4)
+        assert [max(top.values()) for top in told.top_logprobs if top] == pytest.approx(
+            scores_TV.max(-1).values.tolist(), abs=1e-4
+        )
+        assert choice.text.startswith(text)
+        assert choice.text.endswith(next_one.text)
+        assert len(told.tokens or ()) == len(told.text_offset or ()) == len(prompt) + 1
+    assert reply.usage is not None
+    assert reply.usage.prompt_tokens == sum(map(len, prompts))
+
+
+def test_a_text_alone_is_scored_without_writing(client: openai.OpenAI) -> None:
+    reply = client.completions.create(model="tiny", prompt="the end", echo=True, logprobs=0, max_tokens=0)
+    (choice,) = reply.choices
+    assert choice.text == "the end"
+    assert choice.logprobs is not None
+    assert choice.logprobs.top_logprobs is None
+    assert choice.logprobs.tokens == ["the", " ", "e", "n", "d"]
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == 0
+
+
+def test_texts_are_scored_while_replies_are_written(client: openai.OpenAI) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        written = [
+            pool.submit(client.completions.create, model="tiny", prompt="x", max_tokens=40, seed=1) for _ in range(4)
+        ]
+        scored = [
+            pool.submit(client.completions.create, model="tiny", prompt="the end", echo=True, logprobs=0, max_tokens=0)
+            for _ in range(4)
+        ]
+        assert len({each.result().choices[0].text for each in written}) == 1
+        found = [each.result().choices[0].logprobs for each in scored]
+    assert all(each is not None and each.token_logprobs == found[0].token_logprobs for each in found if found[0])
+
+
+def test_a_server_that_does_not_score_says_so() -> None:
+    with (
+        serving(make_app({}, scores=False)) as url,
+        openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=SECONDS) as client,
+        pytest.raises(openai.BadRequestError, match="echo: not done here"),
+    ):
+        client.completions.create(model="tiny", prompt="x", echo=True, logprobs=0, max_tokens=0)
 
 
 def test_what_changes_nothing_is_taken(client: openai.OpenAI) -> None:

@@ -20,6 +20,7 @@ from stillroom.base.errors import ModelError
 from stillroom.generate.cache import BatchCache, Pairs, keys_and_values
 from stillroom.generate.load import LocalModel
 from stillroom.generate.sampling import BatchSampler, Sampling
+from stillroom.generate.scoring import TokenScores, score_tokens
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -102,6 +103,7 @@ class Generator:
         """Row b of the batch and of the cache."""
         self._rows_changed = False
         self._waiting: deque[Generation] = deque()
+        self._to_score: deque[tuple[list[int], Future[TokenScores]]] = deque()
         self._unfinished: set[Generation] = set()
         self._closing = False
         self._wake = threading.Condition()
@@ -123,8 +125,7 @@ class Generator:
         room = self.local.context - len(prompt)
         if not prompt or room < 1 or sampling.max_tokens < 1:
             raise ValueError(f"a prompt of {len(prompt)} tokens and a reply of {sampling.max_tokens} are not possible")
-        if max(prompt) >= self._vocabulary:
-            raise ValueError(f"the model has {self._vocabulary} tokens, and the prompt holds number {max(prompt)}")
+        self._refuse_unknown(prompt)
         generation = Generation(prompt, sampling, min(sampling.max_tokens, room), on_token)
         with self._wake:
             if self._closing:
@@ -133,6 +134,23 @@ class Generator:
             self._unfinished.add(generation)
             self._wake.notify()
         return generation
+
+    def score(self, tokens: list[int]) -> Future[TokenScores]:
+        """How likely the model holds each of `tokens` but the first, given those before it; in one row.
+
+        Raises ValueError for fewer than two tokens, more than the context, or one that the model does not know, and
+        ModelError where the generator is closed.
+        """
+        if not 2 <= len(tokens) <= self.local.context:
+            raise ValueError(f"{len(tokens)} tokens can't be scored, only 2 to {self.local.context}")
+        self._refuse_unknown(tokens)
+        scores: Future[TokenScores] = Future()
+        with self._wake:
+            if self._closing:
+                raise ModelError("The generator is closed.")
+            self._to_score.append((tokens, scores))
+            self._wake.notify()
+        return scores
 
     @property
     def alive(self) -> bool:
@@ -145,12 +163,17 @@ class Generator:
             self._wake.notify()
         self._thread.join()
 
+    def _refuse_unknown(self, tokens: list[int]) -> None:
+        if max(tokens) >= self._vocabulary:
+            raise ValueError(f"the model has {self._vocabulary} tokens, and the prompt holds number {max(tokens)}")
+
     def _run(self) -> None:
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
                 while self._wait_for_work():
+                    self._score_next()
                     self._admit()
                     if self._rows:
                         self._step()
@@ -160,11 +183,23 @@ class Generator:
                 self._closing = True
             for generation in self._unfinished:
                 generation.finished.set_exception(ModelError("The generator stopped before this reply was finished."))
+            for _, scores in self._to_score:
+                if scores.running() or scores.set_running_or_notify_cancel():
+                    scores.set_exception(ModelError("The generator stopped before these tokens were scored."))
 
     def _wait_for_work(self) -> bool:
         with self._wake:
-            self._wake.wait_for(lambda: self._rows or self._waiting or self._closing)
+            self._wake.wait_for(lambda: self._rows or self._waiting or self._to_score or self._closing)
             return not self._closing
+
+    def _score_next(self) -> None:
+        """One text at a time: whoever waits for a token waits no longer than it takes."""
+        if not self._to_score:
+            return
+        tokens, scores = self._to_score[0]
+        if scores.set_running_or_notify_cancel():
+            scores.set_result(score_tokens(self.local.model, torch.tensor([tokens])))
+        self._to_score.popleft()
 
     # --- joining and leaving -----------------------------------------------------------------------------------------
 

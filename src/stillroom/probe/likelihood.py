@@ -1,11 +1,10 @@
 """How likely a model whose weights are here holds each of a pair's two replies.
 
-B rows, T tokens of the longest, K positions whose logits are kept, V vocabulary.
+B rows, T tokens of the longest, K positions from the first that is scored on.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 
 from stillroom.base.clock import SystemClock
 from stillroom.generate.load import LocalModel
+from stillroom.generate.scoring import MOST_LOGITS, score_tokens
 from stillroom.probe.scored_text import ScoredPair, scored_pairs
 from stillroom.store.siblings import Likelihood, Pair
 
@@ -22,8 +22,6 @@ Which = Literal["suspect", "base"]
 
 BATCH_TOKENS = 4096
 """Tokens, padding included, that go through the model at once."""
-MOST_LOGITS = 1 << 27
-"""Logits that exist at one time: half a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,35 +83,15 @@ def _batches(texts: Sequence[_Text], vocabulary: int) -> Iterator[list[_Text]]:
         yield batch
 
 
-@torch.inference_mode()
 def _log_probabilities(model: Any, batch: Sequence[_Text]) -> list[float]:
-    """The sum over each text's reply of the logarithms of its tokens' probabilities.
-
-    Padded on the right and without an attention mask: padding comes after all that is scored, and a causal model never
-    looks ahead.
-    """
+    """The sum over each text's reply of the logarithms of its tokens' probabilities."""
     longest = max(len(text.ids) for text in batch)
     ids_BT = torch.zeros((len(batch), longest), dtype=torch.long)
     for row, text in enumerate(batch):
         ids_BT[row, : len(text.ids)] = torch.tensor(text.ids)
     first = min(text.prompt for text in batch) - 1
-    ids_BT = ids_BT.to(model.device)
-    logits_BKV = _logits(model, ids_BT[:, :-1], first)
-    chosen_BK = logits_BKV.gather(-1, ids_BT[:, first + 1 :, None])[..., 0].float()
-    # One row after the other: the exponentials of all would take as much memory again as the logits.
-    log_sums = [logits_KV.float().logsumexp(-1) for logits_KV in logits_BKV]
-    totals = []
-    for row, text in enumerate(batch):
-        scored = slice(text.prompt - 1 - first, len(text.ids) - 1 - first)
-        totals.append(float((chosen_BK[row, scored] - log_sums[row][scored]).double().sum()))
-    return totals
-
-
-def _logits(model: Any, ids_BT: torch.Tensor, first: int) -> torch.Tensor:
-    """logits_BKV of the positions from `first` on."""
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
-        keep_K = torch.arange(first, ids_BT.shape[1], device=ids_BT.device)
-        logits_BKV: torch.Tensor = model(input_ids=ids_BT, use_cache=False, logits_to_keep=keep_K).logits
-        return logits_BKV
-    logits_BTV: torch.Tensor = model(input_ids=ids_BT, use_cache=False).logits
-    return logits_BTV[:, first:]
+    scores_BK = score_tokens(model, ids_BT, first).given_BK.double()
+    return [
+        float(scores_K[text.prompt - 1 - first : len(text.ids) - 1 - first].sum())
+        for text, scores_K in zip(batch, scores_BK, strict=True)
+    ]

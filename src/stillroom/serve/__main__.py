@@ -30,6 +30,7 @@ def main() -> None:
             port=order["port"],
             threads=order["threads"],
             max_batch=order["max_batch"],
+            scores=order["scores"],
             on_ready=lambda url: report({"url": url, "port": urlsplit(url).port}),
         )
     except StillroomError as error:

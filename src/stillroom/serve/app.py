@@ -21,25 +21,39 @@ from stillroom.serve.chat_request import ChatBody
 from stillroom.serve.completion import Completion
 from stillroom.serve.reply_request import read_body
 from stillroom.serve.routes.errors import ApiError
+from stillroom.serve.scored_text import scored_completion
 from stillroom.serve.text_request import TextBody
 
 
-def make_app(generators: Mapping[str, Generator]) -> Starlette:
-    """The application that serves each generator under its name. It closes them when it shuts down."""
+def make_app(generators: Mapping[str, Generator], *, scores: bool = True) -> Starlette:
+    """The application that serves each generator under its name. It closes them when it shuts down.
+
+    `scores`: it says how likely a text is that it is given, which teaches more of a model than its replies do.
+    """
     started = int(time.time())
 
     async def chat_completions(request: Request) -> Response:
         return await reply(request, await read_body(request, ChatBody))
 
     async def completions(request: Request) -> Response:
-        return await reply(request, await read_body(request, TextBody))
+        body = await read_body(request, TextBody)
+        body.refuse_what_is_not_done()
+        if not body.is_scored:
+            return await reply(request, body)
+        if not scores:
+            raise ApiError(400, "echo: not done here: only what follows the prompt is written.", param="echo")
+        refuse_unknown(body)
+        return json_response(await scored_completion(generators[body.model], body))
 
-    async def reply(request: Request, body: ChatBody | TextBody) -> Response:
+    def refuse_unknown(body: ChatBody | TextBody) -> None:
         if body.model not in generators:
             names = ", ".join(generators)
             raise ApiError(
                 404, f"There is no model {body.model!r} here, only: {names}.", code="model_not_found", param="model"
             )
+
+    async def reply(request: Request, body: ChatBody | TextBody) -> Response:
+        refuse_unknown(body)
         completion = Completion(generators[body.model], body)
         if body.stream:
             return StreamingResponse(completion.events(), media_type="text/event-stream")

@@ -93,19 +93,11 @@ class TextForm:
 
     def __init__(self, local: LocalModel, body: TextBody) -> None:
         """Raises ApiError 400 for prompts that are too long, or none."""
-        self.prompts = [each if isinstance(each, list) else self._encoded(local, each) for each in body.prompt]
+        self.prompts = prompt_tokens(local, body)
         for prompt in self.prompts:
-            if not prompt:
-                raise ApiError(400, f"{body.model} can't go on from nothing: the prompt is empty.", param="prompt")
             check_length(prompt, local, body.model, self.param)
         self._local = local
         self._stops = body.stop
-
-    @staticmethod
-    def _encoded(local: LocalModel, text: str) -> list[int]:
-        """With whatever the tokenizer begins a text with (a BOS token): no chat template has written it."""
-        ids: list[int] = local.tokenizer.backend_tokenizer.encode(text, add_special_tokens=True).ids
-        return ids
 
     def text(self, prompt: list[int]) -> PlainText:
         return PlainText(self._local.tokenizer.backend_tokenizer, _hidden(self._local), self._stops, prompt)
@@ -125,6 +117,20 @@ class TextForm:
 
 def choice_fields(index: int, said: Mapping[str, Any], finish_reason: FinishReason | None) -> dict[str, Any]:
     return {"index": index, **said, "finish_reason": finish_reason, "logprobs": None}
+
+
+def prompt_tokens(local: LocalModel, body: TextBody) -> list[list[int]]:
+    """The tokens of each prompt. Raises ApiError 400 where one is empty."""
+    prompts = [each if isinstance(each, list) else _encoded(local, each) for each in body.prompt]
+    if not all(prompts):
+        raise ApiError(400, f"{body.model} can't go on from nothing: the prompt is empty.", param="prompt")
+    return prompts
+
+
+def _encoded(local: LocalModel, text: str) -> list[int]:
+    """With whatever the tokenizer begins a text with (a BOS token): no chat template has written it."""
+    ids: list[int] = local.tokenizer.backend_tokenizer.encode(text, add_special_tokens=True).ids
+    return ids
 
 
 def check_length(prompt: list[int], local: LocalModel, model: str, param: str) -> None:

@@ -21,11 +21,13 @@ def serve(
     *,
     threads: int | None = None,
     max_batch: int = 64,
+    scores: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve each model folder under its name until SIGINT or SIGTERM. Port 0 takes a free one.
 
-    `threads` are torch's, None leaves its default; `max_batch` is the most replies written at once by each model.
+    `threads` are torch's, None leaves its default; `max_batch` is the most replies written at once by each model;
+    `scores`: texts that are given are scored.
     `on_ready` is called with the base URL, which is printed where it is None. Raises ServeError if the server can't
     listen there, ModelError if a model can't be loaded.
     """
@@ -43,7 +45,7 @@ def serve(
         else:
             on_ready(url)
         config = uvicorn.Config(
-            make_app(generators),
+            make_app(generators, scores=scores),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=3,

@@ -22,14 +22,23 @@ def serving(models: Mapping[str, Path], *, threads: int | None = None, max_batch
 
 @contextmanager
 def server_process(
-    models: Mapping[str, Path], *, port: int = 0, threads: int | None = None, max_batch: int = 64
+    models: Mapping[str, Path],
+    *,
+    port: int = 0,
+    threads: int | None = None,
+    max_batch: int = 64,
+    scores: bool = True,
 ) -> Iterator[Child]:
-    """The same, for whoever looks after the process. `port` 0: any that is free; what it is stands in `ready`."""
+    """The same, for whoever looks after the process. `port` 0: any that is free; what it is stands in `ready`.
+
+    `scores`: texts that are given are scored.
+    """
     order = {
         "models": {name: str(path.absolute()) for name, path in models.items()},
         "port": port,
         "threads": threads,
         "max_batch": max_batch,
+        "scores": scores,
     }
     with child_process("stillroom.serve", order, "The server") as child:
         yield child

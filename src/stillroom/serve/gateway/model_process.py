@@ -48,7 +48,8 @@ class _Keeper:
         while not self.over.is_set():
             began = time.monotonic()
             try:
-                with server_process(self.folders, port=port, threads=self.threads) as child:
+                # A customer who may ask how likely any text is could copy the model faster than by its replies.
+                with server_process(self.folders, port=port, threads=self.threads, scores=False) as child:
                     if not self.url.done():
                         port = child.ready["port"]
                         self.url.set_result(child.ready["url"])
