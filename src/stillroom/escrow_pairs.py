@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stillroom.base.errors import StoreError
+from stillroom.probe.dependence import independent
 from stillroom.probe.exclusions import Reason
 from stillroom.probe.logged_call import LoggedCall
 from stillroom.probe.pairs import Gathered, NoSibling, pair_of
@@ -53,7 +54,7 @@ def gather_pairs(state: Path, settings: GatewaySettings, accounts: Collection[st
     gathered = Gathered()
     logged = _logged_calls(calls, accounts, gathered.without_sibling)
     escrow = Escrow(state / FOLDER, Secrets.of(state), settings.escrow)
-    found: list[tuple[Pair, Opening]] = []
+    found: list[tuple[int, Pair, Opening]] = []
     seen: set[str] = set()
     for call_id, opened in escrow.opened_records(accounts, by, "pairs"):
         seen.add(call_id)
@@ -61,10 +62,10 @@ def gather_pairs(state: Path, settings: GatewaySettings, accounts: Collection[st
         if isinstance(made, str):
             gathered.left_out[made] += 1
         else:
-            found.append(made)
+            found.append((logged[call_id].row["at"], *made))
     if gone := len(logged.keys() - seen):
         gathered.left_out["record_gone"] = gone
-    kept = _first_asked(found, logged, gathered.left_out)
+    kept = independent(found, gathered.left_out)
     proofs = _proofs([logged[pair.pair_id] for pair, _ in kept])
     for pair, opening in kept:
         gathered.add(pair, opening, proofs[pair.pair_id])
@@ -109,25 +110,6 @@ def _why_none(row: Mapping[str, Any]) -> NoSibling:
     if row["status"] == "hung_up":
         return "hung_up"
     return "not_drawn" if row["status"] == "ok" else "not_ok"
-
-
-def _first_asked(
-    found: Iterable[tuple[Pair, Opening]], logged: Mapping[str, _Found], left_out: Counter[Reason]
-) -> list[tuple[Pair, Opening]]:
-    """Of each question that an account asked several times, the earliest call, whatever came of the later ones.
-
-    A question may have been asked again because of what the first reply was.
-    """
-    kept = []
-    asked: set[tuple[str, str]] = set()
-    for pair, opening in sorted(found, key=lambda each: (logged[each[0].pair_id].row["at"], each[0].pair_id)):
-        question = (opening.account, pair.question_id)
-        if question in asked:
-            left_out["asked_again"] += 1
-        else:
-            asked.add(question)
-            kept.append((pair, opening))
-    return kept
 
 
 def _proofs(calls: Iterable[_Found]) -> dict[str, LoggedCall]:

@@ -119,10 +119,23 @@ def test_what_a_client_cut_is_cut_in_its_sibling(route: Route, cut: int) -> None
     )
     bodies = (heard, sealed) if cut == 0 else (sealed, heard)
     read = read_siblings(route, asked, *bodies, 0 if cut == 0 else 1)
-    texts = ("It is fo", "Four, I")
+    texts = ("It is", "Four,")
     assert read == Siblings([{"role": "user", "content": "?"}], *(texts if cut == 0 else texts[::-1]))
     assert read_siblings(route, asked, *bodies) == "failed"  # of a call that was not hung up on, this is no reply
     assert read_siblings(route, asked, *bodies, 1 if cut == 0 else 0) == "failed"
+
+
+def test_a_cut_leaves_whole_words_and_what_ended_before_it() -> None:
+    heard = streamed("chat", "one two three fo", ends=False)
+    for sealed, left in (
+        ("1 2", "1 2"),
+        ("uno dos tres cuatro", "uno dos tres"),
+        ("0123456789ABCDEF", "0123456789ABCDEF"),  # one word only, as in writing without spaces
+        ("0123456789ABCDE 78", "0123456789ABCDE"),
+    ):
+        read = read_siblings("chat", request("chat", "?"), heard, whole("chat", sealed), 0)
+        assert isinstance(read, Siblings)
+        assert read[1:] == ("one two three", left)
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)

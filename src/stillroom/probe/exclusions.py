@@ -7,6 +7,7 @@ whose client hung up, it is known which one was cut, and the other is cut the sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
@@ -42,6 +43,7 @@ IN_WORDS: Mapping[Reason, str] = {
     "log_differs": "its record is not the one that the log commits to",
     "damaged": "its record cannot be opened",
 }
+_LAST_WORD = re.compile(r"\s+\S{1,60}\s*\Z")
 _FIRST_OF: tuple[NoReply, ...] = get_args(NoReply)
 """Where the two have different reasons, the one that comes first here is given."""
 
@@ -57,7 +59,8 @@ def read_siblings(
 ) -> Siblings | Unusable:
     """The texts of two replies to one request, in the order given, from the bodies as they came. Never raises.
 
-    `cut`: which of the two, 0 or 1, ends where its client hung up. The other then ends after as many characters.
+    `cut`: which of the two, 0 or 1, ends where its client hung up. The other then ends after as many characters, and
+    the word that stands there is taken off both.
     """
     messages = messages_of(route, request)
     if isinstance(messages, str):
@@ -67,10 +70,30 @@ def read_siblings(
     if reasons:
         return min(reasons, key=_FIRST_OF.index)
     one, other = (str(text) for text in texts)
+    return siblings_of_texts(messages, one, other, cut)
+
+
+def siblings_of_texts(
+    messages: Messages, first: str, second: str, cut: Literal[0, 1] | None = None
+) -> Siblings | Literal["empty", "identical"]:
+    """Of replies that are there as text already."""
+    first, second = well_formed(first).strip(), well_formed(second).strip()
     if cut is not None:
-        length = len(one if cut == 0 else other)
-        one, other = one[:length].rstrip(), other[:length].rstrip()
-    return "identical" if one == other else Siblings(messages, one, other)
+        length = len(first if cut == 0 else second)
+        first, second = _cut(first, length), _cut(second, length)
+    if not first or not second:
+        return "empty"
+    return "identical" if first == second else Siblings(messages, first, second)
+
+
+def _cut(text: str, length: int) -> str:
+    """As much of a text as comes before the place at which one of two was cut; whole words where it has any.
+
+    One that was cut where a token ends would else be told from one that was cut anywhere.
+    """
+    if len(text) < length:
+        return text
+    return _LAST_WORD.sub("", text[:length]).rstrip()
 
 
 class _NoText(NamedTuple):
