@@ -18,7 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from stillroom.base.errors import StoreError
-from stillroom.base.signatures import ALGORITHM, SigningKey
+from stillroom.base.signatures import ALGORITHM, PublicKeys, SigningKey
 from stillroom.store.files import read_object, sync, write_json
 
 KEYS = "keys.json"
@@ -60,6 +60,11 @@ def remember_keys(probe: Path, signer: Signer) -> dict[str, Any]:
     if merged != known:
         write_json(path, merged)
     return merged
+
+
+def public_keys(jwks: Mapping[str, Any], name: str) -> PublicKeys:
+    """Of a JWK set. `name`: of its file, for errors. Raises DataError."""
+    return PublicKeys.from_jwks(orjson.dumps(jwks), name)
 
 
 def _make(path: Path) -> None:
