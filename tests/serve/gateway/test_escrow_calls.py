@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
 
 import pytest
 from tests.serve.gateway.asking import chat
 
 from stillroom.base.escrow_commitment import is_opened_by
+from stillroom.escrow_pairs import gather_pairs
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
-from stillroom.serve.settings import EscrowSettings
+from stillroom.serve.settings import EscrowSettings, read_settings
 
 if TYPE_CHECKING:
     from tests.serve.gateway.conftest import ModelServer, Start
@@ -43,10 +47,30 @@ def test_a_second_reply_is_sealed_and_committed_to(stream: bool, start_gateway: 
         assert opened.drawn.served == reply
 
 
-def test_without_a_second_reply_nothing_is_committed_to(start_gateway: Start, model: ModelServer) -> None:
+def test_without_a_reply_nothing_is_kept_and_of_a_client_that_hung_up_what_it_had(
+    start_gateway: Start, model: ModelServer
+) -> None:
     gateway = start_gateway(model.url, escrow={"share": 1})
     key = gateway.key(retention=True)
     assert gateway.post("/v1/chat/completions", chat({"status": 400}), key.key)[0] == 400
+    plan = {"say": [f"word{number} " for number in range(60)], "pause_s": 0.05}
+    body = json.dumps(chat(plan, temperature=0.7, stream=True)).encode()
+    headers = {"content-type": "application/json", "authorization": f"Bearer {key.key}"}
+    with urlopen(Request(f"{gateway.url}/v1/chat/completions", body, headers), timeout=30) as response:
+        while b"word3 " not in response.readline():
+            pass
+    assert gateway.post("/v1/chat/completions", chat({"say": ["yes"]}, temperature=0.7), key.key)[0] == 200
+    rows = gateway.calls_of(key, 3)
+    refused = next(row for row in rows if row["status"] == "refused")
+    assert refused["escrow_digest"] is None
+    settings = read_settings(gateway.folder / "gateway.yaml")
+    gathered = gather_pairs(gateway.state, settings, None, "test")  # while it runs
+    assert gathered.left_out == Counter({"identical": 2})  # this model says the same each time, as far as was heard
     assert gateway.stop() == ""
-    (row,) = gateway.calls()
-    assert (row["status"], row["escrow_digest"]) == ("refused", None)
+    cut = next(row for row in rows if row["status"] == "hung_up")
+    opened = Escrow(gateway.state / FOLDER, gateway.secrets, settings.escrow).open(cut["call_id"], "test")
+    assert opened is not None
+    assert is_opened_by(cut["escrow_digest"], opened.drawn, opened.salt)
+    assert b"word3 " in opened.drawn.served
+    assert b"word59 " not in opened.drawn.served
+    assert b"word59 " in opened.drawn.sealed

@@ -138,9 +138,13 @@ class OpenCall:
         parts.metrics.settled(call)
 
     async def _settle_with(self, second: SecondReply, token: str | None) -> None:
-        """The row says what was sealed, so that it waits for the second reply; the client does not."""
+        """The row says what was sealed, so that it waits for the second reply; the client does not.
+
+        Of a client that hung up in the middle, what it had is kept as the served one: were these calls missing, replies
+        that clients do not wait for would be rarer among the served than among the sealed.
+        """
         try:
-            served = b"".join(self._served) if self.call.status == "ok" else None
+            served = b"".join(self._served) if self.call.status in ("ok", "hung_up") and self._served else None
             self.call.escrow_digest = await second.seal(served)
         finally:
             self._parts.log.settle(self.call, self._sketch, token, self._earlier)
