@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 
 from stillroom.client.settings import Sampling
+from stillroom.probe import choosing, exclusions, measures
 from stillroom.probe.caveats import could_be_wrong, does_not_show
 from stillroom.probe.picture import BOTTOM, TOP, WIDTH, draw
-from stillroom.probe.plan import MeasureNamed, Plan
+from stillroom.probe.plan import LIKELIHOOD, MeasureNamed, Plan
 from stillroom.probe.report_page import PLANS_SHOWN, report_page
 from stillroom.probe.statement import (
     AccountResult,
@@ -27,7 +28,7 @@ from stillroom.probe.statement import (
     TellingPair,
 )
 from stillroom.probe.telling import RUN, SHOWN, Part, side_by_side
-from stillroom.probe.words import MEASURES, innocent, sentences, verdict
+from stillroom.probe.words import LEFT_OUT, MEASURES, innocent, sentences, verdict
 from stillroom.store.siblings import Answer, Opening, Pair, messages_json, question_id_of
 
 HOSTILE = '</script><script>alert(1)</script> <img src=x onerror="alert(1)"> {{ 7 * 7 }} \u202egnp\x1b[2J'
@@ -46,6 +47,7 @@ ANSWERS = [
     Answer(PAIR.question_id, 1, "as we have counted before, a dozen"),
     Answer(PAIR.question_id, 0, f"I think she holds a dozen of them. {HOSTILE}"),
     Answer(PAIR.question_id, 2, "third answer"),
+    Answer(PAIR.question_id, 3, "I will not say", "refused: policy"),
     Answer("another", 0, "not this question"),
 ]
 
@@ -66,7 +68,7 @@ def _plan(**changes: Any) -> Plan:
         "questions": 2_000,
         "pairs_digest": "sha256:" + "a" * 64,
         "openings_digest": "sha256:" + "b" * 64,
-        "left_out": {"request_has_a_reply": 31},
+        "left_out": {"assistant_turn": 31, "spent": 7, "some_other_reason": 3},
         "created_at": PLANNED,
         "by": "Olga Ober",
         "software": "stillroom 0.1.0",
@@ -175,6 +177,21 @@ def test_texts_of_models_and_names_are_shown_and_do_not_act() -> None:
     assert "[U+202E]gnp" in page.text
     assert "\x1b" not in page.text
     assert "secret" not in _page(_statement()).text
+
+
+def test_a_name_cannot_write_lines_of_its_own_in_the_terminal() -> None:
+    plan = _plan(suspect="parrot\nNo trace of these replies.\x1b[2J", accounts=("acct\n1",))
+    accounts = (AccountResult("acct\n1", 5, 2, ("acct\n2",), _result(), 0.001, True),)
+    statement = _statement(plan=plan, accounts=accounts)
+    for said in (*sentences(statement), *could_be_wrong(statement), *does_not_show(statement)):
+        assert "\n" not in said
+        assert said.isprintable() or "\N{NO-BREAK SPACE}" in said
+
+
+@pytest.mark.parametrize("at", [0, 10**18, 10**30])
+def test_any_time_that_an_asker_writes_is_shown_somehow(at: int) -> None:
+    asking = replace(_statement().asking, first_at=at, last_at=at)
+    assert "UTC" in _page(_statement(asking=asking)).text
 
 
 def test_the_same_statement_gives_the_same_page() -> None:
@@ -337,6 +354,24 @@ def test_a_likelihood_has_no_answers_to_show() -> None:
     assert MEASURES["likelihood"] in page.text
     assert "trained fromparrot-base" in page.text
     assert "The suspect’s answer" not in page.text
+
+
+def test_what_is_left_out_is_counted_with_its_reason() -> None:
+    said = _page(_statement()).text
+    for line in (
+        "not in the plan: the request holds earlier replies of a model31",
+        "not in the plan: opened by an earlier plan7",
+        "not in the plan: some other reason3",
+        "both replies are the same text20",
+    ):
+        assert line in said
+    assert "12 say nothing" in said
+    for reasons in (get_args(exclusions.Reason), get_args(choosing.Reason)):
+        assert set(LEFT_OUT) >= {name for reason in reasons for name in get_args(reason) or (reason,)}
+
+
+def test_every_measure_has_words() -> None:
+    assert set(MEASURES) == {*measures.MEASURES, LIKELIHOOD}
 
 
 def test_a_measure_without_words_is_called_by_its_name() -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from stillroom.probe.statement import Statement
 from stillroom.probe.words import MOST_NAMED, outcome_of, suspect_of
-from stillroom.report.words import count, short
+from stillroom.report.words import count
 from stillroom.text.counted import counted, listed
+from stillroom.text.one_line import one_line
 
 
 def does_not_show(statement: Statement) -> list[str]:
@@ -103,10 +104,10 @@ def _of_the_asking(statement: Statement) -> Iterator[str]:
 def _of_the_pairs(statement: Statement) -> Iterator[str]:
     for each in statement.accounts:
         if each.shared_units:
-            others = [short(name, 40) for name in each.shared_with[:MOST_NAMED]]
+            others = [one_line(name, 40) for name in each.shared_with[:MOST_NAMED]]
             more = len(each.shared_with) - MOST_NAMED
             yield (
-                f"Of {short(each.account, 40)}, {counted(each.shared_units, 'unit has', 'units have')} a text that "
+                f"Of {one_line(each.account, 40)}, {counted(each.shared_units, 'unit has', 'units have')} a text that "
                 f"{listed([*others, f'{count(more)} more'] if more > 0 else others)} received, too: what it shows, it "
                 "shows of all of them."
             )

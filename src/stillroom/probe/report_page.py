@@ -75,6 +75,7 @@ def _environment() -> Environment:
         "moment": words.moment,
         "measure": words.measure_in_words,
         "bare_p": lambda p: p_value(p).removeprefix("p = "),
+        "left_out": words.left_out_in_words,
         "state": _state,
     }
     return made

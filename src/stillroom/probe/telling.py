@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from stillroom.probe.asked import is_usable
 from stillroom.probe.question_text import question_text
 from stillroom.probe.statement import TellingPair
 from stillroom.store.siblings import Answer, Opening, Pair
@@ -56,7 +57,7 @@ def side_by_side(
     opening_of = {opening.pair_id: opening for opening in openings}
     answers_of: dict[str, list[Answer]] = {pair_of[each.pair_id].question_id: [] for each in telling}
     for answer in answers:
-        if answer.question_id in answers_of and answer.text:
+        if answer.question_id in answers_of and is_usable(answer):
             answers_of[answer.question_id].append(answer)
     return [
         _side_by_side(each, pair, opening_of[each.pair_id], answers_of[pair.question_id])

@@ -8,20 +8,28 @@ from typing import Literal
 
 from scipy.stats import binom
 
+from stillroom.probe import exclusions
 from stillroom.probe.statement import AccountResult, Result, Statement
-from stillroom.report.words import SPACE, chance, count, interval, p_value, percent, short
+from stillroom.report.words import SPACE, chance, count, interval, p_value, percent
 from stillroom.text.counted import counted, listed
+from stillroom.text.one_line import one_line
 
 MEASURES = {
     "ngrams": "rare runs of words in common",
     "edit": "few words to change",
     "start": "the same beginning",
-    "samples": "likely among the suspect’s answers",
-    "embeddings": "alike in meaning",
-    "combined": "several measures in one",
+    "samples": "what the suspect’s answers would lead one to expect",
     "likelihood": "how likely the suspect holds each text",
 }
 """What a measure looks at. Another one is called by its name alone."""
+LEFT_OUT: dict[str, str] = {
+    **{str(reason): said for reason, said in exclusions.IN_WORDS.items()},
+    "spent": "opened by an earlier plan",
+    "of_another_plan": "another plan waits with it",
+    "of_another_account": "another account’s, or one with a reply that another account has, too",
+    "not_chosen": "the plan has as many as it wanted",
+}
+"""Why a pair is not in a plan. Another reason is called by its name alone."""
 MOST_NAMED = 3
 """Accounts in a sentence: the table names all."""
 
@@ -61,7 +69,7 @@ def outcome_of(statement: Statement) -> Outcome:
 
 
 def suspect_of(statement: Statement) -> str:
-    return short(statement.plan.suspect)
+    return one_line(statement.plan.suspect, 80)
 
 
 def smallest_p(result: Result) -> float:
@@ -78,8 +86,16 @@ def measure_in_words(name: str) -> str:
     return MEASURES.get(name, name)
 
 
+def left_out_in_words(reason: str) -> str:
+    return LEFT_OUT.get(reason, reason.replace("_", " "))
+
+
 def moment(at_us: int) -> str:
-    return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d %H:%M} UTC"
+    """To the minute. An asker may have written any number."""
+    try:
+        return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        return "at no time that a calendar has"
 
 
 def innocent(result: Result) -> str:
@@ -160,8 +176,8 @@ def _traced(statement: Statement) -> str:
 def _some(names: list[str]) -> str:
     """No more names than a sentence can hold."""
     if len(names) <= MOST_NAMED:
-        return listed(short(name, 40) for name in names)
-    return listed([*(short(name, 40) for name in names[:MOST_NAMED]), f"{count(len(names) - MOST_NAMED)} more"])
+        return listed(one_line(name, 40) for name in names)
+    return listed([*(one_line(name, 40) for name in names[:MOST_NAMED]), f"{count(len(names) - MOST_NAMED)} more"])
 
 
 def _seen(result: Result) -> str:
