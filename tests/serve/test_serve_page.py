@@ -35,7 +35,7 @@ from stillroom.serve.limits import limits
 from stillroom.serve.limits.bound import LimitName
 from stillroom.serve.limits.ledger import DEAD_US
 from stillroom.serve.routes.openapi import openapi
-from stillroom.serve.settings import GatewaySettings, ModelSettings, UpstreamSettings, read_settings
+from stillroom.serve.settings import GatewaySettings, ModelSettings, UpstreamSettings, WatermarkSettings, read_settings
 from stillroom.serve.spawn import serving
 from stillroom.store.calls import call_dataset
 
@@ -238,7 +238,12 @@ def documented_keys(heading: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("heading", "model"),
-    [("key", GatewaySettings), ("key of a model", ModelSettings), ("key of a server", UpstreamSettings)],
+    [
+        ("key", GatewaySettings),
+        ("key of a model", ModelSettings),
+        ("key of a server", UpstreamSettings),
+        ("key of a watermark", WatermarkSettings),
+    ],
 )
 def test_every_key_with_its_default(heading: str, model: type[BaseModel]) -> None:
     assert documented_keys(heading) == keys_of(model)

@@ -19,16 +19,24 @@ from stillroom.base.errors import ModelError
 from stillroom.generate.generator import Generator
 from stillroom.serve.chat_request import ChatBody
 from stillroom.serve.completion import Completion
+from stillroom.serve.mark_header import read_mark
 from stillroom.serve.reply_request import read_body
 from stillroom.serve.routes.errors import ApiError
 from stillroom.serve.scored_text import scored_completion
+from stillroom.serve.settings import WatermarkSettings
 from stillroom.serve.text_request import TextBody
 
 
-def make_app(generators: Mapping[str, Generator], *, scores: bool = True) -> Starlette:
+def make_app(
+    generators: Mapping[str, Generator],
+    *,
+    scores: bool = True,
+    watermarks: Mapping[str, WatermarkSettings] | None = None,
+) -> Starlette:
     """The application that serves each generator under its name. It closes them when it shuts down.
 
     `scores`: it says how likely a text is that it is given, which teaches more of a model than its replies do.
+    `watermarks`: of the models whose replies are marked, with the key that a gateway tells it with each request.
     """
     started = int(time.time())
 
@@ -54,7 +62,8 @@ def make_app(generators: Mapping[str, Generator], *, scores: bool = True) -> Sta
 
     async def reply(request: Request, body: ChatBody | TextBody) -> Response:
         refuse_unknown(body)
-        completion = Completion(generators[body.model], body)
+        mark = read_mark(request.headers, (watermarks or {}).get(body.model))
+        completion = Completion(generators[body.model], body, mark)
         if body.stream:
             return StreamingResponse(completion.events(), media_type="text/event-stream")
         return await _whole(completion, request)

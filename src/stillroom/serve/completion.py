@@ -18,6 +18,7 @@ from stillroom.serve.completion_form import ChatForm, Form, TextForm, choice_fie
 from stillroom.serve.reply_text import PlainText, ReplyText
 from stillroom.serve.routes.errors import ApiError, error_event
 from stillroom.serve.text_request import TextBody
+from stillroom.text.green_list import Mark
 
 
 class Wake:
@@ -73,9 +74,12 @@ class Choice:
 
 
 class Completion:
-    """The replies to one request, as they are written. Raises ApiError 400 for a prompt that this model can't take."""
+    """The replies to one request, as they are written, with a watermark where `mark` says so.
 
-    def __init__(self, generator: Generator, body: ChatBody | TextBody) -> None:
+    Raises ApiError 400 for a prompt that this model can't take.
+    """
+
+    def __init__(self, generator: Generator, body: ChatBody | TextBody, mark: Mark | None = None) -> None:
         self._body = body
         local = generator.local
         form: Form = ChatForm(local, body) if isinstance(body, ChatBody) else TextForm(local, body)
@@ -91,7 +95,7 @@ class Completion:
             for _ in range(body.n or 1):
                 index = len(self._choices)
                 try:
-                    generation = generator.submit(prompt, _sampling(body, index, local.context), on_token)
+                    generation = generator.submit(prompt, _sampling(body, index, local.context, mark), on_token)
                 except ValueError as error:
                     self.cancel()
                     raise ApiError(400, f"{body.model} can't be asked this: {error}.", param=form.param) from error
@@ -161,10 +165,11 @@ class Completion:
         }
 
 
-def _sampling(body: ChatBody | TextBody, index: int, context: int) -> Sampling:
+def _sampling(body: ChatBody | TextBody, index: int, context: int, mark: Mark | None) -> Sampling:
     return Sampling(
         max_tokens=body.token_limit or context,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=body.top_p or 1.0,
         seed=None if body.seed is None else f"{body.seed} {index}",
+        mark=mark,
     )

@@ -81,6 +81,17 @@ class UpstreamSettings(_Settings):
         return value.rstrip("/")
 
 
+class WatermarkSettings(_Settings):
+    """How the replies of a model in a folder are marked, see `stillroom.text.green_list`."""
+
+    strength: float = Field(gt=0, le=20)
+    """Added to the logits of green tokens, in nats: the more, the surer the mark is found, and the worse the reply."""
+    share: float = Field(default=0.25, ge=0.01, le=0.9)
+    """Of the vocabulary that is green after each token."""
+    per: Literal["account", "owner"] = "account"
+    """Whether each account has a key of its own, or all have one."""
+
+
 class ModelSettings(_Settings):
     """A model that accounts may ask for: behind other servers, or a folder that this gateway serves itself."""
 
@@ -93,6 +104,8 @@ class ModelSettings(_Settings):
     """USD for a million tokens, which budgets are counted in; `none`: it costs nothing."""
     max_output_tokens: int = Field(default=4096, ge=1, le=2**31)
     """Reserved for a reply whose request names no limit of its own."""
+    watermark: WatermarkSettings | None = None
+    """Of a model in a folder; None: its replies are not marked."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -100,6 +113,8 @@ class ModelSettings(_Settings):
             raise ValueError("a model has either upstreams or a folder")
         if self.folder is not None and not set(self.routes) <= {"chat", "completions"}:
             raise ValueError("a folder is served on the routes chat and completions only")
+        if self.folder is None and self.watermark is not None:
+            raise ValueError("only a folder's replies can be marked, as its tokens are drawn here")
         return self
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stillroom.base.child_process import Child, child_process
+from stillroom.serve.settings import WatermarkSettings
 
 
 @contextmanager
@@ -28,10 +29,12 @@ def server_process(
     threads: int | None = None,
     max_batch: int = 64,
     scores: bool = True,
+    watermarks: Mapping[str, WatermarkSettings] | None = None,
 ) -> Iterator[Child]:
     """The same, for whoever looks after the process. `port` 0: any that is free; what it is stands in `ready`.
 
-    `scores`: texts that are given are scored.
+    `scores`: texts that are given are scored. `watermarks`: of the models whose replies are marked; the digests of
+    their tokenizers stand in `ready`, too.
     """
     order = {
         "models": {name: str(path.absolute()) for name, path in models.items()},
@@ -39,6 +42,7 @@ def server_process(
         "threads": threads,
         "max_batch": max_batch,
         "scores": scores,
+        "watermarks": {name: each.model_dump(mode="json") for name, each in (watermarks or {}).items()},
     }
     with child_process("stillroom.serve", order, "The server") as child:
         yield child

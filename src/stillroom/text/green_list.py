@@ -44,7 +44,7 @@ class Mark:
 
 
 @lru_cache(_MASKS_KEPT)
-def green_V(mark: Mark, before: int, vocabulary: int) -> NDArray[np.bool_]:  # noqa: N802 - a tensor's shape
+def green_V(mark: Mark, before: int, vocabulary: int) -> NDArray[np.bool_]:
     """Which tokens are green after the token `before`. Not to be written to."""
     token_V = np.arange(vocabulary, dtype=np.uint64)
     print_V = pair_prints(np.full(vocabulary, before, dtype=np.uint64), token_V)
@@ -63,7 +63,7 @@ def key_words(keys: Sequence[bytes]) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, 2).astype(np.uint64)
 
 
-def is_green_KN(word_K2: NDArray[np.uint64], print_N: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:  # noqa: N802
+def is_green_KN(word_K2: NDArray[np.uint64], print_N: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
     """Whether each pair's token is green under each key."""
     below = np.uint64(min(int(share * 2.0**64), 2**64 - 1))
     return np.less(_mixed((print_N[None, :] ^ word_K2[:, :1]) + word_K2[:, 1:]), below)

@@ -16,7 +16,7 @@ from stillroom.serve.gateway.model_process import kept_serving
 
 
 def test_it_is_started_again_on_the_same_address(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with kept_serving({"tiny": tiny_model}, threads=1) as url:
+    with kept_serving({"tiny": tiny_model}, threads=1) as (url, _):
         (server,) = servers()
         os.kill(server, signal.SIGKILL)
         wait_until(lambda: server not in servers() and answers(url))

@@ -10,8 +10,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from stillroom.base.errors import StillroomError
+from stillroom.base.errors import ServeError, StillroomError
+from stillroom.serve.settings import WatermarkSettings
 from stillroom.serve.spawn import server_process
 
 _LOOK_S = 0.2
@@ -20,17 +22,28 @@ _STOP_S = 5
 """One that is still loading at the end is not waited for: it ends with this process."""
 
 
+class LocalServer(NamedTuple):
+    url: str
+    tokenizers: Mapping[str, str]
+    """Of each model whose replies are marked, the digest of its tokenizer."""
+
+
 @contextmanager
-def kept_serving(folders: Mapping[str, Path], *, threads: int | None = None) -> Iterator[str]:
+def kept_serving(
+    folders: Mapping[str, Path],
+    *,
+    threads: int | None = None,
+    watermarks: Mapping[str, WatermarkSettings] | None = None,
+) -> Iterator[LocalServer]:
     """Serve the model folders as `spawn.serving` does; a server that dies is started again on the same address.
 
     Raises ServeError where it can't start the first time. Later ones are lines on standard error.
     """
-    keeper = _Keeper(folders, threads)
+    keeper = _Keeper(folders, threads, watermarks or {})
     thread = threading.Thread(target=keeper.run, daemon=True)
     thread.start()
     try:
-        yield keeper.url.result()
+        yield keeper.server.result()
     finally:
         keeper.over.set()
         thread.join(_STOP_S)
@@ -40,7 +53,8 @@ def kept_serving(folders: Mapping[str, Path], *, threads: int | None = None) -> 
 class _Keeper:
     folders: Mapping[str, Path]
     threads: int | None
-    url: Future[str] = field(default_factory=Future)
+    watermarks: Mapping[str, WatermarkSettings]
+    server: Future[LocalServer] = field(default_factory=Future)
     over: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -49,16 +63,21 @@ class _Keeper:
             began = time.monotonic()
             try:
                 # A customer who may ask how likely any text is could copy the model faster than by its replies.
-                with server_process(self.folders, port=port, threads=self.threads, scores=False) as child:
-                    if not self.url.done():
+                with server_process(
+                    self.folders, port=port, threads=self.threads, scores=False, watermarks=self.watermarks
+                ) as child:
+                    server = LocalServer(child.ready["url"], child.ready["tokenizers"])
+                    if not self.server.done():
                         port = child.ready["port"]
-                        self.url.set_result(child.ready["url"])
+                        self.server.set_result(server)
+                    elif server != self.server.result():
+                        raise ServeError("A marked model's tokenizer is another one now.", "Restart the gateway.")
                     while child.process.poll() is None and not self.over.wait(_LOOK_S):
                         pass
                     what = f"ended with code {child.process.returncode}: it is started again."
             except (StillroomError, OSError) as error:
-                if not self.url.done():
-                    self.url.set_exception(error)
+                if not self.server.done():
+                    self.server.set_exception(error)
                     return
                 what = f"did not start again. {error}"
             if not self.over.is_set():

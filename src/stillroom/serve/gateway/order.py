@@ -30,6 +30,8 @@ class Order:
     """The descriptor of the socket to listen on."""
     local_url: str | None
     """Where the models that this gateway serves from folders are answered."""
+    tokenizers: Mapping[str, str]
+    """Of those whose replies are marked, the digests of their tokenizers."""
     reports: IO[str]
 
     def report(self, content: Mapping[str, Any]) -> None:
@@ -47,7 +49,7 @@ def take_order() -> Iterator[Order]:
     told = orjson.loads(sys.stdin.buffer.readline())
     settings = GatewaySettings.model_validate(told["settings"])
     threading.Thread(target=_stop_with_standard_input, daemon=True).start()
-    order = Order(settings, told.get("worker", "admin"), told["socket"], told["local_url"], reports)
+    order = Order(settings, told.get("worker", "admin"), told["socket"], told["local_url"], told["tokenizers"], reports)
     try:
         yield order
     except StillroomError as error:

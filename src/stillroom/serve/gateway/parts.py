@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from stillroom.serve.accounts.directory import Directory
 from stillroom.serve.escrow.escrow import Escrow
+from stillroom.serve.gateway.marks import Marks
 from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.upstream import Upstreams
 from stillroom.serve.keyring import Keyring
@@ -74,4 +75,5 @@ class Parts:
     keyring: Keyring
     metrics: Metrics
     escrow: Escrow | None
+    marks: Marks
     later: Later

@@ -5,10 +5,12 @@ A reply ends for the client only after its call is settled: the log never lacks 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import ClientResponse
 
+from stillroom.base.errors import StoreError
 from stillroom.base.receipt import RECEIPT_HEADER
 from stillroom.base.records import Route
 from stillroom.serve.gateway.admission import Admitted
@@ -71,7 +73,7 @@ class _Passing:
 
     async def run(self) -> None:
         admitted, bounds = self._admitted, self._parts.settings.bounds
-        bodies, headers = _bodies(admitted), _headers(self._exchange)
+        bodies, headers = _bodies(admitted), {**_headers(self._exchange), **await self._mark()}
         await self._open.draw_second_reply(bodies, headers)
         body: bytes | None = None
         async with (
@@ -86,6 +88,14 @@ class _Passing:
             await self._exchange.write(last, more=False)
         else:
             await self._respond(response, body)
+
+    async def _mark(self) -> Mapping[str, str]:
+        """What tells a model of ours to mark this account's replies; over all other headers, as no client chooses it."""
+        try:
+            return await self._parts.marks.headers(self._admitted.asked.model, self._admitted.caller.account)
+        except StoreError as error:
+            what = "The mark of this reply can't be written down just now, and none is served that is not."
+            raise Refused("log_full", 503, what, retry_after_s=10) from error
 
     async def _respond(self, response: ClientResponse, body: bytes) -> None:
         """A reply that is no stream, or the server's refusal of this request."""

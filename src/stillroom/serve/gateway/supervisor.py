@@ -62,11 +62,13 @@ def run_gateway(
         admin_socket = stack.enter_context(listen(settings.admin.host, settings.admin.port))
         addresses = Addresses(_url(settings.listen.host, sockets[0]) + "/v1", _url(settings.admin.host, admin_socket))
         folders = {model.name: model.folder for model in settings.models if model.folder is not None}
-        local_url = stack.enter_context(kept_serving(folders, threads=threads)) if folders else None
+        watermarks = {model.name: model.watermark for model in settings.models if model.watermark is not None}
+        local = stack.enter_context(kept_serving(folders, threads=threads, watermarks=watermarks)) if folders else None
         (settings.state / "metrics").mkdir(mode=0o700, exist_ok=True)
         common = {
             "settings": settings.model_dump(mode="json"),
-            "local_url": local_url,
+            "local_url": local and local.url,
+            "tokenizers": {**local.tokenizers} if local else {},
         }
         children = [
             _Child("stillroom.serve.gateway.worker", {**common, "worker": f"w{number}"}, listener)

@@ -20,6 +20,7 @@ from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.gateway.app import Gateway
 from stillroom.serve.gateway.left_limits import recover_limits
 from stillroom.serve.gateway.machine import worker_place
+from stillroom.serve.gateway.marks import Marks
 from stillroom.serve.gateway.metrics import Metrics
 from stillroom.serve.gateway.order import Order, take_order
 from stillroom.serve.gateway.parts import Later, Parts, Printing
@@ -136,6 +137,7 @@ async def _open_parts(order: Order) -> AsyncIterator[Parts]:
             keyring=keyring,
             metrics=Metrics(settings.state / "metrics" / f"{order.worker}.json"),
             escrow=Escrow(settings.state / FOLDER, secrets, settings.escrow) if settings.escrow.share else None,
+            marks=Marks(settings, secrets, keyring, order.tokenizers),
             later=later,
         )
 
