@@ -185,7 +185,7 @@ def test_a_name_cannot_write_lines_of_its_own_in_the_terminal() -> None:
     statement = _statement(plan=plan, accounts=accounts)
     for said in (*sentences(statement), *could_be_wrong(statement), *does_not_show(statement)):
         assert "\n" not in said
-        assert said.isprintable() or "\N{NO-BREAK SPACE}" in said
+        assert said.replace("\N{NO-BREAK SPACE}", " ").isprintable()
 
 
 @pytest.mark.parametrize("at", [0, 10**18, 10**30])
