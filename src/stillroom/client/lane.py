@@ -12,15 +12,15 @@ from stillroom.client.rate_headers import NO_RATE_HEADERS, RateHeaders, read_rat
 from stillroom.client.reply import ParsedReply, parse_replies
 from stillroom.client.retry import NOT_ANSWERED, REFUSED
 from stillroom.client.settings import Endpoint
-from stillroom.client.transport import Answered, NotAnswered, Transport
+from stillroom.client.transport import CHAT, Answered, NotAnswered, Transport
 
 LONGEST_WAIT_S = 3600.0
 
 
 class Lane:
-    def __init__(self, endpoint: Endpoint, base_url: str, limits: PaceLimits, clock: Clock) -> None:
+    def __init__(self, endpoint: Endpoint, base_url: str, limits: PaceLimits, clock: Clock, route: str = CHAT) -> None:
         self.base_url = base_url
-        self.transport = Transport(endpoint, base_url)
+        self.transport = Transport(endpoint, base_url, route)
         self.pace = PaceController(limits, clock.monotonic())
         self.closed: TeacherError | None = None
         """Why nothing is sent here any more."""

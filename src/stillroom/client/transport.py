@@ -29,6 +29,7 @@ from stillroom.client.settings import Endpoint
 from stillroom.client.stream import read_json
 from stillroom.client.told_receipt import receipt_to_fetch
 
+CHAT = "chat/completions"
 CONNECT_TIMEOUT_S = 30
 LARGEST_BODY = 1 << 28
 """Bytes. What comes beyond them is not waited for, and what came is not kept: it is nobody's answer to a question."""
@@ -79,10 +80,10 @@ class Transport:
     permit that is none or is for another model; PermitOver for one that does not hold now.
     """
 
-    def __init__(self, endpoint: Endpoint, base_url: str | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, base_url: str | None = None, route: str = CHAT) -> None:
         base_url = base_url or endpoint.base_url
         try:
-            self._url = Url(f"{base_url}/chat/completions")
+            self._url = Url(f"{base_url}/{route}")
         except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
             raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
         self._receipts = f"{base_url.removesuffix('/v1')}/receipts/"
