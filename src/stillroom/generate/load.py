@@ -77,15 +77,15 @@ def load_model(path: Path) -> LocalModel:
     )
 
 
-def load_tokenizer(path: Path) -> tuple[PreTrainedTokenizerBase, frozenset[int], int]:
+def load_tokenizer(path: Path, *, with_weights: bool = True) -> tuple[PreTrainedTokenizerBase, frozenset[int], int]:
     """The tokenizer, end ids and context that `load_model` gives for this path, without reading the weights.
 
-    Raises ModelError as it does.
+    Raises ModelError as it does; without `with_weights` the folder need not have any.
     """
     gguf = _gguf_file(path)
     folder, extra = (path, {}) if gguf is None else (gguf.parent, {"gguf_file": gguf.name})
     if gguf is None:
-        _refuse_incomplete(path)
+        _refuse_incomplete(path, with_weights=with_weights)
     with quiet(), _as_model_error(folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **extra)
     generation = None
@@ -118,7 +118,7 @@ def _gguf_arguments(gguf: Path) -> dict[str, Any]:
     return {"gguf_file": gguf.name, "quantization_config": GgufConfig(dequantize=True)}
 
 
-def _refuse_incomplete(folder: Path) -> None:
+def _refuse_incomplete(folder: Path, *, with_weights: bool = True) -> None:
     """Name what is missing before a library stumbles over it."""
     config_path = folder / "config.json"
     if not config_path.is_file():
@@ -129,7 +129,7 @@ def _refuse_incomplete(folder: Path) -> None:
         raise ModelError(f"{config_path} is not JSON: {error}.", "Get the file again.") from error
     if not isinstance(config, dict) or "model_type" not in config:
         raise ModelError(f"{config_path} does not say its model_type.", "Name a folder with a causal language model.")
-    if not any(folder.glob("*.safetensors")):
+    if with_weights and not any(folder.glob("*.safetensors")):
         if any(next(folder.glob(pattern), None) for pattern in PICKLES):
             raise ModelError(
                 f"{folder} has its weights as pickle, which can run code when it is read.",
