@@ -253,6 +253,8 @@ def test_the_teacher_itself_is_called_so_where_a_null_says_nothing() -> None:
     assert found.headline == "parrot-1 answers like the teacher itself: this test cannot tell."
     assert "indistinguishable from the teacher itself, within the 0.1 that" in _page(statement).text
     assert "No trace" not in _page(statement).text
+    assert "was not trained at all" in does_not_show(statement)[0]
+    assert not any("Innocence" in line for line in does_not_show(statement))
     undecided = _statement(result=_result(served=960, sealed=990, p=0.7), closeness=_closeness("undecided"))
     assert verdict(undecided).outcome == "not_traced"
     assert any("cannot be told" in line for line in sentences(undecided))
@@ -302,9 +304,13 @@ def test_accounts_are_told_apart_and_only_those_that_hold_after_correction_are_n
     assert verdict(statement).headline == "Replies served to acct_1 reached parrot-1."
     assert "Accounts that it points to, corrected for there being several: acct_1." in sentences(statement)
     assert any(
-        "Of acct_1, 3 units have a text that acct_2, acct_7, acct_8 and 2 more received, too" in line
+        "3 times a reply of acct_1’s pairs is the same text that acct_2, acct_7, acct_8 and 2 more received, too"
+        in line
         for line in could_be_wrong(statement)
     )
+    sharing = tuple(replace(accounts[0], account=f"acct_{number}") for number in range(4))
+    said = could_be_wrong(replace(statement, accounts=sharing))
+    assert said[-1].startswith("Replies to 4 accounts have a text that others received, too")
     nobody = replace(statement, accounts=tuple(replace(each, is_accused=False) for each in accounts))
     assert verdict(nobody).headline == "Replies served here reached parrot-1."
     assert any(line.endswith("several: none.") for line in sentences(nobody))
@@ -353,6 +359,12 @@ def test_a_likelihood_has_no_answers_to_show() -> None:
     page = _page(_statement(plan=plan, result=_result("likelihood")), answers=[])
     assert MEASURES["likelihood"] in page.text
     assert "trained fromparrot-base" in page.text
+    assert "asked how likely it holds each of the two" in page.text
+    assert "Where it holds one of the two replies likelier, it is the served one 1,100" in page.text
+    assert "its answers are nearer" not in page.text
+    assert "Marked are" not in page.text
+    nothing = _statement(plan=plan, result=_result("likelihood", served=0, sealed=0, p=1.0))
+    assert "holds both replies equally likely everywhere" in verdict(nothing).sentence
     assert "The suspect’s answer" not in page.text
 
 

@@ -28,6 +28,11 @@ def does_not_show(statement: Statement) -> list[str]:
         ]
     if outcome == "too_few":
         return ["Anything about the suspect, for or against it."]
+    if outcome == "is_the_teacher":
+        return [
+            "Anything about what the suspect was trained on. A service that passes questions on to the teacher was not "
+            "trained at all, and may yet break its terms; a copy of the teacher’s weights looks the same.",
+        ]
     return [
         "Innocence. It says “not these replies”: others may have been used, or these reworded, or as a small part of "
         "much else, or in a training that left too faint a trace for so many answers.",
@@ -102,12 +107,18 @@ def _of_the_asking(statement: Statement) -> Iterator[str]:
 
 
 def _of_the_pairs(statement: Statement) -> Iterator[str]:
-    for each in statement.accounts:
-        if each.shared_units:
-            others = [one_line(name, 40) for name in each.shared_with[:MOST_NAMED]]
-            more = len(each.shared_with) - MOST_NAMED
-            yield (
-                f"Of {one_line(each.account, 40)}, {counted(each.shared_units, 'unit has', 'units have')} a text that "
-                f"{listed([*others, f'{count(more)} more'] if more > 0 else others)} received, too: what it shows, it "
-                "shows of all of them."
-            )
+    sharing = [each for each in statement.accounts if each.shared_units]
+    if len(sharing) > MOST_NAMED:
+        yield (
+            f"Replies to {counted(len(sharing), 'account')} have a text that others received, too (the table says how "
+            "many): what it shows, it shows of all who received it."
+        )
+        return
+    for each in sharing:
+        others = [one_line(name, 40) for name in each.shared_with[:MOST_NAMED]]
+        more = len(each.shared_with) - MOST_NAMED
+        yield (
+            f"{counted(each.shared_units, 'time')} a reply of {one_line(each.account, 40)}’s pairs is the same text "
+            f"that {listed([*others, f'{count(more)} more'] if more > 0 else others)} received, too: what it shows, "
+            "it shows of all of them."
+        )

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from stillroom import __version__
 from stillroom.probe import caveats, picture, words
+from stillroom.probe.plan import LIKELIHOOD
 from stillroom.probe.statement import LoggedPlan, Statement
 from stillroom.probe.telling import RUN, side_by_side
 from stillroom.report import rendering as report
@@ -39,6 +40,7 @@ def report_page(
         .render(
             statement=statement,
             plan=statement.plan,
+            by_likelihood=statement.plan.primary.name == LIKELIHOOD,
             result=statement.result,
             verdict=words.verdict(statement),
             suspect=words.suspect_of(statement),

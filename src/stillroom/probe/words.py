@@ -9,6 +9,7 @@ from typing import Literal
 from scipy.stats import binom
 
 from stillroom.probe import exclusions
+from stillroom.probe.plan import LIKELIHOOD
 from stillroom.probe.statement import AccountResult, Result, Statement
 from stillroom.report.words import SPACE, chance, count, interval, p_value, percent
 from stillroom.text.counted import counted, listed
@@ -181,10 +182,20 @@ def _some(names: list[str]) -> str:
 
 
 def _seen(result: Result) -> str:
+    by_likelihood = result.measure == LIKELIHOOD
     if result.share is None or result.share_low is None or result.share_high is None:
-        return "The answers are as near to the one reply as to the other everywhere."
+        return (
+            "The suspect holds both replies equally likely everywhere."
+            if by_likelihood
+            else "The answers are as near to the one reply as to the other everywhere."
+        )
+    where = (
+        "it holds one of the two replies likelier"
+        if by_likelihood
+        else "its answers are nearer to one of the two replies"
+    )
     return (
-        f"Where its answers are nearer to one of the two replies, it is the served one {count(result.nearer_served)} "
+        f"Where {where}, it is the served one {count(result.nearer_served)} "
         f"of {count(result.informative)} times: {percent(result.share)} "
         f"({interval(result.share_low, result.share_high)}), where an innocent model has 50{SPACE}%."
     )
