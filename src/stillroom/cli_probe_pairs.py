@@ -1,0 +1,199 @@
+"""`stillroom probe pairs`, `import` and `thirds`: the replies that a test of a suspect is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from stillroom.base.errors import UsageError
+from stillroom.base.interrupts import ends_at_once
+from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_guard import command
+from stillroom.cli_output import print_json, print_result
+from stillroom.cli_watch_arguments import person_of
+from stillroom.display import live_progress
+from stillroom.text.counted import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stillroom.probe.pairs import Gathered
+    from stillroom.store.siblings import Pair
+
+_THIRDS, _JOURNAL = "thirds.parquet", "thirds.sqlite"
+
+Out = Annotated[Path, typer.Option("--out", metavar="PROBE", help="A new folder, for you alone: tests start from it.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Who does it, for the record; the system's name for you.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Make these commands of `app`."""
+    command(app, "pairs", "stillroom probe pairs --config gateway.yaml --account acct_7Qm2 --out probe")(pairs)
+    command(app, "import", "stillroom probe import drawn.jsonl --out probe")(import_file)
+    command(app, "thirds", "stillroom probe thirds probe --model abacus --base-url http://127.0.0.1:8000/v1")(thirds)
+
+
+def pairs(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")],
+    out: Out,
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", metavar="ACCOUNT", help="Whose replies: an account's id. May be repeated; else all."),
+    ] = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Open a gateway's sealed replies, and lay out what can be compared. That you did is noted."""
+    _refuse_existing(out)
+    with ends_at_once():
+        from stillroom.escrow_pairs import gather_pairs
+        from stillroom.probe.pairs import write_gathered
+        from stillroom.serve.settings import read_settings
+
+    settings = read_settings(config)
+    gathered = gather_pairs(settings.state, settings, sorted(set(account)) if account else None, person_of(by))
+    if not gathered.pairs:
+        raise UsageError(f"There is nothing to compare. {' '.join(_in_words(gathered))}", "docs/escrow.md says why.")
+    write_gathered(out, gathered)
+    _say(gathered, out, as_json)
+
+
+def import_file(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSON lines or Parquet: messages, served, sealed in each row.")
+    ],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Take in second replies that were drawn later, without a coin. What they show is graded `assumed`."""
+    _refuse_existing(out)
+    with ends_at_once():
+        from stillroom.probe.importing import import_pairs
+        from stillroom.probe.pairs import write_gathered
+
+    gathered = import_pairs(source)
+    if not gathered.pairs:
+        raise UsageError(f"There is nothing to compare. {' '.join(_in_words(gathered))}", "Draw other replies.")
+    write_gathered(out, gathered)
+    _say(gathered, out, as_json)
+    if not as_json:
+        print_result(
+            "No coin said which reply was served: that it makes no difference when, and on which machine, a reply is",
+            "drawn is assumed. A test of these pairs says so.",
+        )
+
+
+def thirds(
+    probe: Annotated[Path, typer.Argument(metavar="PROBE", help="The folder that probe pairs or import wrote.")],
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="The model that was served, by its API's name.")
+    ],
+    base_url: Annotated[str, typer.Option("--base-url", metavar="URL", help="Where it is reached, up to /v1.")],
+    plan: Annotated[str | None, typer.Option("--plan", metavar="NAME", help="Only the questions of this plan.")] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option("--api-key-env", metavar="VARIABLE", help="The variable that holds the key.")
+    ] = None,
+    free: Annotated[
+        bool, typer.Option("--free", metavar=FLAG, help="It costs nothing; else the price list has to know it.")
+    ] = False,
+    budget_usd: Annotated[
+        float | None, typer.Option("--budget-usd", min=0, metavar="USD", help="What it may cost at most.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", min=0, help="For imported pairs, which say no settings.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="For imported pairs, too: the most tokens of a reply.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw one more reply of your own model to each question: what a suspect that is your model would say.
+
+    It is asked as the recorded requests were. A test then tells a suspect that did not learn from these replies from
+    one that is the model itself, or passes questions on to it. Stopped, the same command goes on.
+    """
+    with ends_at_once():
+        from decimal import Decimal
+
+        from pydantic import ValidationError
+
+        from stillroom.base.validation import first_problem
+        from stillroom.client.budget import BudgetLimits
+        from stillroom.client.settings import Endpoint, Sampling
+        from stillroom.probe.asking import AskingSettings
+        from stillroom.probe.pairs import read_gathered
+        from stillroom.probe.third_draw import draw_again, statuses_of
+        from stillroom.store.siblings import Answer, write_rows
+
+    gathered = read_gathered(probe)
+    chosen = _of_plan(gathered.pairs, probe, plan)
+    price: Literal["none"] | None = "none" if free else None
+    has_default = temperature is not None or max_tokens is not None
+    try:
+        endpoint = Endpoint(model=model, base_url=base_url, api_key_env=api_key_env, price=price)
+        default = Sampling(temperature=temperature, max_tokens=max_tokens) if has_default else None
+        limits = BudgetLimits(budget_usd=None if budget_usd is None else Decimal(str(budget_usd)))
+    except ValidationError as error:
+        raise UsageError(f"{first_problem(error)}.", "stillroom probe thirds --help says what each takes.") from error
+    with live_progress() as progress:
+        drawn = draw_again(
+            chosen,
+            gathered.openings,
+            endpoint,
+            probe / _JOURNAL,
+            default=default,
+            settings=AskingSettings(limits=limits),
+            progress=progress,
+        )
+    write_rows(probe / _THIRDS, Answer, drawn)
+    statuses = statuses_of(drawn)
+    if as_json:
+        print_json({"drawn": len(drawn), "by_end": dict(statuses), "file": str(probe / _THIRDS)})
+        return
+    ends = ", ".join(f"{number:,} {name}" for name, number in statuses.most_common())
+    print_result(f"{counted(len(drawn), 'reply', 'replies')} drawn ({ends}): {probe / _THIRDS}")
+
+
+def _refuse_existing(out: Path) -> None:
+    """Before sealed records are opened for it."""
+    if out.exists():
+        raise UsageError(f"{out} is there already.", "Name another folder: plans may have been made over this one.")
+
+
+def _of_plan(pairs: list[Pair], probe: Path, plan: str | None) -> list[Pair]:
+    if plan is None:
+        return pairs
+    from stillroom.store.siblings import Pair, read_rows
+
+    path = probe / "plans" / plan / "pairs.parquet"
+    if "/" in plan or not path.is_file():
+        raise UsageError(f"There is no plan {plan} in {probe}.", "stillroom probe plans PROBE lists them.")
+    return read_rows(path, Pair)
+
+
+def _say(gathered: Gathered, out: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(out), **gathered.counts()})
+    else:
+        print_result(*_in_words(gathered), f"They are in {out}. Which reply was served is in openings.parquet alone.")
+
+
+def _in_words(gathered: Gathered) -> Iterator[str]:
+    from stillroom.probe.exclusions import IN_WORDS
+    from stillroom.probe.pairs import WITHOUT_IN_WORDS
+
+    yield f"{counted(gathered.found, 'pair')} of replies found, {len(gathered.pairs):,} kept."
+    for account, number in sorted(gathered.by_account.items()):
+        yield f"  {number:,} of {account}"
+    if gathered.left_out:
+        yield "Left out:"
+    for reason, number in gathered.left_out.most_common():
+        yield f"  {number:,}: {IN_WORDS[reason]}"
+    if gathered.without_sibling:
+        yield "Calls of the same accounts without a second reply:"
+    for why, number in gathered.without_sibling.most_common():
+        yield f"  {number:,}: {WITHOUT_IN_WORDS[why]}"
