@@ -34,6 +34,7 @@ from stillroom.cli_keys import admins, keys
 from stillroom.cli_look import look
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_permits import permits
+from stillroom.cli_probe import probe_commands
 from stillroom.cli_signing_keys import signing_keys
 from stillroom.cli_terms import terms
 from stillroom.cli_verify import verify
@@ -283,6 +284,7 @@ app.add_typer(signing_keys, name="signing-key")
 app.add_typer(calls, name="calls")
 app.add_typer(escrow, name="escrow")
 app.add_typer(watch_commands, name="watch")
+app.add_typer(probe_commands, name="probe")
 
 
 @command("serve", "stillroom serve --model runs/demo/train/sft/student --port 8011")

@@ -6,6 +6,7 @@ that is killed leaves no second choice: the same command goes on with the same a
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from stillroom.base.canonical import digest_bytes
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import DataError, StoreError, UsageError
 from stillroom.probe.bounded import read_bounded, read_bounded_rows
-from stillroom.probe.bundle import STATEMENT, THIRDS, Contents, write_bundle
+from stillroom.probe.bundle import MANIFEST, STATEMENT, THIRDS, Contents, write_bundle
 from stillroom.probe.judging import Evidence, judge, measure
 from stillroom.probe.logged_call import LoggedCall
 from stillroom.probe.pack import STAMPS
@@ -31,7 +32,7 @@ from stillroom.probe.spent import mark_spent, read_spent, spent_among
 from stillroom.probe.stamping import stamp_files, stamp_last, times_of
 from stillroom.probe.statement import Statement, read_statement, statement_bytes
 from stillroom.probe.stating import state
-from stillroom.store.files import read_object, write_atomically
+from stillroom.store.files import read_object, replacing_folder, write_atomically
 from stillroom.store.siblings import Answer
 
 if TYPE_CHECKING:
@@ -188,3 +189,21 @@ def _write(
         software=SOFTWARE,
     )
     return write_bundle(bundle, contents, signer)
+
+
+def give_bundle(probe: Path, name: str, to: Path, whom: str, signer: Signer, by: str) -> str:
+    """Copy a plan's bundle for somebody; to whom it goes is in the log before it is there. Returns its digest.
+
+    Raises UsageError where there is no bundle, or `to` is there already.
+    """
+    bundle = probe / BUNDLES / name
+    if not (bundle / MANIFEST).is_file():
+        raise UsageError(f"The plan {name} has no bundle.", f"stillroom probe test {probe} {name} makes it.")
+    if to.exists():
+        raise UsageError(f"{to} is there already.", "Name a folder that is not.")
+    digest = digest_bytes(read_bounded(bundle / MANIFEST))
+    with log_locked(probe):
+        note(probe, read_recorded(probe, name).plan, "bundle given", signer, by, digest_of=digest, said=whom)
+    with replacing_folder(to) as aside:
+        shutil.copytree(bundle, aside, dirs_exist_ok=True)
+    return digest

@@ -1,0 +1,170 @@
+"""`stillroom probe`: was a model trained on replies that were served here? Plans, askings, tests, bundles."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stillroom import cli_probe_bundle, cli_probe_likeness
+from stillroom.base.errors import UsageError
+from stillroom.base.interrupts import ends_at_once
+from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_guard import command as command_of
+from stillroom.cli_output import print_json, print_result
+from stillroom.cli_probe_arguments import By, Config, Name, Probe, Roots, To, Tsa, roots_of, signer_of
+from stillroom.cli_rows import group_of_commands, show_rows
+from stillroom.cli_watch_arguments import person_of
+from stillroom.text.counted import counted
+
+probe_commands = group_of_commands(
+    "Evidence, for or against, that a model was trained on replies that this gateway served. docs/probe.md says how."
+)
+command = functools.partial(command_of, probe_commands)
+cli_probe_bundle.register(probe_commands)
+cli_probe_likeness.register(probe_commands)
+
+
+@command("plan", "stillroom probe plan PROBE --name first --suspect abacus-7b --config gateway.yaml")
+def plan(
+    probe: Probe,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the plan is to be called.")],
+    suspect: Annotated[
+        str, typer.Option("--suspect", metavar="TEXT", help="Which model it is about: a name, an address, a folder.")
+    ],
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="TEXT", help="What the suspect was trained from, if that is known.")
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option("--teacher", metavar="TEXT", help="The model whose replies were served.")
+    ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", metavar="ACCOUNT", help="Whose replies; if not given, all there are. Repeatable."),
+    ] = None,
+    question: Annotated[
+        str | None, typer.Option("--question", metavar="TEXT", help="One sentence: what is to be found out.")
+    ] = None,
+    measure: Annotated[
+        str | None,
+        typer.Option("--measure", metavar="NAME", help="The one that decides; `likelihood` where weights are open."),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="NAME", help="Told beside it, corrected. If not given: all others of texts."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, max=1000, help="Answers to each question.")] = 4,
+    temperature: Annotated[float, typer.Option(min=0, help="Of the suspect's answers.")] = 1.0,
+    top_p: Annotated[float | None, typer.Option("--top-p", help="If not given, the suspect's own.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of one answer.")] = 1024,
+    level: Annotated[float, typer.Option(help="Innocent models that may be accused: 0.05 is one in twenty.")] = 0.05,
+    number: Annotated[
+        int | None, typer.Option(min=1, help="Of pairs: those whose replies differ most. If not given, all.")
+    ] = None,
+    pilot: Annotated[
+        bool, typer.Option("--pilot", metavar=FLAG, help="To learn how many pairs are needed; no evidence by itself.")
+    ] = False,
+    config: Config = None,
+    tsa: Tsa = None,
+    roots: Roots = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Fix what will be asked and how it is judged, before the suspect is asked, and write that into the log."""
+    if not 0 < level < 0.5:
+        raise UsageError(f"--level {level:g} is no level of a test.", "Give one between 0 and 0.5, such as 0.05.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise UsageError(f"--top-p {top_p:g} is no share.", "Give one above 0, and 1 at most.")
+    with ends_at_once():
+        from stillroom.client.settings import Sampling
+        from stillroom.probe.measures import PRIMARY
+        from stillroom.probe.planning import Wish, make_plan
+        from stillroom.probe.recorded import make_pack
+        from stillroom.probe.stamping import stamp_log
+
+    trusted = roots_of(roots)
+    wish = Wish(
+        name=name,
+        suspect=suspect,
+        question=question,
+        base=base,
+        teacher=teacher,
+        accounts=tuple(account or ()),
+        primary=measure or PRIMARY,
+        others=None if also is None else tuple(also),
+        samples=samples,
+        sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
+        level=level,
+        number=number,
+        is_pilot=pilot,
+    )
+    made = make_plan(probe, wish, signer_of(probe, config), person_of(by))
+    if tsa is not None:
+        stamp_log(probe, tsa, trusted)
+        make_pack(probe, name)
+    if as_json:
+        print_json({"plan": made.plan.model_dump(mode="json"), "digest": made.plan.digest, "pack": str(made.pack)})
+        return
+    left_out = sum(made.plan.left_out.values())
+    print_result(
+        f"Planned {name}: {counted(made.plan.pairs, 'pair')} of {counted(made.plan.questions, 'question')}; "
+        f"{counted(left_out, 'was', 'were')} left out.",
+        f"The log has it as {made.plan.digest}, record {made.record.index}.",
+        f"Have the suspect asked: stillroom probe ask {made.pack} ...",
+    )
+
+
+@command("pack", "stillroom probe pack PROBE first --to 'Prof. Ito' --out for-ito")
+def pack(
+    probe: Probe,
+    name: Name,
+    to: To,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder that is not there yet.")],
+    config: Config = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Give somebody else what is needed to ask the suspect. Nothing in it says which reply was served."""
+    with ends_at_once():
+        from stillroom.probe.recorded import give_pack
+
+    give_pack(probe, name, out, to, signer_of(probe, config), person_of(by))
+    if as_json:
+        print_json({"pack": str(out)})
+    else:
+        print_result(f"{out} is for {to}: stillroom probe ask {out} ... The log says that they have it.")
+
+
+@command("plans", "stillroom probe plans PROBE")
+def plans(probe: Probe, as_json: Json = False) -> None:
+    """List every plan that was ever made here, and what became of it."""
+    with ends_at_once():
+        from stillroom.probe.plan_log import FILE, read_log
+        from stillroom.probe.stating import logged_plans
+
+    rows = [asdict(each) for each in logged_plans(read_log(probe / FILE))]
+    columns = ("name", "suspect", "planned_at", "state", "is_pilot", "level", "p_value")
+    show_rows(rows, columns, as_json, "No plan was made yet.")
+
+
+@command("abandon", "stillroom probe abandon PROBE first --reason 'the suspect was taken offline'")
+def abandon(
+    probe: Probe,
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the log.")],
+    config: Config = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Give up a plan that was not opened. It stays in the log; its pairs can be planned with again."""
+    with ends_at_once():
+        from stillroom.probe.recorded import abandon as give_up
+
+    give_up(probe, name, reason, signer_of(probe, config), person_of(by))
+    if as_json:
+        print_json({"abandoned": name})
+    else:
+        print_result(f"{name} is given up. The log says so, and why.")
