@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stillroom.base.errors import DataError
+from stillroom.probe.power import number_needed, power_at
+
+
+def power_of(differences: np.ndarray, n: int, alpha: float, draws: int = 200) -> float:
+    pairs = len(differences)
+    return power_at(differences, np.zeros(pairs, np.int8), np.arange(pairs), n, alpha, draws, seed=1)
+
+
+def suspect(generator: np.random.Generator, n: int) -> np.ndarray:
+    """Knows one reply in ten by heart; two in five siblings are equally near to what it says."""
+    noise = generator.standard_normal(n) * (generator.random(n) > 0.4)
+    return noise + 2 * (generator.random(n) < 0.1)
+
+
+@pytest.mark.parametrize(("alpha", "power"), [(0.05, 0.8), (0.01, 0.95)])
+def test_four_pilots_in_five_give_a_number_that_suffices(alpha: float, power: float) -> None:
+    generator = np.random.default_rng(2)
+    all_of_it = suspect(generator, 20_000)
+    numbers = []
+    for _ in range(100):
+        try:
+            numbers.append(number_needed(suspect(generator, 400), alpha, power))
+        except DataError:
+            numbers.append(10_000)  # it says that the pilot is too small, and promises nothing
+    assert power_of(all_of_it, int(np.quantile(numbers, 0.3)), alpha) >= power - 0.05
+    assert power_of(all_of_it, int(np.quantile(numbers, 0.3)) // 3, alpha) < power
+
+
+def test_a_great_pilot_gives_the_number_itself() -> None:
+    differences = suspect(np.random.default_rng(3), 20_000)
+    assert power_of(differences, number_needed(differences, 0.05, 0.9), 0.05, draws=400) == pytest.approx(
+        0.92, abs=0.05
+    )
+
+
+def test_however_strong_the_effect_a_level_needs_its_coins() -> None:
+    assert number_needed(np.ones(100), 0.01, 0.95) == 7
+    assert power_of(np.ones(100), 7, 0.01) == 1.0
+    assert power_of(np.ones(100), 6, 0.01) == 0.0
+
+
+def test_unanswered_pilot_questions_are_left_out() -> None:
+    differences = suspect(np.random.default_rng(4), 1000)
+    assert number_needed(np.append(differences, [np.nan] * 50), 0.05, 0.9) == number_needed(differences, 0.05, 0.9)
+
+
+@pytest.mark.parametrize("differences", [np.zeros(30), np.array([1.0]), np.zeros(0), np.full(4, np.nan)])
+def test_a_pilot_that_tells_nothing_apart(differences: np.ndarray) -> None:
+    with pytest.raises(DataError, match="no two replies"):
+        number_needed(differences, 0.05, 0.9)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_pilot_without_an_effect_gives_no_number(sign: int) -> None:
+    differences = sign * np.tile([1.0, -1.0, 2.0, -2.0], 20)
+    with pytest.raises(DataError, match="do not show enough"):
+        number_needed(differences, 0.05, 0.9)
+
+
+def test_power_without_an_effect_is_the_level() -> None:
+    differences = np.random.default_rng(5).standard_normal(2000)
+    balanced = np.append(differences, -differences)
+    assert power_of(balanced, 100, 0.05) == pytest.approx(0.05, abs=0.045)
+
+
+def test_of_no_pairs() -> None:
+    with pytest.raises(DataError, match="No pair"):
+        power_of(np.zeros(0), 10, 0.05)
