@@ -37,6 +37,11 @@ class EscrowingGateway:
     ids: list[str] = field(default_factory=list)
     """Of the calls that were served, in their order."""
 
+    def next_segment(self) -> None:
+        """Have what was served until now sealed."""
+        self.log.close()
+        self.log = open_log(self.state, self.keyring)
+
     @property
     def settings(self) -> GatewaySettings:
         return GatewaySettings(owner="Abacus", state=self.state, escrow=EscrowSettings(share=1))
@@ -79,17 +84,21 @@ def a_call(call_id: str, account: str, at: int, route: Route, **more: Any) -> Ca
     return Call(**{**required, **known, "temperature": 1.0, "status": "ok", "http_status": 200, **more})
 
 
+def open_log(state: Path, keyring: Keyring) -> CallLog:
+    return CallLog(state / "calls" / "w0", sign=lambda record: keyring.active.sign(RECORD_TYPE, record))
+
+
 @contextmanager
-def escrowing_gateway(folder: Path, rows: int = 50_000) -> Iterator[EscrowingGateway]:
-    """Its log is sealed when the block ends, `rows` to a segment; here, which spares a second for each."""
+def escrowing_gateway(folder: Path) -> Iterator[EscrowingGateway]:
+    """Its log is sealed when the block ends; in this process, which spares a second for each segment."""
     state = folder / "state"
     state.mkdir()
     keyring = Keyring.open(state)
+    escrow = Escrow(state / FOLDER, Secrets.open(state), EscrowSettings(share=1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stillroom.serve.meter.sealer.written_by_a_child", seal)
-        log = CallLog(state / "calls" / "w0", rows=rows, sign=lambda record: keyring.active.sign(RECORD_TYPE, record))
-        escrow = Escrow(state / FOLDER, Secrets.open(state), EscrowSettings(share=1))
+        gateway = EscrowingGateway(state, keyring, open_log(state, keyring), escrow)
         try:
-            yield EscrowingGateway(state, keyring, log, escrow)
+            yield gateway
         finally:
-            log.close()
+            gateway.log.close()

@@ -13,15 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 from tests.escrowed_calls import EscrowingGateway, escrowing_gateway
 from tests.probe.bodies import ROUTES, request, streamed, whole
+from tests.store.authority import Authority, answering
 
 from stillroom.base.errors import DataError, StoreError, UsageError
 from stillroom.base.escrow_commitment import Coin
 from stillroom.base.signatures import PublicKey, PublicKeys, SigningKey
 from stillroom.escrow_pairs import gather_pairs
+from stillroom.probe.log_times import log_times
 from stillroom.probe.logged_call import LoggedCall, read_calls
 from stillroom.probe.pairs import Gathered, evidence_problems, read_gathered, write_gathered
 from stillroom.serve.escrow.escrow import FOLDER
 from stillroom.serve.meter.forgetting import forget
+from stillroom.serve.meter.time_stamps import stamp_log
 from stillroom.store.siblings import Opening, Pair
 
 
@@ -31,12 +34,14 @@ def gather(gateway: EscrowingGateway, accounts: list[str] | None = None) -> Gath
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> EscrowingGateway:
-    """Two accounts, in segments of four rows."""
-    with escrowing_gateway(tmp_path_factory.mktemp("gateway"), rows=4) as gateway:
+    """Two accounts, in segments of four rows and two."""
+    with escrowing_gateway(tmp_path_factory.mktemp("gateway")) as gateway:
         for number in range(5):
             coin: Coin = 1 if number % 2 else 0
             gateway.serve(f"Question {number}", f"First {number}", f"Second {number}", coin, account="acct_1")
             gateway.serve(f"Private {number}", f"Mine {number}", f"Other {number}", coin, account="acct_2")
+            if number % 2:
+                gateway.next_segment()
     return gateway
 
 
@@ -90,6 +95,7 @@ def test_of_other_customers_nothing_is_in_any_file(served: EscrowingGateway, tmp
     others = set(served.ids[1::2])
     named = {name for name in others if any(name.encode() in each for each in told)}
     assert named <= {call.record[end] for call in read.calls for end in ("first_call", "last_call")}
+    assert named < others
 
 
 def test_the_escrow_notes_who_opened_what(served: EscrowingGateway) -> None:
@@ -279,6 +285,14 @@ def test_each_part_is_held_to_what_was_committed(evidence: tuple[Pair, Opening, 
         b'{"row": {"call_id": "c"}, "salt": "", "place": 0, "path": ['
         + b'"",' * 70
         + b'""], "record": {}, "jws": null}',
+        b'{"row": {"call_id": "c"}, "salt": "", "place": 0, "path": [], "record": {}, "jws": null, "stamp": {}}',
+        b'{"row": {"call_id": "c"}, "salt": "", "place": 0, "path": [], "record": {}, "jws": null, "stamp": 1}',
+        b'{"row": {"call_id": "c"}, "salt": "", "place": 0, "path": [], "record": {}, "jws": null,'
+        b' "stamp": {"later": [1], "response": ""}}',
+        b'{"row": {"call_id": "c"}, "salt": "", "place": 0, "path": [], "record": {}, "jws": null,'
+        b' "stamp": {"later": [], "response": "?"}}',
+        b'{"row": {"call_id": "c"}, "salt": "", "place": 0, "path": [], "record": %b, "jws": null}'
+        % (b'{"a":' * 900 + b"1" + b"}" * 900),
         b" " * (1 << 21),
     ],
 )
@@ -295,3 +309,62 @@ def test_a_row_that_is_nested_without_end_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "calls.jsonl").write_bytes(line % deep)
     (call,) = read_calls(tmp_path / "calls.jsonl")
     assert not call.is_in_segment()
+
+
+# --- by when it stood in the log ---
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def stamped(served: EscrowingGateway, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Gathered:
+    """Of a log whose last record is stamped, the third of its segments."""
+    state = tmp_path_factory.mktemp("stamped") / "state"
+    shutil.copytree(served.state, state)
+    with answering(authority) as url:
+        stamp_log(state / "calls", url)
+    gathered = gather_pairs(state, served.settings, ["acct_1"], "ada")
+    assert {len(call.stamp.later) for call in gathered.calls if call.stamp} == {0, 1, 2}
+    return gathered
+
+
+def test_one_stamp_stands_for_the_segments_before_it(
+    stamped: Gathered, served: EscrowingGateway, authority: Authority, tmp_path: Path
+) -> None:
+    write_gathered(tmp_path / "probe", stamped)
+    read = read_gathered(tmp_path / "probe")
+    assert read == stamped
+    assert (tmp_path / "probe" / "calls.jsonl").read_bytes().count(b'"response"') == 3  # once for each segment
+    for roots in (None, [authority.root]):
+        times = log_times(read.calls, roots)
+        assert (times.calls, times.stamped, times.problems) == (5, 5, ())
+        assert times.sentence.startswith("All rows of the call log stood there by 20")
+    some = log_times([*read.calls, *gather(served, ["acct_2"]).calls], None)
+    assert some.sentence.startswith("5 of 10 rows of the call log stood there by 20")
+    assert "the owner's word" in log_times(gather(served).calls, None).sentence
+
+
+def test_a_stamp_that_is_none_is_named(stamped: Gathered) -> None:
+    call = next(call for call in stamped.calls if call.stamp and len(call.stamp.later) == 2)
+    assert call.stamp is not None
+    later = call.stamp.later
+    for stamp, words in (
+        (replace(call.stamp, later=later[:1]), "not over this record"),
+        (replace(call.stamp, later=later[1:]), "does not follow"),
+        (replace(call.stamp, later=(later[1], later[0])), "does not follow"),
+        (replace(call.stamp, later=({**later[0], "rows": 1}, later[1])), "does not follow"),
+        (replace(call.stamp, later=(later[0], {**later[1], "rows": 1})), "not over this record"),
+        (replace(call.stamp, response=b"no stamp"), "cannot be read"),
+    ):
+        times = log_times([replace(call, stamp=stamp)], None)
+        assert (times.stamped, times.latest) == (0, None)
+        (problem,) = times.problems
+        assert words in problem
+        assert call.call_id in problem
+    (problem,) = log_times([replace(call, record={**call.record, "at": 0})], None).problems
+    assert "does not follow" in problem
+    (problem,) = log_times([call], [Authority().root]).problems
+    assert "does not trace back" in problem

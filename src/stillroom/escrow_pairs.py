@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from stillroom.base.errors import StoreError
 from stillroom.probe.dependence import independent
 from stillroom.probe.exclusions import Reason
-from stillroom.probe.logged_call import LoggedCall
+from stillroom.probe.logged_call import LoggedCall, LogStamp
 from stillroom.probe.pairs import Gathered, NoSibling, pair_of
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.escrow.record_file import Opened
@@ -23,6 +23,7 @@ from stillroom.serve.keyring import Keyring
 from stillroom.serve.meter.chain import RECORD_TYPE, ChainLine, read_chain
 from stillroom.serve.meter.rows import EARLIER_COLUMNS, canonical_row
 from stillroom.serve.meter.seal_request import have_sealed
+from stillroom.serve.meter.time_stamps import next_stamp
 from stillroom.serve.settings import GatewaySettings
 from stillroom.store.calls import CallTable, SealedSegment, sealed_segments, worker_folders
 from stillroom.store.merkle import MerkleTree
@@ -31,6 +32,8 @@ from stillroom.store.siblings import Opening, Pair
 
 _SEAL_S = 120
 _TEXT_ROUTES = ("chat", "completions", "responses", "messages")
+_MOST_LATER = 500
+"""Records between a segment's and the one that was stamped: three weeks of hours."""
 _DAMAGED = "Put it back from a backup; `stillroom calls verify` says what is wrong."
 
 
@@ -117,23 +120,31 @@ def _proofs(calls: Iterable[_Found]) -> dict[str, LoggedCall]:
     by_segment: dict[SealedSegment, list[dict[str, Any]]] = {}
     for call in calls:
         by_segment.setdefault(call.segment, []).append(call.row)
-    chains: dict[str, dict[int, ChainLine]] = {}
+    chains: dict[Path, list[ChainLine]] = {}
     proofs: dict[str, LoggedCall] = {}
     for segment, rows in by_segment.items():
         worker = segment.folder.parent
-        if segment.worker not in chains:
-            lines = read_chain(worker)
-            chains[segment.worker] = {
-                line.record["segment"]: line for line in lines if line.record["kind"] == "segment"
-            }
-        line = chains[segment.worker].get(segment.number)
+        lines = chains.setdefault(worker, read_chain(worker))
+        line = next((each for each in lines if each.record.get("segment") == segment.number), None)
         if line is None:
             raise StoreError(f"{segment.folder} has no record in its chain.", _DAMAGED)
-        proofs |= _of_segment(segment, line, rows)
+        proofs |= _of_segment(segment, line, _stamp(worker, lines, line), rows)
     return proofs
 
 
-def _of_segment(segment: SealedSegment, line: ChainLine, rows: list[dict[str, Any]]) -> dict[str, LoggedCall]:
+def _stamp(worker: Path, lines: Sequence[ChainLine], line: ChainLine) -> LogStamp | None:
+    """What an authority outside signed of a record, or of one soon after it."""
+    index = lines.index(line)
+    found = next_stamp(worker, lines[: index + _MOST_LATER], index)
+    if found is None:
+        return None
+    stamped, response = found
+    return LogStamp(tuple(each.record for each in lines[index + 1 : stamped + 1]), response)
+
+
+def _of_segment(
+    segment: SealedSegment, line: ChainLine, stamp: LogStamp | None, rows: list[dict[str, Any]]
+) -> dict[str, LoggedCall]:
     commitments: list[Any] = _read(segment, "commitments")["commitment"].to_pylist()
     tree = MerkleTree(each or b"" for each in commitments)
     call_ids = pa.array([row["call_id"] for row in rows])
@@ -147,7 +158,7 @@ def _of_segment(segment: SealedSegment, line: ChainLine, rows: list[dict[str, An
         of_earlier = None if prints is None else {column: prints[column] for column in EARLIER_COLUMNS}
         canonical = canonical_row(row, sketches.get(name), of_earlier, receipts.get(name))
         path = tuple(tree.path(row["row"])) if 0 <= row["row"] < len(commitments) else ()
-        call = LoggedCall(orjson.loads(canonical), row["salt"], row["row"], path, line.record, line.jws)
+        call = LoggedCall(orjson.loads(canonical), row["salt"], row["row"], path, line.record, line.jws, stamp)
         if not call.is_in_segment():
             raise StoreError(f"The call {name} in {segment.folder} is not what was sealed.", _DAMAGED)
         proofs[name] = call

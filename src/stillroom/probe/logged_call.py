@@ -4,30 +4,55 @@
 
 A line holds the whole row as it was sealed, its salt, its place in its segment, the path from its commitment to the
 segment's Merkle root, and the signed record of the chain that says the root and the time. docs/calls.md says how a row
-is committed to.
+is committed to. Where an authority outside stamped that record or a later one, the first line of each segment has it.
 """
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from stillroom.base.call_commitment import RECORD_TYPE, commitment
-from stillroom.base.canonical import canonical_bytes
+from stillroom.base.canonical import canonical_bytes, digest
 from stillroom.base.errors import DataError
 from stillroom.base.signatures import PublicKeys, SignatureRefused, open_token
 from stillroom.store.files import write_atomically
 from stillroom.store.merkle import root_of_path
 
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
 FILE = "calls.jsonl"
 MOST_LINE_BYTES = 1 << 20
 _LONGEST_PATH = 64
 _AGAIN = "Take the file again from whoever made it."
+
+
+@dataclass(frozen=True, slots=True)
+class LogStamp:
+    """A time stamp (RFC 3161) of a record, or of one that comes after it in its chain."""
+
+    later: tuple[Mapping[str, Any], ...]
+    """The records from the one after it to the one that was stamped, each of which names the one before."""
+    response: bytes
+
+    def at(self, record: Mapping[str, Any], roots: Sequence[Certificate] | None) -> datetime:
+        """When the authority had seen the record. Raises DataError where it had not, or is none of `roots`."""
+        from stillroom.store.time_stamps import stamped_at
+
+        last = record
+        for each in self.later:
+            if each.get("previous") != digest(last):
+                raise DataError("A time stamp is of a record that does not follow from that of the calls.", _AGAIN)
+            last = each
+        return stamped_at(self.response, canonical_bytes(last), roots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +68,8 @@ class LoggedCall:
     """Of the segment, from the chain: `merkle_root`, `rows`, `at` (UTC microseconds) and so on."""
     jws: str | None
     """The gateway's signature over the record."""
+    stamp: LogStamp | None = None
+    """Of calls of one record, the same one."""
 
     @property
     def call_id(self) -> str:
@@ -81,16 +108,30 @@ class LoggedCall:
 
 def write_calls(path: Path, calls: Iterable[LoggedCall]) -> None:
     """Whole or not at all."""
-    write_atomically(path, b"".join(orjson.dumps(_as_json(call)) + b"\n" for call in calls))
+    stamped: set[str] = set()
+    lines = []
+    for call in calls:
+        written, name = _as_json(call), digest(call.record)
+        if call.stamp is not None and name not in stamped:
+            stamped.add(name)
+            response = base64.b64encode(call.stamp.response).decode()
+            written["stamp"] = {"later": call.stamp.later, "response": response}
+        lines.append(orjson.dumps(written) + b"\n")
+    write_atomically(path, b"".join(lines))
 
 
 def read_calls(path: Path) -> list[LoggedCall]:
     """Raises DataError, naming the line, for one that is no call of a log. What it says is not checked here."""
     try:
         with path.open("rb") as file:
-            return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(_lines(file, path), 1)]
+            calls = [_parsed(line, f"{path}, line {number}") for number, line in enumerate(_lines(file, path), 1)]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", _AGAIN) from error
+    stamps: dict[str, LogStamp] = {}
+    for call in calls:
+        if call.stamp is not None:
+            stamps.setdefault(digest(call.record), call.stamp)
+    return [replace(call, stamp=stamps.get(digest(call.record))) for call in calls] if stamps else calls
 
 
 def _lines(file: Any, path: Path) -> Iterable[bytes]:
@@ -118,6 +159,8 @@ def _parsed(line: bytes, name: str) -> LoggedCall:
         value = orjson.loads(line)
         row, record, jws, place, path = (value[each] for each in ("row", "record", "jws", "place", "path"))
         salt, nodes = bytes.fromhex(value["salt"]), tuple(bytes.fromhex(node) for node in path)
+        stamp = _stamp(value.get("stamp"))
+        digest(record)  # nested hundreds deep, it has none
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{name} is no call of a log.", _AGAIN) from error
     if (
@@ -127,4 +170,14 @@ def _parsed(line: bytes, name: str) -> LoggedCall:
         or len(nodes) > _LONGEST_PATH
     ):
         raise DataError(f"{name} is no call of a log.", _AGAIN)
-    return LoggedCall(row, salt, place, nodes, record, jws)
+    return LoggedCall(row, salt, place, nodes, record, jws, stamp)
+
+
+def _stamp(value: Any) -> LogStamp | None:
+    """Raises one of what `_parsed` looks for."""
+    if value is None:
+        return None
+    later = tuple(value["later"])
+    if not all(isinstance(record, dict) and digest(record) for record in later):
+        raise TypeError("not records")
+    return LogStamp(later, base64.b64decode(value["response"], validate=True))

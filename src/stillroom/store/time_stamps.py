@@ -104,6 +104,18 @@ def check_stamps(
     return checked
 
 
+def stamped_at(response: bytes, data: bytes, roots: Sequence[Certificate] | None) -> datetime:
+    """When these bytes were stamped. Raises DataError for a response that is no stamp of them, or not by `roots`."""
+    try:
+        decoded = decode_timestamp_response(response)
+    except ValueError as error:
+        raise DataError(f"A time stamp cannot be read: {error}.") from error
+    if what := _wrong(decoded, data, roots, None):
+        raise DataError(f"A time stamp is none. {what}")
+    at: datetime = decoded.tst_info.gen_time
+    return at
+
+
 def read_roots(path: Path) -> list[Certificate]:
     """Certificates in PEM that stamps are traced back to. Raises DataError."""
     try:

@@ -64,5 +64,17 @@ def check_stamps(
     return len(checked.fitting), checked.wrong
 
 
+def next_stamp(folder: Path, lines: Sequence[ChainLine], index: int) -> tuple[int, bytes] | None:
+    """The first stamp that a record of a worker's chain, or one after it, was given: of which, and the answer as kept.
+
+    Whether it fits is not looked at.
+    """
+    for line in lines[index:]:
+        path = folder / _FOLDER / _file_name(line)
+        if path.is_file():
+            return line.record["index"], path.read_bytes()
+    return None
+
+
 def _file_name(line: ChainLine) -> str:
     return time_stamps.stamp_name(line.record.get("index", 0), line.digest)
