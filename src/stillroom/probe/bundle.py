@@ -25,6 +25,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stillroom.base.canonical import canonical_bytes, digest_bytes
+from stillroom.base.signatures import LATEST
 from stillroom.probe.asked import ASKED, Asked, write_asked
 from stillroom.probe.judging import Evidence
 from stillroom.probe.logged_call import LoggedCall, write_calls
@@ -60,7 +61,7 @@ class Manifest(BaseModel):
     schema_version: Literal[1] = 1
     plan: Text
     plan_digest: Digest
-    made_at: int = Field(ge=0)
+    made_at: int = Field(ge=0, le=LATEST * 1_000_000)
     """UTC microseconds."""
     software: Text
     files: dict[str, BundleFile]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillroom.base.canonical import canonical_bytes, digest, digest_bytes
 from stillroom.base.errors import DataError
+from stillroom.base.signatures import LATEST
 from stillroom.base.validation import first_problem
 from stillroom.client.settings import Sampling
 from stillroom.store.siblings import Answer, Likelihood, Opening, Pair
@@ -75,7 +76,7 @@ class Plan(BaseModel):
     """`openings_digest_of` the coins, under a salt that is told when they are opened."""
     left_out: dict[str, int] = Field(default_factory=dict)
     """Pairs of these accounts that are not in the plan, by the reason why."""
-    created_at: int = Field(ge=0)
+    created_at: int = Field(ge=0, le=LATEST * 1_000_000)
     """UTC microseconds."""
     by: Text
     software: Text

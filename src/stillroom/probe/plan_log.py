@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillroom.base.canonical import canonical_bytes, digest_bytes
 from stillroom.base.errors import StoreError
+from stillroom.base.signatures import LATEST
 from stillroom.base.validation import first_problem
 from stillroom.probe.plan import NAME, Digest, Text
 from stillroom.store.append_only import append_line, whole_lines
@@ -45,7 +46,7 @@ class LogRecord(BaseModel):
     index: int = Field(ge=0)
     previous: Digest | None
     """The digest of the record before; of the first one, null."""
-    at: int = Field(ge=0)
+    at: int = Field(ge=0, le=LATEST * 1_000_000)
     """UTC microseconds."""
     event: Event
     plan: str = Field(pattern=f"^{NAME}$")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stillroom.base.canonical import digest
 from stillroom.base.errors import DataError
+from stillroom.base.signatures import LATEST
 from stillroom.probe.asked import Asked, read_asked
 from stillroom.probe.bounded import read_bounded_rows
 from stillroom.probe.pack import ANSWERS, LIKELIHOODS
@@ -98,4 +99,4 @@ def _foreign(received: Received, plan: Plan, pairs: Sequence[Pair]) -> Iterator[
 
 
 def _moment(at_us: int) -> str:
-    return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+    return f"{datetime.fromtimestamp(min(max(at_us // 1_000_000, 0), LATEST), UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -211,6 +211,8 @@ def _recompute(folder: Path, bundle: _Bundle, verified: Verified) -> None:
     if said.plan != bundle.plan:
         verified.problems.append("The statement is about another plan.")
     verified.problems += statement_differences(said, computed)
+    if verified.problems:
+        return
     if said.software.get("stillroom") != __version__:
         verified.notes.append(
             f"Computed with stillroom {said.software.get('stillroom')}, and again with {__version__}: its page was not."
