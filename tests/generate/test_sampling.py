@@ -7,6 +7,8 @@ import random
 import torch
 
 from stillroom.generate.sampling import BatchSampler, Sampling
+from stillroom.text import green_list
+from stillroom.text.green_list import Mark
 
 LOGITS_V = torch.tensor([2.0, 1.0, 0.0, -1.0, float("-inf")])
 DRAWS = 20_000
@@ -64,3 +66,32 @@ def test_rows_do_not_change_each_other() -> None:
         assert together == alone
         assert together[0] == logits_BV[0].argmax()
         assert together[3] == logits_BV[3].argmax()
+
+
+def test_a_mark_raises_the_green_tokens_and_no_others() -> None:
+    mark = Mark(bytes(range(16)), 0.25, 2.0)
+    logits_V = torch.zeros(40)
+    green_V = torch.from_numpy(green_list.green_V(mark, 7, 40).copy())
+    expected_V = torch.softmax(logits_V + 2.0 * green_V, -1)
+    draw = random.Random(5)
+    sampler = BatchSampler([Sampling(1, mark=mark)] * DRAWS)
+    token_B = sampler.choose(logits_V.expand(DRAWS, -1), [draw.random() for _ in range(DRAWS)], [7] * DRAWS)
+    shares_V = torch.bincount(token_B, minlength=40) / DRAWS
+    assert (shares_V - expected_V).abs().max() < 5 * 0.5 / DRAWS**0.5
+    assert not logits_V.any()  # the model's own logits stay as they were
+
+
+def test_marks_of_a_batch_are_each_row_s_own() -> None:
+    marks = [Mark(bytes([number] * 16), 0.5, 30.0) for number in range(3)]
+    settings = [Sampling(1, mark=marks[0]), Sampling(1), Sampling(1, temperature=0, mark=marks[1])]
+    settings += [Sampling(1, top_p=0.5, mark=marks[2])]
+    sampler = BatchSampler(settings)
+    before = [3, 3, 4, 5]
+    draw = random.Random(2)
+    for _ in range(200):
+        torch.manual_seed(0)
+        tokens = sampler.choose(torch.randn(4, 50), [draw.random() for _ in settings], before).tolist()
+        for row in (0, 2, 3):
+            mark = settings[row].mark
+            assert mark is not None
+            assert green_list.green_V(mark, before[row], 50)[tokens[row]]
