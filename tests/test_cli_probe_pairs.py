@@ -74,6 +74,8 @@ def test_where_there_is_nothing_to_compare_the_reasons_are_told(config: Path, tm
     nothing = stillroom("pairs", "--config", config, "--account", "acct_3", "--out", tmp_path / "probe")
     assert nothing.exit_code == 2
     assert "There is nothing to compare. 0 pairs of replies found" in nothing.stderr
+    by_name = stillroom("pairs", "--config", config, "--account", "Acme", "--out", tmp_path / "probe")
+    assert (by_name.exit_code, "is no account's id" in by_name.stderr) == (2, True)
     (tmp_path / "rows.jsonl").write_text('{"messages": "Q", "served": "a", "sealed": "a"}\n')
     alike = stillroom("import", tmp_path / "rows.jsonl", "--out", tmp_path / "probe")
     assert (alike.exit_code, "the two are the same" in alike.stderr) == (2, True)

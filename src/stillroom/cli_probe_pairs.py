@@ -12,6 +12,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_rows import account_id_itself
 from stillroom.cli_watch_arguments import person_of
 from stillroom.display import live_progress
 from stillroom.text.counted import counted
@@ -54,8 +55,9 @@ def pairs(
         from stillroom.probe.pairs import write_gathered
         from stillroom.serve.settings import read_settings
 
+    accounts = sorted(set(map(account_id_itself, account))) if account else None
     settings = read_settings(config)
-    gathered = gather_pairs(settings.state, settings, sorted(set(account)) if account else None, person_of(by))
+    gathered = gather_pairs(settings.state, settings, accounts, person_of(by))
     if not gathered.pairs:
         raise UsageError(f"There is nothing to compare. {' '.join(_in_words(gathered))}", "docs/escrow.md says why.")
     write_gathered(out, gathered)

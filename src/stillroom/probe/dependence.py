@@ -21,7 +21,8 @@ _LEAST_QUOTED = 30
 
 
 def independent(found: Iterable[tuple[int, Pair, Opening]], left_out: Counter[Reason]) -> list[tuple[Pair, Opening]]:
-    """Those that are kept, by time. `found`: with the time of the request (UTC microseconds).
+    """Those that are kept, by time. `found`: with the time of the request (UTC microseconds); where times are the same,
+    the order is that of `found`.
 
     Of a question that an account asked several times, the earliest call is kept, whatever came of the later ones: it
     may have been asked again because of what the first reply was. Not kept either is a request that quotes a passage of
@@ -30,7 +31,7 @@ def independent(found: Iterable[tuple[int, Pair, Opening]], left_out: Counter[Re
     kept: list[tuple[Pair, Opening]] = []
     asked: set[tuple[str, str]] = set()
     said: set[str] = set()
-    for _, pair, opening in sorted(found, key=lambda each: (each[0], each[1].pair_id)):
+    for _, pair, opening in sorted(found, key=lambda each: each[0]):
         request = set(_passages_of_request(pair))
         if (opening.account, pair.question_id) in asked:
             left_out["asked_again"] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import re
 from collections.abc import Iterator
@@ -83,6 +84,38 @@ def test_what_was_sealed_is_opened(escrow: Escrow, tmp_path: Path, clock: SetClo
     actions = (tmp_path / FOLDER / "actions.jsonl").read_text()
     assert actions.count("\n") == 1
     assert all(word in actions for word in ('"show"', '"ada"', '"c1"', str(clock.set_us)))
+
+
+def test_records_of_accounts_are_opened_in_their_order(escrow: Escrow, tmp_path: Path, clock: SetClock) -> None:
+    digests = {}
+    for call_id, account in (("c2", "acct_1"), ("c1", "acct_1"), ("c3", "acct_2"), ("c4", "acct_1")):
+        clock.set_us += 1
+        digests[call_id] = seal(escrow, call_id, account)
+    found = dict(escrow.opened_records(["acct_1", "acct_3"], "ada", "pairs"))
+    assert list(found) == ["c2", "c1", "c4"]
+    assert {name: opened.escrow_digest for name, opened in found.items() if opened} == {
+        name: digests[name] for name in found
+    }
+    assert set(dict(escrow.opened_records(None, "ada", "pairs"))) == set(digests)
+    actions = [json.loads(line) for line in (tmp_path / FOLDER / "actions.jsonl").read_text().splitlines()]
+    assert [(each["action"], each["by"], each["accounts"], each["records"]) for each in actions] == [
+        ("pairs", "ada", ["acct_1", "acct_3"], 3),
+        ("pairs", "ada", None, 4),
+    ]
+
+
+def test_what_is_damaged_or_goes_meanwhile_does_not_keep_the_others_shut(escrow: Escrow, tmp_path: Path) -> None:
+    for call_id, account in (("c1", "acct_1"), ("c2", "acct_1"), ("c3", "acct_2"), ("c4", "acct_3")):
+        seal(escrow, call_id, account)
+    (damaged,) = tmp_path.glob("*/*/*/*-c1.sealed")
+    damaged.write_bytes(b"noise")
+    records = escrow.opened_records(["acct_1", "acct_2", "acct_3"], "ada", "pairs")
+    found = dict([next(records)])
+    escrow.forget("acct_2", "grace")
+    (key,) = (path for path in tmp_path.glob("*/*/key.json") if b"acct_3" in path.read_bytes())
+    key.unlink()
+    found |= dict(records)
+    assert {name: opened is not None for name, opened in found.items()} == {"c1": False, "c2": True}
 
 
 def test_nothing_lies_there_in_the_clear(escrow: Escrow, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ class Escrow:
         """The records of these accounts, None: of all, by account and time, each with its call's id.
 
         None in a record's place where it was altered. That they are opened, and by whom, is noted before the first one
-        is: one line, of `why`. What expires meanwhile is left out.
+        is: one line, of `why`. What expires or is deleted meanwhile is left out.
         """
         with self._locked(fcntl.LOCK_SH):
             folders = self._account_folders() if accounts is None else [*map(self._account_folder, sorted(accounts))]
@@ -121,11 +121,11 @@ class Escrow:
             self._note(why, by, accounts=None if accounts is None else sorted(accounts), records=len(paths))
         for path in paths:
             with self._locked(fcntl.LOCK_SH):
-                if not path.exists():
-                    continue
                 call_id = path.name.removesuffix(SUFFIX).partition("-")[2]
                 try:
                     opened = read_record(path, call_id, read_key(path.parent.parent, self._wrapping_key))
+                except FileNotFoundError:
+                    continue
                 except StoreError:
                     opened = None
             yield call_id, opened
