@@ -116,7 +116,7 @@ def test_all_on_the_served_side() -> None:
     test = swap_test(np.array([3.0, -1.0, 2.0, -5.0]), np.array([0, 1, 0, 1], np.int8), np.arange(4))
     assert test.p_value == pytest.approx(1 / 16)
     assert (test.nearer_served, test.nearer_sealed, test.share) == (4, 0, 1.0)
-    assert test.statistic == sum(1 + round(-4 * np.log(1 - (rank - 0.5) / 4)) for rank in (1, 2, 3, 4))
+    assert test.statistic == sum(round(-8 * np.log(1 - (rank - 0.5) / 4)) for rank in (1, 2, 3, 4))
 
 
 def test_all_on_the_sealed_side_is_no_evidence() -> None:
@@ -220,6 +220,25 @@ def test_an_innocent_is_not_accused_beyond_the_level(
         values[trial] = swap_test(innocent(generator, pairs), coins, units).p_value
     for level in (0.01, 0.05, 0.25):
         assert np.sum(values <= level) <= binom.ppf(0.9999, trials, level)
+
+
+def test_asking_on_by_what_was_served_breaks_the_test_and_not_the_bare_count() -> None:
+    """Why requests that an earlier reply may have brought about are left out: here a client asks nothing more that
+    matters as soon as the coins are a little ahead."""
+    trials, pairs, level, generator = 150, 60, 0.25, np.random.default_rng(11)
+    by_score, by_count = 0, 0
+    for _ in range(trials):
+        coins = generator.integers(0, 2, pairs).astype(np.int8)
+        differences = np.empty(pairs)
+        ahead = 0.0
+        for pair, coin in enumerate(coins):
+            differences[pair] = generator.uniform(1, 2) * (1e-6 if ahead > 0.7 * np.sqrt(pair + 1) else 1)
+            ahead += differences[pair] * (1 if coin == 0 else -1)
+        test = swap_test(differences, coins, np.arange(pairs))
+        by_score += test.p_value <= level
+        by_count += test.sign_p_value <= level
+    assert by_score > binom.ppf(0.9999, trials, level)
+    assert by_count <= binom.ppf(0.9999, trials, level)
 
 
 def test_a_guilty_one_is_found() -> None:
