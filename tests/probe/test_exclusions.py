@@ -6,7 +6,7 @@ import json
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.probe.bodies import ROUTES, request, streamed, whole
 
@@ -136,6 +136,39 @@ def test_a_cut_leaves_whole_words_and_what_ended_before_it() -> None:
         read = read_siblings("chat", request("chat", "?"), heard, whole("chat", sealed), 0)
         assert isinstance(read, Siblings)
         assert read[1:] == ("one two three", left)
+
+
+replies_of_words = st.lists(st.sampled_from(["a", "to", "one", "word", "reply", "another"]), min_size=4, max_size=30)
+
+
+@given(replies_of_words, replies_of_words, st.integers(8, 90))
+def test_what_is_compared_is_the_same_whichever_was_served_to_a_client_that_hangs_up(
+    first: list[str], second: list[str], patience: int
+) -> None:
+    """Clients that listen for so many characters: were only what they heard out kept, the served ones would be shorter.
+
+    Two replies are compared over as many words as both have. To within two words, it is as many under either coin.
+    """
+    compared = []
+    texts = (" ".join(first), " ".join(second))
+    for coin in (0, 1):
+        bodies = [whole("chat", text) for text in texts]
+        is_cut = len(texts[coin]) > patience
+        if is_cut:
+            bodies[coin] = streamed("chat", texts[coin][:patience], ends=False)
+        read = read_siblings("chat", request("chat", "?"), bodies[0], bodies[1], coin if is_cut else None)
+        if not isinstance(read, Siblings):
+            assume(first[:2] != second[:2])  # not told apart by the little that was heard
+            assert read == "identical"
+            return
+        one, other = read.first.split(), read.second.split()
+        length = min(len(one), len(other))
+        compared.append((one[:length], other[:length]))
+    lengths = [len(one) for one, _ in compared]
+    assert abs(lengths[0] - lengths[1]) <= 2
+    shared = min(lengths)
+    assert compared[0][0][:shared] == compared[1][0][:shared] == first[:shared]
+    assert compared[0][1][:shared] == compared[1][1][:shared] == second[:shared]
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)

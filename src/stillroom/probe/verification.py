@@ -21,6 +21,7 @@ from stillroom.probe.comparing import statement_differences
 from stillroom.probe.integrity import check_integrity
 from stillroom.probe.judging import Evidence, judge, measure
 from stillroom.probe.log_checks import log_problems
+from stillroom.probe.log_times import log_times
 from stillroom.probe.logged_call import LoggedCall, read_calls
 from stillroom.probe.pack import LOG, PAIRS, PLAN, STAMPS, read_pack
 from stillroom.probe.plan import Plan, openings_digest_of, pairs_digest_of, read_plan
@@ -98,6 +99,10 @@ def verify_bundle(
     if verified.problems:
         return verified
     _check_pairs(bundle, keys, is_strict=trusted is not None, verified=verified)
+    if bundle.calls:
+        times = log_times(bundle.calls, roots)
+        verified.problems += times.problems
+        verified.notes += [] if times.problems else [times.sentence]
     _check_answers(bundle, verified)
     if not verified.problems:
         _recompute(folder, bundle, verified)
