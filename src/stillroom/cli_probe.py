@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stillroom import cli_probe_bundle, cli_probe_likeness
+from stillroom import cli_probe_ask, cli_probe_bundle, cli_probe_likeness, cli_probe_pairs, cli_probe_watermark
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json
@@ -24,8 +24,11 @@ probe_commands = group_of_commands(
     "Evidence, for or against, that a model was trained on replies that this gateway served. docs/probe.md says how."
 )
 command = functools.partial(command_of, probe_commands)
+cli_probe_pairs.register(probe_commands)
+cli_probe_ask.register(probe_commands)
 cli_probe_bundle.register(probe_commands)
 cli_probe_likeness.register(probe_commands)
+cli_probe_watermark.register(probe_commands)
 
 
 @command("plan", "stillroom probe plan PROBE --name first --suspect abacus-7b --config gateway.yaml")

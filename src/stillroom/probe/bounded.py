@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stillroom.base.errors import DataError
@@ -15,7 +17,7 @@ MOST_ROWS = 2_000_000
 MOST_TABLE_BYTES = 4 << 30
 """Of a table in memory."""
 _MOST_JSON_BYTES = 4 << 20
-_ROWS_AT_ONCE = 128
+_ROWS_AT_ONCE = 4096
 
 
 def read_bounded(path: Path, most_bytes: int = _MOST_JSON_BYTES) -> bytes:
@@ -47,14 +49,26 @@ def read_bounded_rows(path: Path, kind: type[Row]) -> list[Row]:
 
 
 def _check_size(path: Path, kind: type[Row]) -> None:
-    """What the file says of itself first, then what comes out of it, a few rows at a time."""
-    with pq.ParquetFile(path) as file:
+    """What the file says of itself first, then what would come out of it: one long text may stand for a million rows.
+
+    Texts are looked at as the file has them, each once, with how often it occurs.
+    """
+    texts = [field.name for field in SCHEMAS[kind] if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
         rows = file.metadata.num_rows
         claimed = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
         if rows > MOST_ROWS or claimed > MOST_TABLE_BYTES:
             raise DataError(f"{path} says that it holds {rows:,} rows of {claimed:,} bytes: more than it may.")
         held = 0
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=SCHEMAS[kind].names):
-            held += batch.nbytes
+            held += sum(map(_bytes_of, batch.columns))
             if held > MOST_TABLE_BYTES:
                 raise DataError(f"{path} holds more than {MOST_TABLE_BYTES:,} bytes, which it may not.")
+
+
+def _bytes_of(column: Any) -> int:
+    if not isinstance(column, pa.DictionaryArray):
+        return int(column.nbytes)
+    texts: Any = column.dictionary
+    lengths = pc.binary_length(texts).take(column.indices)
+    return int(pc.sum(lengths).as_py() or 0)
