@@ -14,7 +14,7 @@ def pairs_of(generator: np.random.Generator, n: int) -> list[Pair]:
 
 
 def test_fair_coins_are_called_uneven_as_often_as_the_level_says() -> None:
-    generator, trials = np.random.default_rng(1), 200
+    generator, trials = np.random.default_rng(1), 100
     uneven = np.zeros(2)
     for _ in range(trials):
         pairs = pairs_of(generator, 60)

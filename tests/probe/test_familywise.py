@@ -60,7 +60,7 @@ def test_no_pairs_no_evidence() -> None:
 
 def test_among_many_measures_an_innocent_is_rarely_accused_by_any() -> None:
     """Measures that are nearly one and the same, and measures that are not."""
-    trials, generator = 300, np.random.default_rng(9)
+    trials, generator = 150, np.random.default_rng(9)
     accused = 0
     for trial in range(trials):
         common = generator.standard_normal(30)
@@ -107,7 +107,7 @@ def test_accounts_that_may_have_been_served_the_same_words_are_named() -> None:
 
 def test_what_one_account_passed_on_is_not_held_against_another_that_asked_the_same() -> None:
     """Both asked the same questions and have one of their two siblings in common; the suspect learned from one only."""
-    trials, questions, generator = 200, 20, np.random.default_rng(10)
+    trials, questions, generator = 100, 20, np.random.default_rng(10)
     accused = {"guilty": 0, "innocent": 0}
     units = np.tile(np.arange(questions), 2)
     accounts = ["guilty"] * questions + ["innocent"] * questions

@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from stillroom.base.errors import DataError
 from stillroom.probe.scores import scores_of
-from stillroom.probe.swap_test import swap_test, toward_served
+from stillroom.probe.swap_test import p_value_of, toward_served
 
 ASSURANCE = 0.8
 
@@ -57,9 +57,5 @@ def power_at(
     if not len(oriented_U):
         raise DataError("No pair has an answer.", "Ask the suspect first.")
     generator = np.random.default_rng(seed)
-    coins, units = np.zeros(n, dtype=np.int8), np.arange(n)
-    found = 0
-    for _ in range(draws):
-        sample = oriented_U[generator.integers(0, len(oriented_U), n)]
-        found += swap_test(sample, coins, units).p_value <= alpha
-    return found / draws
+    samples = (generator.integers(0, len(oriented_U), n) for _ in range(draws))
+    return sum(p_value_of(oriented_U[sample]) <= alpha for sample in samples) / draws

@@ -7,11 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import binom
 
-from stillroom.probe.scores import scores_of
-from stillroom.probe.swap_distribution import SMALLEST_P, upper_tail
-from stillroom.probe.swap_test import SwapTest, toward_served
+from stillroom.probe.swap_distribution import upper_tail
+from stillroom.probe.swap_test import SwapTest, p_value_of, toward_served
 
 GREATEST_ODDS = 1000.0
 """`odds_tolerated` looks no further."""
@@ -27,10 +25,7 @@ def p_value_if_leaning(
     """
     if not 1 <= odds < math.inf:
         raise ValueError("odds are 1 or more")
-    oriented_U = toward_served(differences_N, coins_N, units_N)
-    scores_U = scores_of(np.abs(oriented_U))
-    counted = scores_U > 0
-    return upper_tail(scores_U[counted], int(scores_U[oriented_U > 0].sum()), odds) if counted.any() else 1.0
+    return p_value_of(toward_served(differences_N, coins_N, units_N), odds)
 
 
 def odds_tolerated(
@@ -38,8 +33,10 @@ def odds_tolerated(
 ) -> float | None:
     """By how much every coin may have leant and the p-value still be `alpha` at most; None where it is more already."""
 
+    oriented_U = toward_served(differences_N, coins_N, units_N)
+
     def excess(log_odds: float) -> float:
-        return math.log(p_value_if_leaning(differences_N, coins_N, units_N, math.exp(log_odds)) / alpha)
+        return math.log(p_value_of(oriented_U, math.exp(log_odds)) / alpha)
 
     if excess(0.0) > 0:
         return None
@@ -53,4 +50,4 @@ def p_value_with_lost(test: SwapTest, lost: int) -> float:
     Where calls went missing after their coin had fallen (a client that hung up on what it was served), those that are
     left are no fair sample of the coins. All of them together are, and here each lost one has spoken for the suspect.
     """
-    return max(float(binom.sf(test.nearer_served - 1, test.informative + lost, 0.5)), SMALLEST_P)
+    return upper_tail(np.ones(test.informative + lost, dtype=np.int64), test.nearer_served)

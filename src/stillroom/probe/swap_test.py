@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
 
 from stillroom.base.errors import DataError
 from stillroom.probe.scores import scores_of
-from stillroom.probe.swap_distribution import SMALLEST_P, fair_masses, upper_tail
+from stillroom.probe.swap_distribution import fair_masses, upper_tail
 
 _ROUNDING = 1e-12
 """Of the greatest difference: what is smaller is left over from adding up floats, and its sign means nothing."""
@@ -66,16 +65,13 @@ def swap_test(differences_N: NDArray[np.float64], coins_N: NDArray[np.int8], uni
     """
     oriented_U = toward_served(differences_N, coins_N, units_N)
     scores_U = scores_of(np.abs(oriented_U))
-    served_U = oriented_U > 0
-    statistic = int(np.sum(scores_U[served_U]) - np.sum(scores_U[~served_U]))
-    counted = scores_U[scores_U > 0]
-    nearer_served, informative = int(served_U.sum()), len(counted)
+    nearer_served, informative = int(np.sum(oriented_U > 0)), int(np.sum(oriented_U != 0))
     low, high = _wilson(nearer_served, informative)
     answered = int(np.sum(~np.isnan(differences_N)))
     return SwapTest(
-        p_value=upper_tail(counted, int(np.sum(scores_U[served_U]))) if informative else 1.0,
-        statistic=statistic,
-        spread=float(np.sqrt(np.sum(counted**2))),
+        p_value=p_value_of(oriented_U),
+        statistic=int(np.sign(oriented_U) @ scores_U),
+        spread=float(np.sqrt(np.sum(scores_U**2))),
         pairs=answered,
         unanswered=len(differences_N) - answered,
         units=len(oriented_U),
@@ -85,8 +81,17 @@ def swap_test(differences_N: NDArray[np.float64], coins_N: NDArray[np.int8], uni
         share=nearer_served / informative if informative else None,
         share_low=low,
         share_high=high,
-        sign_p_value=max(float(binom.sf(nearer_served - 1, informative, 0.5)), SMALLEST_P),
+        sign_p_value=upper_tail(np.ones(informative, dtype=np.int64), nearer_served),
     )
+
+
+def p_value_of(oriented_U: NDArray[np.float64], odds: float = 1.0) -> float:
+    """Of the test of these units, as `toward_served` gives them.
+
+    `odds`: of each coin's falling for the reply that the suspect is nearer to.
+    """
+    scores_U = scores_of(np.abs(oriented_U))
+    return upper_tail(scores_U[scores_U > 0], int(scores_U[oriented_U > 0].sum()), odds)
 
 
 def swap_distribution(
