@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,12 @@ def tokens(text: str) -> list[str]:
     """Words with their case, numbers, every mark of punctuation by itself, and ends of lines; other white space is
     left out."""
     return _TOKEN.findall(text)
+
+
+def first_tokens(text: str, count: int) -> str:
+    """The text as far as its first `count` tokens; all of it where it has no more."""
+    found = list(islice(_TOKEN.finditer(text), max(count, 0) + 1))
+    return text if len(found) <= count else text[: found[count - 1].end()] if count > 0 else ""
 
 
 def token_codes(texts: Sequence[str]) -> Flat:
