@@ -7,13 +7,13 @@ whose client hung up, it is known which one was cut, and the other is cut the sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
 from stillroom.base.records import Route
 from stillroom.client.reply import ParsedReply
 from stillroom.client.route_reply import read_route_reply
+from stillroom.probe.measures.tokens import first_tokens, tokens
 from stillroom.probe.request_messages import Messages, NoQuestion, messages_of
 from stillroom.text.think import OPEN, join_think
 from stillroom.text.well_formed import well_formed
@@ -43,7 +43,6 @@ IN_WORDS: Mapping[Reason, str] = {
     "log_differs": "its record is not the one that the log commits to",
     "damaged": "its record cannot be opened",
 }
-_LAST_WORD = re.compile(r"\s+\S{1,60}\s*\Z")
 _FIRST_OF: tuple[NoReply, ...] = get_args(NoReply)
 """Where the two have different reasons, the one that comes first here is given."""
 
@@ -59,8 +58,8 @@ def read_siblings(
 ) -> Siblings | Unusable:
     """The texts of two replies to one request, in the order given, from the bodies as they came. Never raises.
 
-    `cut`: which of the two, 0 or 1, ends where its client hung up. The other then ends after as many characters, and
-    the word that stands there is taken off both.
+    `cut`: which of the two, 0 or 1, ends where its client hung up. The other then ends after as many tokens, as the
+    measures of likeness count them, and the last one that was heard is taken off both.
     """
     messages = messages_of(route, request)
     if isinstance(messages, str):
@@ -79,21 +78,12 @@ def siblings_of_texts(
     """Of replies that are there as text already."""
     first, second = well_formed(first).strip(), well_formed(second).strip()
     if cut is not None:
-        length = len(first if cut == 0 else second)
-        first, second = _cut(first, length), _cut(second, length)
+        # Of the last one, nobody knows whether more of it would have come.
+        heard = len(tokens(first if cut == 0 else second)) - 1
+        first, second = first_tokens(first, heard), first_tokens(second, heard)
     if not first or not second:
         return "empty"
     return "identical" if first == second else Siblings(messages, first, second)
-
-
-def _cut(text: str, length: int) -> str:
-    """As much of a text as comes before the place at which one of two was cut; whole words where it has any.
-
-    One that was cut where a token ends would else be told from one that was cut anywhere.
-    """
-    if len(text) < length:
-        return text
-    return _LAST_WORD.sub("", text[:length]).rstrip()
 
 
 class _NoText(NamedTuple):
