@@ -1,24 +1,68 @@
 """The sealed-sibling test on students that were trained here: whom it finds, and whom it accuses.
 
-python -m benchmarks.probe_power --make FOLDER              # hours on one core; goes on where it was
-python -m benchmarks.probe_power --judge FOLDER [--students FOLDER ...]
+    python -m benchmarks.probe_power --make FOLDER              # hours on one core; a run that was stopped goes on
+    python -m benchmarks.probe_power --judge FOLDER [--students FOLDER ...] [--answers answers_t07] [--out FILE]
+
+`--make` teaches students of the classroom, guilty and innocent ones, and asks them. `--judge` reads what they said, as
+far as they are made, and prints Markdown tables; `--students` names further folders, each with a student's folders in
+it. What is judged are questions by seeds of 1000 and more; nothing of the test was chosen on them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.probe_students.making import make
+from benchmarks.probe_students.suspects import Suspect, read_suspect
+from benchmarks.probe_students.tables import of_powers, of_shares, of_sizes, of_suspects
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--make", type=Path, metavar="FOLDER")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of questions")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER")
+    parser.add_argument("--students", type=Path, nargs="+", default=[], metavar="FOLDER")
+    parser.add_argument("--answers", default="answers_t07", help="the table of answers that is judged")
+    parser.add_argument("--out", type=Path, help="a file for the tables, besides the standard output")
     arguments = parser.parse_args()
     if arguments.make:
         make(arguments.make, scale=arguments.scale)
+    if arguments.judge or arguments.students:
+        rooms = [arguments.judge / "students"] if arguments.judge else []
+        suspects = read_suspects([*rooms, *arguments.students], arguments.answers)
+        if not suspects:
+            raise SystemExit(f"No student there has {arguments.answers}.parquet and facts.json: --make makes them.")
+        parts = []
+        for part in report(suspects, arguments.answers, arguments.judge):
+            print(part, end="\n\n", flush=True)
+            parts.append(part)
+        if arguments.out:
+            arguments.out.write_text("\n\n".join(parts) + "\n")
+
+
+def read_suspects(rooms: Iterable[Path], answers_table: str) -> list[Suspect]:
+    """The students in these folders that are made and were asked."""
+    folders = sorted(facts.parent for room in rooms for facts in room.glob("*/facts.json"))
+    return [read_suspect(folder, answers_table) for folder in folders if (folder / f"{answers_table}.parquet").exists()]
+
+
+def report(suspects: Sequence[Suspect], answers_table: str, classroom: Path | None) -> Iterable[str]:
+    teacher = classroom / "teacher.json" if classroom else None
+    if teacher and teacher.exists():
+        known = json.loads(teacher.read_text())
+        yield (
+            f"The classroom's teacher at temperature 1: {known['nats_per_reply']:.2f} nats a reply, and "
+            f"{known['equal_siblings']:.0%} of all siblings are equal word for word. Table of answers: "
+            f"`{answers_table}`."
+        )
+    yield of_suspects(suspects)
+    yield of_sizes(suspects)
+    yield from of_powers(suspects)
+    yield of_shares(suspects)
 
 
 if __name__ == "__main__":
