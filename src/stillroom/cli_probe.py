@@ -15,7 +15,7 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_probe_arguments import By, Config, Name, Probe, Roots, To, Tsa, roots_of, signer_of
+from stillroom.cli_probe_arguments import By, Config, Name, Probe, Roots, To, Tsa, check_gathered, roots_of, signer_of
 from stillroom.cli_rows import group_of_commands, show_rows
 from stillroom.cli_watch_arguments import person_of
 from stillroom.text.counted import counted
@@ -89,6 +89,10 @@ def plan(
         from stillroom.probe.stamping import stamp_log
 
     trusted = roots_of(roots)
+    if tsa is not None:
+        from stillroom.store.time_stamps import check_address
+
+        check_address(tsa)
     wish = Wish(
         name=name,
         suspect=suspect,
@@ -148,6 +152,7 @@ def plans(probe: Probe, as_json: Json = False) -> None:
         from stillroom.probe.plan_log import FILE, read_log
         from stillroom.probe.stating import logged_plans
 
+    check_gathered(probe)
     rows = [asdict(each) for each in logged_plans(read_log(probe / FILE))]
     columns = ("name", "suspect", "planned_at", "state", "is_pilot", "level", "p_value")
     show_rows(rows, columns, as_json, "No plan was made yet.")

@@ -38,13 +38,19 @@ By = Annotated[
 ]
 
 
-def signer_of(probe: Path, config: Path | None) -> Signer:
-    """Raises UsageError where no pairs were gathered there, or the gateway has no key yet."""
+def check_gathered(probe: Path) -> None:
+    """Raises UsageError where no pairs were gathered there."""
     from stillroom.probe.pairs import COUNTS_FILE
-    from stillroom.probe.signer import Signer, own_signer
 
     if not (probe / COUNTS_FILE).is_file():
         raise UsageError(f"{probe} is no folder of gathered pairs.", "stillroom probe pairs makes one.")
+
+
+def signer_of(probe: Path, config: Path | None) -> Signer:
+    """Raises UsageError where no pairs were gathered there, or the gateway has no key yet."""
+    from stillroom.probe.signer import Signer, own_signer
+
+    check_gathered(probe)
     if config is None:
         return own_signer(probe)
     from stillroom.serve.keyring import FOLDER, Keyring

@@ -22,7 +22,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillroom.base.canonical import canonical_bytes, digest_bytes
-from stillroom.base.errors import StoreError
+from stillroom.base.errors import StoreError, UsageError
 from stillroom.base.signatures import LATEST
 from stillroom.base.validation import first_problem
 from stillroom.probe.plan import NAME, Digest, Text
@@ -102,12 +102,15 @@ def read_log(path: Path) -> list[LogLine]:
 def append_record(probe: Path, facts: dict[str, Any], sign: Sign) -> LogLine:
     """Add a record's place to its facts, sign it and write it down; it is on the disk then. For who holds the lock.
 
-    `probe`: the folder. Raises StoreError.
+    `probe`: the folder. Raises UsageError for a text that is empty or too long, StoreError.
     """
     path = probe / FILE
     before = read_log(path)
     previous = before[-1].record.digest if before else None
-    record = LogRecord.model_validate({**facts, "index": len(before), "previous": previous})
+    try:
+        record = LogRecord.model_validate({**facts, "index": len(before), "previous": previous})
+    except ValidationError as error:
+        raise UsageError(f"This cannot be written into the log: {first_problem(error)}.") from error
     if before and record.at < before[-1].record.at:
         raise StoreError(
             f"The last record of {path} is of a later time than this machine's clock shows.", "Set the clock right."

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import UsageError
+from stillroom.base.validation import first_problem
 from stillroom.client.settings import Sampling
 from stillroom.probe.bounded import read_bounded_rows
 from stillroom.probe.choosing import Chosen, choose
@@ -16,7 +20,7 @@ from stillroom.probe.judging import LIKELIHOOD_VERSION
 from stillroom.probe.measures import MEASURES, PRIMARY
 from stillroom.probe.pack import PAIRS, PLAN, in_order
 from stillroom.probe.pairs import Gathered, read_gathered
-from stillroom.probe.plan import LIKELIHOOD, MeasureNamed, Plan, openings_digest_of, pairs_digest_of
+from stillroom.probe.plan import LIKELIHOOD, NAME, MeasureNamed, Plan, openings_digest_of, pairs_digest_of
 from stillroom.probe.plan_log import FILE, LogLine, LogRecord, log_locked, read_log, records_of
 from stillroom.probe.recorded import PLANS, SALT, SOFTWARE, make_pack, note, state_of
 from stillroom.probe.signer import Signer
@@ -25,6 +29,7 @@ from stillroom.store.files import replacing_folder, write_atomically
 from stillroom.store.siblings import Pair, write_rows
 
 _SALT_BYTES = 32
+_USUAL = "Was the suspect trained on replies that were served to these accounts?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +69,34 @@ def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
     Raises UsageError for a name that was used before, a measure or an account that there is not; DataError where no
     pair is left; StoreError.
     """
-    gathered, primary, others = read_gathered(probe), _measure(wish.primary), _others(wish)
+    if not re.fullmatch(NAME, wish.name):
+        raise UsageError(f"{wish.name!r} is no name of a plan.", "Take letters, digits, dots and dashes: at most 64.")
+    gathered = read_gathered(probe)
     accounts = _accounts(wish, gathered)
-    samples = wish.samples if any(each.name != LIKELIHOOD for each in (primary, *others)) else 0
-    if samples > 1 and wish.sampling.temperature == 0:
-        raise UsageError("At temperature zero all samples of a question are one.", "Ask one sample, or set another.")
     with log_locked(probe):
         log = read_log(probe / FILE)
         if any(line.record.plan == wish.name for line in log):
             raise UsageError(f"There is a plan {wish.name} already.", "Give this one another name.")
         chosen = _chosen(probe, wish, gathered, accounts, log)
         salt = os.urandom(_SALT_BYTES)
-        ids = {pair.pair_id for pair in chosen.pairs}
-        openings = [opening for opening in gathered.openings if opening.pair_id in ids]
-        plan = Plan(
+        plan = _plan(wish, gathered, chosen, accounts, salt, by)
+        _write(probe / PLANS / wish.name, plan, chosen.pairs, salt)
+        line = note(probe, plan, "planned", signer, by)
+    return Planned(plan, line.record, make_pack(probe, plan.name))
+
+
+def _plan(wish: Wish, gathered: Gathered, chosen: Chosen, accounts: tuple[str, ...], salt: bytes, by: str) -> Plan:
+    """Raises UsageError for what no plan can say."""
+    primary, others = _measure(wish.primary), _others(wish)
+    samples = wish.samples if any(each.name != LIKELIHOOD for each in (primary, *others)) else 0
+    if samples > 1 and wish.sampling.temperature == 0:
+        raise UsageError("At temperature zero all samples of a question are one.", "Ask one sample, or set another.")
+    ids = {pair.pair_id for pair in chosen.pairs}
+    openings = [opening for opening in gathered.openings if opening.pair_id in ids]
+    try:
+        return Plan(
             name=wish.name,
-            question=wish.question or f"Was {wish.suspect} trained on replies that were served to these accounts?",
+            question=_USUAL if wish.question is None else wish.question,
             suspect=wish.suspect,
             base=wish.base,
             teacher=wish.teacher,
@@ -101,9 +118,8 @@ def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
             by=by,
             software=SOFTWARE,
         )
-        _write(probe / PLANS / wish.name, plan, chosen.pairs, salt)
-        line = note(probe, plan, "planned", signer, by)
-    return Planned(plan, line.record, make_pack(probe, plan.name))
+    except ValidationError as error:
+        raise UsageError(f"This can be no plan: {first_problem(error)}.") from error
 
 
 def _chosen(probe: Path, wish: Wish, gathered: Gathered, accounts: Sequence[str], log: Sequence[LogLine]) -> Chosen:
