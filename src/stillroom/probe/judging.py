@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from stillroom.base.errors import DataError
 from stillroom.probe.asked import is_usable
+from stillroom.probe.balance import balance
 from stillroom.probe.closeness import closeness
 from stillroom.probe.familywise import AccountTest, by_account, max_t
 from stillroom.probe.measures import MEASURES, all_differences
 from stillroom.probe.plan import LIKELIHOOD, Plan, asking_seed
 from stillroom.probe.power import number_needed
+from stillroom.probe.sensitivity import odds_tolerated
 from stillroom.probe.statement import (
     AccountResult,
+    CoinChecks,
     Counts,
     Picture,
     Result,
@@ -79,6 +82,7 @@ class Judged:
     needed: int | None
     picture: Picture
     telling: tuple[TellingPair, ...]
+    coins: CoinChecks
 
 
 def measure(evidence: Evidence) -> Measured:
@@ -107,6 +111,7 @@ def judge(evidence: Evidence, measured: Measured) -> Judged:
         needed=_needed(plan, toward_served(differences_MN[0], coins_N, units_N)),
         picture=_picture(tests[0], differences_MN[0], coins_N, units_N),
         telling=_telling(evidence, differences_MN[0], coins_N),
+        coins=_coins(evidence, differences_MN[0], coins_N, units_N),
     )
 
 
@@ -223,6 +228,20 @@ def _needed(plan: Plan, oriented_U: Differences) -> int | None:
         return number_needed(oriented_U, plan.level, POWER)
     except DataError:  # it is too small, or shows too little, to tell: which a pilot may
         return None
+
+
+def _coins(
+    evidence: Evidence, differences_N: Differences, coins_N: NDArray[np.int8], units_N: NDArray[np.int64]
+) -> CoinChecks:
+    found = balance(evidence.pairs, coins_N, units_N)
+    return CoinChecks(
+        first_served=found.first_served,
+        split_p_value=found.coins_p_value,
+        served_longer=found.served_longer,
+        served_shorter=found.served_shorter,
+        length_p_value=found.length_p_value,
+        odds_tolerated=odds_tolerated(differences_N, coins_N, units_N, evidence.plan.level),
+    )
 
 
 def _picture(

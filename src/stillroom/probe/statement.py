@@ -145,6 +145,25 @@ class TellingPair:
 
 
 @dataclass(frozen=True, slots=True)
+class CoinChecks:
+    """Whether the coins look fair, and how far from fair they could have been. None of it changes the result."""
+
+    first_served: int
+    """Pairs of which the first reply was served: about half of them."""
+    split_p_value: float
+    """Two-sided: how often fair coins would split the pairs as unevenly."""
+    served_longer: int
+    """Units whose served replies are longer than the sealed ones."""
+    served_shorter: int
+    length_p_value: float
+    """Two-sided: how often fair coins would make served and sealed replies differ as much in length. Small where pairs
+    went missing by what was served: clients hang up on long replies."""
+    odds_tolerated: float | None
+    """Every coin may have leant towards the reply that this suspect is nearer to by so much to 1, and the result would
+    still be positive. None: it is not positive."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """Who asked the suspect, and how: from the asker's `asked.json`."""
 
@@ -186,6 +205,7 @@ class Statement:
     """The pairs with the greatest differences, whichever side they are on."""
     software: dict[str, str]
     """Versions of what computed this, by name."""
+    coins: CoinChecks | None = None
 
 
 _STATEMENT = TypeAdapter(Statement)

@@ -49,6 +49,7 @@ def state(
         picture=judged.picture,
         telling=judged.telling,
         software={"stillroom": __version__} | {name: version(name) for name in _COMPUTED_WITH},
+        coins=judged.coins,
     )
 
 
