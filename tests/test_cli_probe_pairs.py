@@ -96,7 +96,7 @@ def test_further_draws_of_the_teacher(config: Path, tmp_path: Path) -> None:
     probe = tmp_path / "probe"
     said("pairs", "--config", config, "--account", "acct_1", "--out", probe)
     with MisbehavingTeacher() as teacher:
-        where = ("thirds", probe, "--model", "teacher", "--base-url", teacher.base_url, "--free")
+        where = ("thirds", probe, "--model", "teacher", "--base-url", teacher.base_url, "--price", "none")
         assert "3 replies drawn (3 stop)" in said(*where)
         assert json.loads(said(*where, "--json"))["drawn"] == 3
         assert teacher.requests == 3
@@ -113,7 +113,7 @@ def test_further_draws_of_the_teacher(config: Path, tmp_path: Path) -> None:
             ("--base-url", "http://127.0.0.1:1", "--api-key-env", "sk-123"),
             "must be the name of an environment variable",
         ),
-        (("--base-url", "http://127.0.0.1:1", "--budget-usd", "0"), "budget_usd"),
+        (("--base-url", "http://127.0.0.1:1", "--price", "none", "--budget-usd", "0"), "budget_usd"),
     ],
 )
 def test_what_is_written_wrongly_is_named(config: Path, tmp_path: Path, words: tuple[str, ...], told: str) -> None:

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stillroom.base.errors import RecipeError, UsageError
+from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_probe_model import (
+    ApiKeyEnv,
+    AskedModel,
+    BaseUrl,
+    Budget,
+    Concurrency,
+    PerMinute,
+    Price,
+    Stream,
+    asking_settings,
+)
 from stillroom.display import live_progress
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
     from stillroom.base.progress import Progress
-    from stillroom.client.settings import Endpoint, Price
     from stillroom.probe.asked import Asked
     from stillroom.probe.asking import AskingSettings
     from stillroom.probe.likelihood import Which
     from stillroom.probe.pack import Pack
     from stillroom.store.siblings import Likelihood
-
-Made = TypeVar("Made")
 
 
 def register(app: typer.Typer) -> None:
@@ -42,9 +47,7 @@ def ask(
         str, typer.Option("--model", metavar="NAME", help="The suspect: by its API's name, or its folder or GGUF file.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="ANSWERS", help="Where the answers go: what you give back.")],
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="Where it is reached, up to /v1; not for a folder.")
-    ] = None,
+    base_url: BaseUrl = None,
     base: Annotated[
         str | None,
         typer.Option("--base", metavar="NAME", help="Where the plan names one: what the suspect was trained from."),
@@ -55,25 +58,12 @@ def ask(
             "--tokenizer", metavar="DIR", help="For likelihoods by an address: the folder of the suspect's tokenizer."
         ),
     ] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option("--api-key-env", metavar="VARIABLE", help="The variable that holds the key.")
-    ] = None,
-    price: Annotated[
-        str | None,
-        typer.Option(
-            "--price",
-            metavar="IN/OUT",
-            help="USD for a million tokens, such as 0.15/0.60, or `none`; else the price list has to know it.",
-        ),
-    ] = None,
-    budget_usd: Annotated[
-        float | None, typer.Option("--budget-usd", min=0, metavar="USD", help="What the answers may cost at most.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Calls at the same time, at most.")] = 16,
-    requests_per_minute: Annotated[int | None, typer.Option("--requests-per-minute", min=1)] = None,
-    stream: Annotated[
-        bool, typer.Option("--stream", metavar=FLAG, help="Have answers sent as they are written: for long reasoning.")
-    ] = False,
+    api_key_env: ApiKeyEnv = None,
+    price: Price = None,
+    budget_usd: Budget = None,
+    concurrency: Concurrency = 16,
+    requests_per_minute: PerMinute = None,
+    stream: Stream = False,
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who asks, for the record.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -85,10 +75,10 @@ def ask(
         from stillroom.probe.pack import read_pack
 
     given = read_pack(pack)
-    suspect = _Model.of(model, base_url, api_key_env, price, stream)
+    suspect = AskedModel.of(model, base_url, api_key_env, price, stream)
     if given.plan.needs_likelihood:
         _refuse_unscorable(given, suspect, base, tokenizer)
-    settings = _settings(concurrency, requests_per_minute, budget_usd)
+    settings = asking_settings(concurrency, requests_per_minute, budget_usd)
     with live_progress() as progress:
         asked = _answers(given, suspect, out, settings, by, progress) if given.plan.samples else None
         if given.plan.needs_likelihood:
@@ -100,57 +90,8 @@ def ask(
         print_result(*_in_words(asked, given, out))
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """A model behind an address, or one in a folder."""
-
-    name: str
-    """As its API calls it; of a folder, the folder's with the first digits of its digest."""
-    endpoint: Endpoint | None
-    folder: Path | None
-
-    @classmethod
-    def of(cls, model: str, base_url: str | None, api_key_env: str | None, price: str | None, stream: bool) -> _Model:
-        from stillroom.client.price import pricing
-        from stillroom.client.settings import Endpoint
-        from stillroom.local_models import served_name
-
-        if base_url is None:
-            folder = Path(model)
-            if not folder.exists():
-                raise UsageError(
-                    f"There is no folder or file {model}.", "Name one, or say with --base-url where the model is asked."
-                )
-            return cls(served_name(folder.resolve().name, folder), None, folder)
-        endpoint = _checked(
-            lambda: Endpoint(
-                model=model, base_url=base_url, api_key_env=api_key_env, price=_price(price), stream=stream
-            )
-        )
-        try:
-            pricing(endpoint)
-        except RecipeError as error:
-            raise UsageError(error.what, "Give --price 0.15/0.60, or --price none if it costs nothing.") from error
-        return cls(model, endpoint, None)
-
-    @contextmanager
-    def served(self) -> Iterator[Endpoint]:
-        """Where it is asked while the body runs."""
-        if self.endpoint is not None:
-            yield self.endpoint
-            return
-        assert self.folder is not None
-        from stillroom.client.settings import Endpoint
-        from stillroom.run_folder import importing_extra
-
-        with importing_extra("serve"):
-            from stillroom.serve.spawn import serving
-        with serving({self.name: self.folder}) as url:
-            yield Endpoint(model=self.name, base_url=url, price="none")
-
-
 def _answers(
-    given: Pack, suspect: _Model, out: Path, settings: AskingSettings, by: str | None, progress: Progress
+    given: Pack, suspect: AskedModel, out: Path, settings: AskingSettings, by: str | None, progress: Progress
 ) -> Asked:
     from stillroom.probe.asked import read_asked
     from stillroom.probe.asking import ask_suspect, questions_of
@@ -174,7 +115,7 @@ def _answers(
 
 def _likelihoods(
     given: Pack,
-    suspect: _Model,
+    suspect: AskedModel,
     base: str | None,
     tokenizer: Path | None,
     out: Path,
@@ -203,7 +144,7 @@ def _likelihoods(
 
 
 def _scored(
-    given: Pack, model: _Model, which: Which, tokenizer: Path | None, out: Path, progress: Progress
+    given: Pack, model: AskedModel, which: Which, tokenizer: Path | None, out: Path, progress: Progress
 ) -> list[Likelihood]:
     from stillroom.run_folder import importing_extra
 
@@ -222,14 +163,14 @@ def _scored(
     return api_likelihoods(given.pairs, model.endpoint, tokenizer, which, out, on_progress=tell)
 
 
-def _base(base: str, suspect: _Model) -> _Model:
+def _base(base: str, suspect: AskedModel) -> AskedModel:
     """A folder, or another model at the suspect's address."""
     if suspect.endpoint is None or Path(base).exists():
-        return _Model.of(base, None, None, None, stream=False)
-    return _Model(base, suspect.endpoint.model_copy(update={"model": base}), None)
+        return AskedModel.of(base, None, None, None, stream=False)
+    return AskedModel(base, suspect.endpoint.model_copy(update={"model": base}), None)
 
 
-def _refuse_unscorable(given: Pack, suspect: _Model, base: str | None, tokenizer: Path | None) -> None:
+def _refuse_unscorable(given: Pack, suspect: AskedModel, base: str | None, tokenizer: Path | None) -> None:
     """Before anything is asked."""
     plan = given.plan
     if suspect.endpoint is not None and tokenizer is None:
@@ -243,40 +184,6 @@ def _refuse_unscorable(given: Pack, suspect: _Model, base: str | None, tokenizer
         raise UsageError("The plan names no base.", "Leave out --base.")
     if base is not None:
         _base(base, suspect)
-
-
-def _settings(concurrency: int, requests_per_minute: int | None, budget_usd: float | None) -> AskingSettings:
-    from stillroom.client.budget import BudgetLimits
-    from stillroom.client.pacing import PaceLimits
-    from stillroom.probe.asking import AskingSettings
-
-    budget = None if budget_usd is None else Decimal(str(budget_usd))
-    limits = _checked(lambda: BudgetLimits(budget_usd=budget))
-    return AskingSettings(PaceLimits(concurrency, requests_per_minute), limits)
-
-
-def _price(text: str | None) -> Literal["none"] | Price | None:
-    from stillroom.client.settings import Price
-
-    if text is None or text == "none":
-        return None if text is None else "none"
-    given, _, written = text.partition("/")
-    try:
-        return Price(input_per_million=Decimal(given), output_per_million=Decimal(written))
-    except InvalidOperation as error:
-        raise UsageError(f"{text!r} is no price.", "Write USD for a million tokens in and out: 0.15/0.60.") from error
-
-
-def _checked(make: Callable[[], Made]) -> Made:
-    """Raises UsageError where a value is one that settings refuse."""
-    from pydantic import ValidationError
-
-    from stillroom.base.validation import first_problem
-
-    try:
-        return make()
-    except ValidationError as error:
-        raise UsageError(f"{first_problem(error)}.", "stillroom probe ask --help says what each takes.") from error
 
 
 def _in_words(asked: Asked, given: Pack, out: Path) -> Iterator[str]:

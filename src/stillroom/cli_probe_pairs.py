@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_arguments import Json
 from stillroom.cli_guard import command
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_probe_model import (
+    ApiKeyEnv,
+    AskedModel,
+    BaseUrl,
+    Budget,
+    Concurrency,
+    PerMinute,
+    Price,
+    Stream,
+    asking_settings,
+)
 from stillroom.cli_rows import account_id_itself
 from stillroom.cli_watch_arguments import person_of
 from stillroom.display import live_progress
@@ -92,19 +103,16 @@ def import_file(
 def thirds(
     probe: Annotated[Path, typer.Argument(metavar="PROBE", help="The folder that probe pairs or import wrote.")],
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="The model that was served, by its API's name.")
+        str, typer.Option("--model", metavar="NAME", help="The model that was served: its API's name, or its folder.")
     ],
-    base_url: Annotated[str, typer.Option("--base-url", metavar="URL", help="Where it is reached, up to /v1.")],
+    base_url: BaseUrl = None,
     plan: Annotated[str | None, typer.Option("--plan", metavar="NAME", help="Only the questions of this plan.")] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option("--api-key-env", metavar="VARIABLE", help="The variable that holds the key.")
-    ] = None,
-    free: Annotated[
-        bool, typer.Option("--free", metavar=FLAG, help="It costs nothing; else the price list has to know it.")
-    ] = False,
-    budget_usd: Annotated[
-        float | None, typer.Option("--budget-usd", min=0, metavar="USD", help="What it may cost at most.")
-    ] = None,
+    api_key_env: ApiKeyEnv = None,
+    price: Price = None,
+    budget_usd: Budget = None,
+    concurrency: Concurrency = 16,
+    requests_per_minute: PerMinute = None,
+    stream: Stream = False,
     temperature: Annotated[
         float | None, typer.Option("--temperature", min=0, help="For imported pairs, which say no settings.")
     ] = None,
@@ -119,36 +127,25 @@ def thirds(
     one that is the model itself, or passes questions on to it. Stopped, the same command goes on.
     """
     with ends_at_once():
-        from decimal import Decimal
-
-        from pydantic import ValidationError
-
-        from stillroom.base.validation import first_problem
-        from stillroom.client.budget import BudgetLimits
-        from stillroom.client.settings import Endpoint, Sampling
-        from stillroom.probe.asking import AskingSettings
+        from stillroom.client.settings import Sampling
         from stillroom.probe.pairs import read_gathered
         from stillroom.probe.third_draw import draw_again, statuses_of
         from stillroom.store.siblings import Answer, write_rows
 
     gathered = read_gathered(probe)
     chosen = _of_plan(gathered.pairs, probe, plan)
-    price: Literal["none"] | None = "none" if free else None
+    asked = AskedModel.of(model, base_url, api_key_env, price, stream)
+    settings = asking_settings(concurrency, requests_per_minute, budget_usd)
     has_default = temperature is not None or max_tokens is not None
-    try:
-        endpoint = Endpoint(model=model, base_url=base_url, api_key_env=api_key_env, price=price)
-        default = Sampling(temperature=temperature, max_tokens=max_tokens) if has_default else None
-        limits = BudgetLimits(budget_usd=None if budget_usd is None else Decimal(str(budget_usd)))
-    except ValidationError as error:
-        raise UsageError(f"{first_problem(error)}.", "stillroom probe thirds --help says what each takes.") from error
-    with live_progress() as progress:
+    default = Sampling(temperature=temperature, max_tokens=max_tokens) if has_default else None
+    with live_progress() as progress, asked.served() as endpoint:
         drawn = draw_again(
             chosen,
             gathered.openings,
             endpoint,
             probe / _JOURNAL,
             default=default,
-            settings=AskingSettings(limits=limits),
+            settings=settings,
             progress=progress,
         )
     write_rows(probe / _THIRDS, Answer, drawn)
