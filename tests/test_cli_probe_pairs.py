@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from stillroom.cli_probe_pairs import register
 from stillroom.probe.exclusions import IN_WORDS
 from stillroom.probe.pairs import read_gathered
-from stillroom.store.siblings import Answer, read_rows
+from stillroom.store.siblings import OPENINGS, PAIRS, Answer, read_rows
 from stillroom.testing import MisbehavingTeacher
 
 SETTINGS = """\
@@ -122,11 +122,14 @@ def test_what_is_written_wrongly_is_named(config: Path, tmp_path: Path, words: t
     assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
 
 
-def test_the_page_names_every_reason() -> None:
+def test_the_page_names_every_reason_column_and_command() -> None:
     page = (Path(__file__).parents[1] / "docs" / "probe-pairs.md").read_text(encoding="utf-8")
     section = page.partition("## What is left out\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", section, flags=re.MULTILINE)
     assert dict(rows) == dict(IN_WORDS)
+    for name, schema in (("pairs", PAIRS), ("openings", OPENINGS)):
+        columns = page.partition(f"| `{name}.parquet` | |\n")[2].partition("\n\n")[0]
+        assert re.findall(r"`(\w+)`(?=[^|]*\|[^|]*\|$)", columns, flags=re.MULTILINE) == schema.names
     help_of = {name: stillroom(name, "--help").stdout for name in ("pairs", "import", "thirds")}
     for name in re.findall(r"^stillroom probe (\w+) ", page, flags=re.MULTILINE):
         assert "Example:" in help_of.pop(name)
