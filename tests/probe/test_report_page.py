@@ -18,6 +18,7 @@ from stillroom.probe.report_page import PLANS_SHOWN, report_page
 from stillroom.probe.statement import (
     AccountResult,
     Asking,
+    CoinChecks,
     Counts,
     LoggedPlan,
     LogSummary,
@@ -352,6 +353,25 @@ def test_what_the_plan_and_the_asking_rest_on_is_said() -> None:
     assert any("The owner’s side asked" in line for line in could_be_wrong(own))
     assert not any("The owner’s side asked" in line for line in could_be_wrong(_statement()))
     assert any("30 pairs of 2,000 got no answer" in line for line in could_be_wrong(_statement()))
+
+
+def test_coins_that_do_not_look_fair_are_told_of() -> None:
+    fair = CoinChecks(1_010, 0.67, 990, 985, 0.9, 1.234)
+    said = could_be_wrong(_statement(coins=fair))
+    assert any("by 1.23 to 1" in line for line in said)
+    assert not any("uneven" in line or "lengths" in line for line in said)
+    said = could_be_wrong(_statement(coins=CoinChecks(1_200, 1e-18, 800, 1_170, 1e-9, None)))
+    assert any("served 1,200 times" in line and "uneven" in line for line in said)
+    assert any("longer one 800 times and the shorter one 1,170" in line for line in said)
+    assert not any("would still stand" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "said"), [(4_000.0, "5.7 standard deviations on the served side"), (-70.0, "0.1")]
+)
+def test_pairs_that_lean_far_count_more(statistic: float, said: str) -> None:
+    """As many on either side, and yet a trace, or none."""
+    assert said in innocent(replace(_result(served=975, sealed=975), statistic=statistic))
 
 
 def test_a_likelihood_has_no_answers_to_show() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stillroom.probe.statement import Statement
+from stillroom.probe.statement import CoinChecks, Statement
 from stillroom.probe.words import MOST_NAMED, outcome_of, suspect_of
-from stillroom.report.words import count
+from stillroom.report.words import chance, count
 from stillroom.text.counted import counted, listed
 from stillroom.text.one_line import one_line
+
+UNUSUAL = 0.01
+"""Coins that look less fair than that are told of."""
 
 
 def does_not_show(statement: Statement) -> list[str]:
@@ -64,11 +67,33 @@ def _of_the_coins(statement: Statement) -> Iterator[str]:
             "or ran on other hardware, or with another setting, the suspect may be nearer to the served replies "
             "without ever having seen them. The p-value holds only if none of that was so."
         )
+    if statement.coins is not None:
+        yield from _of_fairness(statement.coins)
     yield (
         "It is exact where the questions of a customer did not follow from the replies it had been served. Questions "
         "with a reply in them are left out, and of a question that was repeated only the first time counts; what a "
         "customer thought of by itself after a reply cannot be left out."
     )
+
+
+def _of_fairness(coins: CoinChecks) -> Iterator[str]:
+    if coins.split_p_value <= UNUSUAL:
+        yield (
+            f"The first of two replies was served {counted(coins.first_served, 'time', 'times')}: fair coins give so "
+            f"uneven a split {chance(coins.split_p_value)}. What drew the coins has to be looked at before this result."
+        )
+    if coins.length_p_value <= UNUSUAL:
+        yield (
+            f"The served reply is the longer one {counted(coins.served_longer, 'time', 'times')} and the shorter one "
+            f"{count(coins.served_shorter)}: coins alone make lengths differ so {chance(coins.length_p_value)}. Pairs "
+            "may be missing by what was served, as when clients hang up on long replies; a suspect that is brief, or "
+            "lengthy, then looks guilty."
+        )
+    if coins.odds_tolerated is not None:
+        yield (
+            "The result would still stand if every coin had leant to the reply that this suspect is nearer to, by "
+            f"{coins.odds_tolerated:.2f} to 1; not beyond."
+        )
 
 
 def _of_the_plan(statement: Statement) -> Iterator[str]:

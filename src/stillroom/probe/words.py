@@ -107,7 +107,18 @@ def innocent(result: Result) -> str:
     return (
         f"A model that never saw the served replies is nearer to the served one of two as often as a coin shows heads: "
         f"of {count(result.informative)}, {count(low)} to {count(high)} times in 95 of 100 such tests. "
-        f"This suspect: {count(result.nearer_served)} times."
+        f"This suspect: {count(result.nearer_served)} times. {_weighed(result)}"
+    )
+
+
+def _weighed(result: Result) -> str:
+    """What the count alone does not say: the trace is often in few pairs."""
+    spreads = result.statistic / result.spread if result.spread else 0.0
+    side = "served" if spreads >= 0 else "sealed"
+    return (
+        f"A pair that leans far to one side counts more than one that hardly leans: summed up so, this suspect stands "
+        f"{abs(spreads):.1f} standard deviations on the {side} side, and 95 of 100 such models no further than about "
+        "1.6 on the served side."
     )
 
 
