@@ -68,6 +68,8 @@ def test_pairs_are_laid_out_and_what_was_left_out_is_told(config: Path, tmp_path
     counts = json.loads(said("pairs", "--config", config, "--out", tmp_path / "all", "--json"))
     assert counts["by_account"] == {"acct_1": 3, "acct_2": 1}
     assert (counts["found"], counts["left_out"]) == (5, {"identical": 1})
+    counts = json.loads(said("pairs", "--config", config, "--out", tmp_path / "one", "--most", "1", "--json"))
+    assert counts["left_out"] == {"not_needed": 2, "identical": 1}
 
 
 def test_where_there_is_nothing_to_compare_the_reasons_are_told(config: Path, tmp_path: Path) -> None:

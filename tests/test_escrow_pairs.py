@@ -55,6 +55,17 @@ def test_pairs_stand_in_the_order_drawn_and_openings_say_the_coin(served: Escrow
     assert gather(served).by_account == Counter({"acct_1": 5, "acct_2": 5})
 
 
+def test_no_more_are_taken_than_were_asked_for(served: EscrowingGateway) -> None:
+    some = gather_pairs(served.state, served.settings, None, "ada", most=2)
+    assert some.by_account == Counter({"acct_1": 2, "acct_2": 2})
+    assert (some.found, some.left_out) == (10, Counter({"not_needed": 6}))
+    every = gather(served)
+    openings = {opening.pair_id: opening for opening in every.openings}
+    assert some.openings == [openings[pair.pair_id] for pair in some.pairs]
+    assert some.pairs == [pair for pair in every.pairs if pair in some.pairs]  # in their order
+    assert gather_pairs(served.state, served.settings, None, "ada", most=5).left_out.total() == 0
+
+
 def test_nothing_in_pairs_parquet_says_which_was_served(tmp_path: Path) -> None:
     """Under the other coins, the same file."""
     files = []

@@ -56,6 +56,7 @@ def pairs(
         list[str] | None,
         typer.Option("--account", metavar="ACCOUNT", help="Whose replies: an account's id. May be repeated; else all."),
     ] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Pairs of each account.")] = 5000,
     by: By = None,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +69,7 @@ def pairs(
 
     accounts = sorted(set(map(account_id_itself, account))) if account else None
     settings = read_settings(config)
-    gathered = gather_pairs(settings.state, settings, accounts, person_of(by))
+    gathered = gather_pairs(settings.state, settings, accounts, person_of(by), most)
     if not gathered.pairs:
         raise UsageError(f"There is nothing to compare. {' '.join(_in_words(gathered))}", "docs/escrow.md says why.")
     write_gathered(out, gathered)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import zstandard
 
 from stillroom.base.errors import StoreError
 from stillroom.probe.dependence import independent
@@ -31,6 +33,7 @@ from stillroom.store.secrets import Secrets
 from stillroom.store.siblings import Opening, Pair
 
 _SEAL_S = 120
+_PACK, _UNPACK = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
 _TEXT_ROUTES = ("chat", "completions", "responses", "messages")
 _MOST_LATER = 500
 """Records between a segment's and the one that was stamped: three weeks of hours."""
@@ -44,11 +47,14 @@ class _Found(NamedTuple):
     segment: SealedSegment
 
 
-def gather_pairs(state: Path, settings: GatewaySettings, accounts: Collection[str] | None, by: str) -> Gathered:
+def gather_pairs(
+    state: Path, settings: GatewaySettings, accounts: Collection[str] | None, by: str, most: int | None = None
+) -> Gathered:
     """Open the escrow's records of these accounts (None: of all), and take what can be compared.
 
-    `by`: who does it, for the escrow's record of actions. Whether or not the gateway runs: what its workers have not
-    sealed of their logs is sealed first. Raises StoreError for a log or an escrow that is damaged.
+    `by`: who does it, for the escrow's record of actions. `most`: pairs of each account, chosen by their calls' ids,
+    which are random; None: all, whose bodies are then in memory. Whether or not the gateway runs: what its workers
+    have not sealed of their logs is sealed first. Raises StoreError for a log or an escrow that is damaged.
     """
     calls = state / "calls"
     if not calls.is_dir():
@@ -65,14 +71,36 @@ def gather_pairs(state: Path, settings: GatewaySettings, accounts: Collection[st
         if isinstance(made, str):
             gathered.left_out[made] += 1
         else:
-            found.append((logged[call_id].row["at"], *made))
+            found.append((logged[call_id].row["at"], made[0], _with_bodies(made[1], _PACK.compress)))
     if gone := len(logged.keys() - seen):
         gathered.left_out["record_gone"] = gone
-    kept = independent(found, gathered.left_out)
+    kept = _chosen(independent(found, gathered.left_out), most, gathered.left_out)
     proofs = _proofs([logged[pair.pair_id] for pair, _ in kept])
     for pair, opening in kept:
-        gathered.add(pair, opening, proofs[pair.pair_id])
+        gathered.add(pair, _with_bodies(opening, _UNPACK.decompress), proofs[pair.pair_id])
     return gathered
+
+
+def _with_bodies(opening: Opening, change: Callable[[bytes], bytes]) -> Opening:
+    """A stream is ten times its text, and most of it the same again and again: until it is chosen, it is packed."""
+    bodies: dict[str, Any] = {name: change(getattr(opening, name)) for name in ("request", "served", "sealed")}
+    return replace(opening, **bodies)
+
+
+def _chosen(
+    kept: list[tuple[Pair, Opening]], most: int | None, left_out: Counter[Reason]
+) -> list[tuple[Pair, Opening]]:
+    """`most` of each account, in their order."""
+    if most is None:
+        return kept
+    of_account: dict[str, list[str]] = {}
+    for pair, opening in kept:
+        of_account.setdefault(opening.account, []).append(pair.pair_id)
+    # The end of an id is random; its beginning says when the call came.
+    drawn = {name for names in of_account.values() for name in sorted(names, key=lambda each: each[::-1])[:most]}
+    if beyond := len(kept) - len(drawn):
+        left_out["not_needed"] += beyond
+    return [each for each in kept if each[0].pair_id in drawn]
 
 
 def _pair_of(opened: Opened | None, call: _Found | None) -> tuple[Pair, Opening] | Reason:

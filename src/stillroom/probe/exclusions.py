@@ -24,7 +24,9 @@ MOST_REPLY_BYTES = 32 << 20
 NoReply = Literal["too_long", "failed", "refused", "tool_calls", "empty"]
 Unusable = Literal[NoQuestion, NoReply, "identical"]
 """Why a call's replies are not compared, whatever other calls there are."""
-Reason = Literal[Unusable, "asked_again", "quotes_a_reply", "record_gone", "not_in_log", "log_differs", "damaged"]
+Reason = Literal[
+    Unusable, "asked_again", "quotes_a_reply", "record_gone", "not_in_log", "log_differs", "damaged", "not_needed"
+]
 
 IN_WORDS: Mapping[Reason, str] = {
     "unreadable_request": "the request cannot be read",
@@ -42,6 +44,7 @@ IN_WORDS: Mapping[Reason, str] = {
     "not_in_log": "its record is there, but no call of it in the sealed log",
     "log_differs": "its record is not the one that the log commits to",
     "damaged": "its record cannot be opened",
+    "not_needed": "more pairs of its account were found than were asked for",
 }
 _FIRST_OF: tuple[NoReply, ...] = get_args(NoReply)
 """Where the two have different reasons, the one that comes first here is given."""
