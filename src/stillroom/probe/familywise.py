@@ -13,7 +13,7 @@ from stillroom.probe.swap_test import SwapTest, swap_test, toward_served
 from stillroom.probe.units import accounts_by_unit
 
 DRAWS = 9999
-_DRAWS_AT_ONCE = 500
+_TOSSES_AT_ONCE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ def max_t(
     real_M = scores_MU.sum(axis=1)
     generator = np.random.default_rng(seed)
     reached_M = np.ones(len(real_M), dtype=np.int64)
-    for start in range(0, draws, _DRAWS_AT_ONCE):
-        count = min(_DRAWS_AT_ONCE, draws - start)
+    at_once = max(1, _TOSSES_AT_ONCE // max(1, scores_MU.shape[1]))
+    for start in range(0, draws, at_once):
+        count = min(at_once, draws - start)
         signs_DU = 2.0 * generator.integers(0, 2, (count, scores_MU.shape[1]), dtype=np.int8) - 1.0
         greatest_D = (signs_DU @ scores_MU.T).max(axis=1, initial=-np.inf)
         # Sums of the same numbers in another order differ by rounding: what is that near has reached it.
