@@ -95,17 +95,17 @@ def test_the_picture_is_of_all_that_coins_could_have_given() -> None:
 
 
 @given(
-    st.lists(st.floats(min_value=-1e6, max_value=1e6, allow_subnormal=False), min_size=1, max_size=30),
+    st.lists(st.floats(min_value=-1e300, max_value=1e300, allow_subnormal=False), min_size=1, max_size=30),
     st.integers(min_value=-2, max_value=2),
 )
 def test_rounding_keeps_signs_sizes_and_ties_and_drops_last_bits(values: list[float], ulps: int) -> None:
     exact = np.array(values)
     moved = exact + ulps * np.spacing(exact)
     rounded = _rounded(exact)
-    assert np.array_equal(np.sign(rounded), np.where(np.abs(exact) < 1e-200, 0, np.sign(exact)))
-    assert np.allclose(rounded, exact, rtol=1e-9, atol=1e-199)
+    assert np.array_equal(np.sign(rounded), np.sign(exact))
+    assert np.allclose(rounded, exact, rtol=1e-9, atol=1e-320)
     # At the edge between two roundings a last bit does decide: then the two are neighbours.
-    assert np.allclose(_rounded(moved), rounded, rtol=3e-10, atol=1e-199)
+    assert np.allclose(_rounded(moved), rounded, rtol=3e-10, atol=1e-320)
     assert np.array_equal(_rounded(np.array([np.nan, 0.0, 0.1 + 0.2])), [np.nan, 0.0, 0.3], equal_nan=True)
 
 

@@ -161,9 +161,7 @@ def _likelihood_differences(plan: Plan, pairs: Sequence[Pair], likelihoods: Iter
 
 def _rounded(values: Differences) -> Differences:
     """To ten significant digits."""
-    size = np.where(np.isfinite(values) & (values != 0), np.abs(values), 1.0)
-    scale = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(size)))
-    return np.asarray(np.where(np.abs(values) < 1e-200, 0.0 * values, np.round(values * scale) / scale))
+    return np.array([float(f"{value:.{_DIGITS - 1}e}") for value in values], dtype=np.float64)
 
 
 def _counts(evidence: Evidence, primary_N: Differences) -> Counts:
