@@ -11,13 +11,14 @@ it. What is judged are questions by seeds of 1000 and more; nothing of the test 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.probe_students.making import make
 from benchmarks.probe_students.suspects import Suspect, read_suspect
-from benchmarks.probe_students.tables import of_powers, of_shares, of_sizes, of_suspects
+from benchmarks.probe_students.tables import of_powers, of_shares, of_sizes, of_suspects, of_teacher
+
+from stillroom.store.files import read_object
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
         if not suspects:
             raise SystemExit(f"No student there has {arguments.answers}.parquet and facts.json: --make makes them.")
         parts = []
-        for part in report(suspects, arguments.answers, arguments.judge):
+        for part in report(suspects, arguments.answers, [arguments.judge, *arguments.students]):
             print(part, end="\n\n", flush=True)
             parts.append(part)
         if arguments.out:
@@ -50,15 +51,11 @@ def read_suspects(rooms: Iterable[Path], answers_table: str) -> list[Suspect]:
     return [read_suspect(folder, answers_table) for folder in folders if (folder / f"{answers_table}.parquet").exists()]
 
 
-def report(suspects: Sequence[Suspect], answers_table: str, classroom: Path | None) -> Iterable[str]:
-    teacher = classroom / "teacher.json" if classroom else None
-    if teacher and teacher.exists():
-        known = json.loads(teacher.read_text())
-        yield (
-            f"The classroom's teacher at temperature 1: {known['nats_per_reply']:.2f} nats a reply, and "
-            f"{known['equal_siblings']:.0%} of all siblings are equal word for word. Table of answers: "
-            f"`{answers_table}`."
-        )
+def report(suspects: Sequence[Suspect], answers_table: str, rooms: Sequence[Path | None]) -> Iterable[str]:
+    for room in rooms:
+        if room and (room / "teacher.json").exists():
+            yield of_teacher(read_object(room / "teacher.json"))
+    yield f"Table of answers that text is judged by: `{answers_table}`."
     yield of_suspects(suspects)
     yield of_sizes(suspects)
     yield from of_powers(suspects)

@@ -233,15 +233,15 @@ def make(folder: Path, recipes: tuple[Recipe, ...] = RECIPES, scale: float = 1.0
         classroom.make(recipe)
         if not (folder / "teacher.json").exists():
             pairs = read_rows(classroom.student(recipe) / "pairs.parquet", Pair)
-            write_json(folder / "teacher.json", entropy(pairs))
+            write_json(folder / "teacher.json", {"teacher": "the classroom's", **entropy(pairs, TEACHER)})
 
 
-def entropy(pairs: list[Pair]) -> dict[str, float]:
+def entropy(pairs: list[Pair], teacher: Path) -> dict[str, float]:
     """Nats in one of the teacher's replies at temperature 1 (the mean of what its own draws cost it), and the share of
     pairs with two equal ones."""
     # Each reply beside itself: its whole length is scored.
     alone = [dataclasses.replace(pair, second=pair.first) for pair in pairs]
-    scored = likelihoods(alone, load_model(TEACHER), "suspect")
+    scored = likelihoods(alone, load_model(teacher), "suspect")
     return {
         "nats_per_reply": -sum(row.first for row in scored) / len(scored),
         "equal_siblings": sum(pair.first == pair.second for pair in pairs) / len(pairs),

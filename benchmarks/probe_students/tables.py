@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from benchmarks.probe_students.rates import (
@@ -21,6 +22,14 @@ from benchmarks.probe_students.suspects import Numbers, Suspect
 
 from stillroom.probe.measures import PRIMARY
 from stillroom.probe.swap_test import swap_test
+
+
+def of_teacher(known: Mapping[str, Any]) -> str:
+    """What of a teacher's replies there is to learn by heart."""
+    return (
+        f"Teacher ({known['teacher']}) at temperature 1: {known['nats_per_reply']:.2f} nats a "
+        f"reply, and {known['equal_siblings']:.0%} of siblings are equal word for word."
+    )
 
 
 def of_suspects(suspects: Sequence[Suspect]) -> str:

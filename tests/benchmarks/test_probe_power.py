@@ -71,7 +71,8 @@ def test_what_is_made_is_kept(classroom: Path) -> None:
 
 def test_judging_tells_of_every_student(classroom: Path) -> None:
     suspects = read_suspects([classroom / "students"], "answers_t07")
-    told = "\n".join(report(suspects, "answers_t07", classroom))
+    told = "\n".join(report(suspects, "answers_t07", [classroom]))
+    assert "Teacher (the classroom's) at temperature 1: " in told
     assert "| 20 % served, 1 epoch | guilty | served replies | 50% | 1 | 8 |" in told
     assert "| copies the question | innocent | nothing | - | 0 | 8 |" in told
     assert "| text | innocent | 1 | 20 | 0.05 | 0 |" in told
