@@ -151,12 +151,12 @@ def signature_problems(lines: Sequence[CommitmentLine], keys: PublicKeys) -> lis
     for line in lines:
         try:
             claims, key = open_token(line.jws, RECORD_TYPE, keys)
-            key.check_time(line.record.at // 1_000_000, line.record.at // 1_000_000)
+            if claims != line.record.model_dump(mode="json"):
+                problems.append(f"Commitment {line.record.index} is not what was signed.")
+            else:
+                key.check_time(line.record.at // 1_000_000, line.record.at // 1_000_000)
         except SignatureRefused as error:
             problems.append(f"Commitment {line.record.index}: {error.what}")
-            continue
-        if claims != line.record.model_dump(mode="json"):
-            problems.append(f"Commitment {line.record.index} is not what was signed.")
     return problems
 
 

@@ -1,0 +1,214 @@
+"""What a watermark costs, how much text it takes to find it, and whether students of marked replies carry it.
+
+    python -m benchmarks.probe_watermark FOLDER [--asked 300] [--taught 600]     # on one thread; a stopped run goes on
+
+The classroom's teacher answers at temperature 1, unmarked and marked with rising strength. Its accuracy on questions of
+the exam is compared with the unmarked one's on the same questions; then its own text is searched for the mark, and so
+are the answers of students that were taught with it for one epoch, wholly, in part and not at all. Prints Markdown
+tables. Questions are by seeds of 1000 and more; nothing of the test was chosen on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from benchmarks.probe_students.teaching import AS_THE_DEMO, BASE, TEACHER, teach, traces
+from transformers import PreTrainedTokenizerBase
+
+from stillroom.classroom.problem import Problem
+from stillroom.classroom.questions import problems, questions
+from stillroom.exam.statistics import compare, share
+from stillroom.generate.generator import Generator
+from stillroom.generate.load import load_model
+from stillroom.generate.prompt import conversation_text, encode
+from stillroom.generate.sampling import Sampling
+from stillroom.probe.watermark.green_test import green_test
+from stillroom.probe.watermark.token_pairs import TokenPairs, token_pairs
+from stillroom.probe.watermark.weights import Weights, against_unmarked, each_once
+from stillroom.store.files import write_json
+from stillroom.text.green_list import Mark
+from stillroom.text.think import split_think
+
+STRENGTHS = (1.0, 2.0, 4.0)
+SHARE = 0.25
+KEY = np.random.default_rng(1000).bytes(16)
+OTHER_KEYS = 400
+SIZES = (10, 30, 100)
+"""Answers of a piece of text that is searched."""
+STUDENTS: tuple[tuple[str, float | None, float], ...] = (
+    ("unmarked, one set of draws", None, 0.0),
+    ("unmarked, another set of draws", None, 1.0),
+    ("strength 2, all replies marked", 2.0, 1.0),
+    ("strength 4, all replies marked", 4.0, 1.0),
+    ("strength 4, one reply in five marked", 4.0, 0.2),
+)
+"""Name, strength, and the share of its traces that are marked (of the unmarked: which set of draws)."""
+
+
+class Room:
+    def __init__(self, folder: Path, asked: int, taught: int) -> None:
+        self.folder = folder
+        self.exam: list[Problem] = list(problems(asked, 1000, "exam"))
+        self.lessons = [question.messages[0].content for question in questions(taught, 1001, "train")]
+        tokenizer = load_model(TEACHER).tokenizer
+        self.asked_tokens = [encode(tokenizer, problem.text) for problem in self.exam]
+        self._tokenizer = tokenizer
+
+    def say(self, model: Path, texts: Sequence[str], salt: str, strength: float | None = None) -> list[str]:
+        """The model's replies, kept in a file."""
+        kept = self.folder / f"{salt.replace(' ', '_').replace(',', '')}.json"
+        if kept.exists():
+            return [str(text) for text in json.loads(kept.read_text())]
+        local = load_model(model)
+        generator = Generator(local, max_batch=256, threads=1)
+        mark = None if strength is None else Mark(KEY, SHARE, strength)
+        try:
+            generations = generator.submit_all(
+                [
+                    (
+                        encode(
+                            local.tokenizer, conversation_text(local.tokenizer, [{"role": "user", "content": text}])
+                        ),
+                        Sampling(max_tokens=200, seed=f"{salt}/{text}", mark=mark),
+                    )
+                    for text in texts
+                ]
+            )
+            replies = [
+                str(local.tokenizer.decode(generation.result(), skip_special_tokens=True)) for generation in generations
+            ]
+        finally:
+            generator.close()
+        write_json(kept, replies)
+        return replies
+
+    def right(self, replies: Sequence[str]) -> list[bool]:
+        return [
+            split_think(reply).answer.strip() == problem.answer
+            for reply, problem in zip(replies, self.exam, strict=True)
+        ]
+
+    def pairs(self, replies: Sequence[str], which: Sequence[int] | None = None) -> TokenPairs:
+        places = range(len(replies)) if which is None else which
+        return token_pairs((self.asked_tokens[place], encode(self._tokenizer, replies[place])) for place in places)
+
+    def exam_replies(self, strength: float | None, draw: int = 0) -> list[str]:
+        texts = [problem.text for problem in self.exam]
+        return self.say(TEACHER, texts, f"exam {draw} strength {strength or 0:g}", strength)
+
+    def student(self, name: str, strength: float | None, marked: float) -> Path:
+        """Taught for one epoch with the teacher's replies; those marked are the first of the questions."""
+        out = self.folder / name.replace(" ", "_").replace(",", "")
+        if not (out / "student" / "config.json").exists():
+            number = round(marked * len(self.lessons)) if strength else 0
+            plain = self.say(TEACHER, self.lessons, f"lessons {marked if not strength else 0:g}")
+            replies = plain
+            if strength:
+                replies = self.say(TEACHER, self.lessons, f"lessons strength {strength:g}", strength)[:number]
+                replies = [*replies, *plain[number:]]
+            settings = {**AS_THE_DEMO, "seed": zlib.crc32(name.encode())}
+            teach(traces(self.lessons, replies), BASE, out, epochs=1, settings=settings)
+        return out / "student"
+
+
+def prompt(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return encode(tokenizer, conversation_text(tokenizer, [{"role": "user", "content": text}]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--asked", type=int, default=300)
+    parser.add_argument("--taught", type=int, default=600)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    room = Room(arguments.folder, arguments.asked, arguments.taught)
+    cost(room)
+    detection(room)
+    radioactivity(room)
+
+
+def cost(room: Room) -> None:
+    print(f"What it costs the teacher, on {len(room.exam)} questions of the exam, one answer to each:\n")
+    print("| strength | right | 95 % interval | less than unmarked | its 95 % interval | p |")
+    print("|---|---|---|---|---|---|")
+    plain = room.right(room.exam_replies(None))
+    for strength in (None, *STRENGTHS):
+        right = room.right(room.exam_replies(strength))
+        own, paired = share(sum(right), len(right)), compare(plain, right)
+        less = "-" if strength is None else f"{paired.difference:.1%}"
+        interval = "-" if strength is None else f"{paired.low:.1%} to {paired.high:.1%}"
+        p_value = "-" if strength is None else f"{paired.p_value:.2g}"
+        print(
+            f"| {strength or 'unmarked'} | {own.accuracy:.1%} | {own.low:.1%} to {own.high:.1%} "
+            f"| {less} | {interval} | {p_value} |",
+            flush=True,
+        )
+
+
+def detection(room: Room) -> None:
+    print("\nThe mark in the teacher's own text: pieces in which it is found at p <= 0.01:\n")
+    sizes = [size for size in SIZES if size <= len(room.exam)]
+    print("| strength | weights | " + " | ".join(f"{size} answers" for size in sizes) + " | all: z | p |")
+    print("|---|---|" + "---|" * (len(sizes) + 2))
+    reference = room.pairs(room.exam_replies(None, draw=1))
+    for strength in (None, *STRENGTHS):
+        replies = room.exam_replies(strength)
+        for name in ("each once", "against unmarked"):
+            cells = [_found(room, replies, size, name, reference) for size in sizes]
+            z, p_value = _score(_weights(room.pairs(replies), name, reference))
+            print(f"| {strength or 'unmarked'} | {name} | {' | '.join(cells)} | {z:.2f} | {p_value:.4f} |", flush=True)
+
+
+def _found(room: Room, replies: Sequence[str], size: int, name: str, reference: TokenPairs) -> str:
+    pieces = [range(first, first + size) for first in range(0, len(replies) - size + 1, size)][:10]
+    p_values = [_score(_weights(room.pairs(replies, piece), name, reference))[1] for piece in pieces]
+    tokens = np.mean([room.pairs(replies, piece).tokens for piece in pieces])
+    return f"{sum(p <= 0.01 for p in p_values)} of {len(pieces)} ({tokens:,.0f} tokens)"
+
+
+def radioactivity(room: Room) -> None:
+    print(f"\nStudents, taught {len(room.lessons)} replies for one epoch, asked {len(room.exam)} other questions:\n")
+    print(
+        "| student | right | each once: z | p | against the unmarked teacher: z | p | against an unmarked twin: z | p |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    texts = [problem.text for problem in room.exam]
+    teacher = room.pairs(room.exam_replies(None, draw=1))
+    twin: TokenPairs | None = None
+    innocent: list[tuple[str, Weights]] = []
+    for name, strength, marked in STUDENTS:
+        replies = room.say(room.student(name, strength, marked), texts, f"answers of {name}")
+        pairs = room.pairs(replies)
+        every = [each_once(pairs), against_unmarked(pairs, teacher)]
+        if twin is not None:
+            every.append(against_unmarked(pairs, twin))
+        if strength is None:
+            innocent += zip(("each once", "against the teacher", "against its twin"), every, strict=False)
+        cells = [f"{z:.2f} | {p_value:.4f}" for z, p_value in map(_score, every)] + ["- | -"] * (3 - len(every))
+        print(f"| {name} | {np.mean(room.right(replies)):.0%} | {' | '.join(cells)} |", flush=True)
+        twin = twin or pairs
+    print(f"\nThe unmarked students, under {OTHER_KEYS} other keys: accused at 0.05 and at 0.01:\n")
+    for name, weights in innocent:
+        random = np.random.default_rng(1)
+        marks: dict[str | None, Mark] = {str(n): Mark(random.bytes(16), SHARE, 1.0) for n in range(OTHER_KEYS)}
+        p_values = np.array([score.p_value for score in green_test(weights, marks, 1, accounts=1).scores])
+        print(f"- {name}: {(p_values <= 0.05).mean():.1%}, {(p_values <= 0.01).mean():.1%}")
+
+
+def _weights(pairs: TokenPairs, name: str, reference: TokenPairs) -> Weights:
+    return each_once(pairs) if name == "each once" else against_unmarked(pairs, reference)
+
+
+def _score(weights: Weights) -> tuple[float, float]:
+    found = green_test(weights, {None: Mark(KEY, SHARE, 1.0)}, 0)
+    return found.scores[0].z, found.p_value
+
+
+if __name__ == "__main__":
+    main()
