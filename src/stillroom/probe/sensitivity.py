@@ -41,7 +41,7 @@ def odds_tolerated(
     if excess(0.0) > 0:
         return None
     furthest = math.log(GREATEST_ODDS)
-    return GREATEST_ODDS if excess(furthest) <= 0 else math.exp(float(brentq(excess, 0.0, furthest, xtol=1e-6)))
+    return GREATEST_ODDS if excess(furthest) <= 0 else math.exp(float(brentq(excess, 0.0, furthest, xtol=1e-10)))
 
 
 def p_value_with_lost(test: SwapTest, lost: int) -> float:
