@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stillroom.probe.measures.comparison import Comparison, compare
+from stillroom.probe.measures.combination import combined, relative
+from stillroom.probe.measures.comparison import Comparison, Numbers, compare
 from stillroom.probe.measures.edit import edit_differences
 from stillroom.probe.measures.language_model import language_model_differences
 from stillroom.probe.measures.ngrams import ngram_differences
 from stillroom.probe.measures.start import start_differences
 from stillroom.store.siblings import Pair
+
+Part = Callable[[Comparison], Numbers]
+Texts = Mapping[str, Sequence[str]]
+"""Several texts to each question, by its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +30,45 @@ class Measure:
     name: str
     version: int
     """Grows with every change that gives other numbers: a plan names the version that it was made with."""
-    of: Callable[[Comparison], NDArray[np.float64]]
+    parts: tuple[Part, ...]
+    """Several are combined by rank."""
 
-    def differences(self, pairs: Sequence[Pair], answers: Mapping[str, Sequence[str]]) -> NDArray[np.float64]:
+    def differences(self, pairs: Sequence[Pair], answers: Texts, references: Texts | None = None) -> Numbers:
         """difference_N: above 0 where the answers are nearer to the pair's first reply, nan where there is no answer.
 
-        `answers` holds the samples of each question by its id. Whoever wants several measures calls
-        `all_differences`, which reads the texts once.
+        `references` are texts of whoever cannot have learned from the served replies, to the same questions: further
+        replies of the teacher, best of all, or what the suspect's own base says. With them the difference is relative
+        to theirs. Whoever wants several measures calls `all_differences`, which reads the texts once.
         """
-        return self.of(compare(pairs, answers))
+        row_N: Numbers = all_differences(pairs, answers, [self.name], references=references)[0]
+        return row_N
 
 
 _EVERY = (
-    Measure("ngrams", 1, ngram_differences),
-    Measure("language_model", 1, language_model_differences),
-    Measure("edit", 1, edit_differences),
-    Measure("start", 1, start_differences),
+    Measure("combined", 1, (language_model_differences, ngram_differences, edit_differences)),
+    Measure("samples", 1, (language_model_differences,)),
+    Measure("ngrams", 1, (ngram_differences,)),
+    Measure("edit", 1, (edit_differences,)),
+    Measure("start", 1, (start_differences,)),
 )
 MEASURES: Mapping[str, Measure] = MappingProxyType({measure.name: measure for measure in _EVERY})
-PRIMARY = "ngrams"
+PRIMARY = "combined"
 """The name of the one that a plan tests unless it says otherwise."""
 
 
 def all_differences(
-    pairs: Sequence[Pair], answers: Mapping[str, Sequence[str]], names: Sequence[str] = tuple(MEASURES)
-) -> NDArray[np.float64]:
+    pairs: Sequence[Pair],
+    answers: Texts,
+    names: Sequence[str] = tuple(MEASURES),
+    *,
+    references: Texts | None = None,
+) -> Numbers:
     """difference_MN of the named measures, in their order."""
     comparison = compare(pairs, answers)
-    return np.stack([MEASURES[name].of(comparison) for name in names])
+    reference = None if references is None else compare(pairs, references)
+    known: dict[Part, Numbers] = {}
+    for part in dict.fromkeys(part for name in names for part in MEASURES[name].parts):
+        found = part(comparison)
+        known[part] = found if reference is None else relative(found, part(reference))
+    rows = [[known[part] for part in MEASURES[name].parts] for name in names]
+    return np.stack([row[0] if len(row) == 1 else combined(row) for row in rows])

@@ -40,7 +40,12 @@ class Comparison:
     def difference(self, score_T: Numbers) -> Numbers:
         """First less second of each pair; nan where the suspect gave no answer."""
         difference_N = score_T[: self.pairs] - score_T[self.pairs :]
-        return np.where(self.question_N < 0, np.nan, difference_N)
+        return np.where(self.question_N < 0, np.nan, rounded(difference_N))
+
+
+def rounded(difference_N: Numbers) -> Numbers:
+    """To nine decimals: what differs in the last bits only, which other machines compute otherwise, is the same."""
+    return np.round(difference_N, 9)
 
 
 def compare(pairs: Sequence[Pair], answers: Mapping[str, Sequence[str]]) -> Comparison:

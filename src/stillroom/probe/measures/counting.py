@@ -27,13 +27,15 @@ def counts_of(wanted: Codes, among: Codes) -> NDArray[np.int64]:
     return counts
 
 
-def one_of_each(values: Codes) -> NDArray[np.int64]:
-    """A place of each different value, rising."""
+def first_of_each(values: Codes) -> NDArray[np.int64]:
+    """The first place of each different value, rising."""
     order = np.argsort(values)
     in_order = values[order]
     differs = np.ones(len(values), np.bool_)
     differs[1:] = in_order[1:] != in_order[:-1]
-    return np.sort(order[differs])
+    # Sorting keeps no order among equal values.
+    first = np.minimum.reduceat(order, np.flatnonzero(differs)) if len(values) else order
+    return np.sort(first)
 
 
 def perhaps_in(values: Codes, wanted: Codes) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from stillroom.text.flat import Codes, Flat, mixed
 ORDER = 4
 """Most tokens before a token that its probability depends on."""
 BACKGROUND_ORDER = 2
-DOUBT = 10.0
+DOUBT = 30.0
 """A context counts as if it had been seen so often more, followed as one token less of it has it."""
 BACKGROUND_DOUBT = 5.0
 _UNKNOWN = 1e-5

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from stillroom.probe.measures.comparison import Comparison, Numbers
-from stillroom.probe.measures.counting import counts_of, keys, one_of_each, perhaps_in
+from stillroom.probe.measures.counting import counts_of, first_of_each, keys, perhaps_in
 from stillroom.text.flat import ngrams
 
 LONGEST = 4
@@ -33,7 +33,7 @@ def _weighted_hits(comparison: Comparison, n: int) -> Numbers:
     count = 2 * comparison.pairs
     grams = ngrams(comparison.siblings, n)
     owner_G = grams.owners()
-    once = one_of_each(keys(grams.values, owner_G))
+    once = first_of_each(keys(grams.values, owner_G))
     gram_G, owner_G = grams.values[once], owner_G[once]
     pair_G = owner_G % comparison.pairs
     in_pair_G = keys(gram_G, pair_G)
@@ -53,4 +53,4 @@ def _answers_that_hold(comparison: Comparison, n: int, wanted_G: np.typing.NDArr
     found = keys(grams.values, comparison.question_S[answer])
     near = perhaps_in(found, wanted_G)
     found, answer = found[near], answer[near]
-    return counts_of(wanted_G, found[one_of_each(keys(found, answer))]).astype(np.float64)
+    return counts_of(wanted_G, found[first_of_each(keys(found, answer))]).astype(np.float64)
