@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.probe_power import read_suspects, report
+from benchmarks.probe_students import rates
 from benchmarks.probe_students.making import make
 from benchmarks.probe_students.rates import TESTS, power, share_of_half, size
 from benchmarks.probe_students.recipes import RECIPES
@@ -93,7 +94,8 @@ def suspect(nearer_served: float, pairs: int = 400) -> Suspect:
 
 
 @pytest.mark.parametrize("test", TESTS)
-def test_power_is_of_the_served_side_and_grows_with_questions(test: str) -> None:
+def test_power_is_of_the_served_side_and_grows_with_questions(test: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "DRAWS", 40)
     few, many = (power(suspect(0.65), test, count) for count in (50, 300))
     assert few[0.01] < few[0.05] < many[0.05]
     assert many[0.05] > 0.95
