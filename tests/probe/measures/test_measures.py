@@ -32,15 +32,11 @@ def altered(random: Random, text: str) -> str:
     return " ".join(random.choice(WORDS) if random.random() < 0.1 else word for word in text.split(" "))
 
 
-def share_nearer_to_first(name: str, pairs: Sequence[Pair], answers: dict[str, list[str]]) -> tuple[float, int]:
-    difference = MEASURES[name].differences(pairs, answers)
-    nearer = difference[difference != 0] > 0
-    return float(nearer.mean()) if len(nearer) else 0.5, len(nearer)
-
-
-def assert_fair(share: float, count: int) -> None:
-    """Within four standard errors of one half."""
-    assert abs(share - 0.5) <= 4 * 0.5 / max(count, 1) ** 0.5
+def assert_fair(pairs: Sequence[Pair], answers: dict[str, list[str]]) -> None:
+    """By every measure, the share that is nearer to the first is within four standard errors of one half."""
+    for name, difference in zip(MEASURES, all_differences(pairs, answers), strict=True):
+        nearer = difference[difference != 0] > 0
+        assert abs(nearer.sum() - len(nearer) / 2) <= 4 * 0.5 * len(nearer) ** 0.5, name
 
 
 def test_the_primary_measure_is_one_of_them() -> None:
@@ -48,7 +44,7 @@ def test_the_primary_measure_is_one_of_them() -> None:
     assert all(name == measure.name for name, measure in MEASURES.items())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(texts, texts, st.lists(texts, max_size=3)), min_size=1, max_size=5), st.data())
 def test_siblings_exchanged_change_the_sign_and_nothing_else(
     drawn: list[tuple[str, str, list[str]]], data: st.DataObject
@@ -69,8 +65,7 @@ def test_whoever_repeats_the_first_is_nearer_to_it(name: str) -> None:
     random = Random(name)
     pairs = [pair(number, random_text(random, 30), random_text(random, 30)) for number in range(20)]
     learned = {each.question_id: [altered(random, each.first), random_text(random, 30)] for each in pairs}
-    share, _ = share_nearer_to_first(name, pairs, learned)
-    assert share == 1
+    assert (MEASURES[name].differences(pairs, learned) > 0).all()
 
 
 @every_measure
@@ -104,19 +99,16 @@ def test_a_reply_that_was_cut_short_is_as_near_as_the_whole_one(name: str) -> No
     assert not MEASURES[name].differences(pairs, answers).any()
 
 
-@every_measure
-@pytest.mark.parametrize("said", [3, 40, 300])
+@pytest.mark.parametrize("said", [3, 40, 200])
 @pytest.mark.parametrize("served", [5, 80])
-def test_length_alone_is_no_likeness(name: str, said: int, served: int) -> None:
+def test_length_alone_is_no_likeness(said: int, served: int) -> None:
     """The first is shorter or longer than the second, and so are an innocent's answers."""
     random = Random(f"{said}/{served}")
-    pairs = [pair(number, random_text(random, served), random_text(random, 30)) for number in range(150)]
-    answers = {each.question_id: [random_text(random, said) for _ in range(2)] for each in pairs}
-    assert_fair(*share_nearer_to_first(name, pairs, answers))
+    pairs = [pair(number, random_text(random, served), random_text(random, 30)) for number in range(120)]
+    assert_fair(pairs, {each.question_id: [random_text(random, said) for _ in range(2)] for each in pairs})
 
 
-@every_measure
-def test_a_constant_answer_and_a_copy_of_the_question_are_near_to_neither(name: str) -> None:
+def test_a_constant_answer_and_a_copy_of_the_question_are_near_to_neither() -> None:
     random = Random(7)
     questions = [random_text(random, 15) for _ in range(200)]
     pairs = [
@@ -127,8 +119,8 @@ def test_a_constant_answer_and_a_copy_of_the_question_are_near_to_neither(name: 
     ]
     copied = {each.question_id: [asked] for each, asked in zip(pairs, questions, strict=True)}
     constant = {each.question_id: ["w3 w1 w2 = 12 ."] * 2 for each in pairs}
-    assert_fair(*share_nearer_to_first(name, pairs, copied))
-    assert_fair(*share_nearer_to_first(name, pairs, constant))
+    assert_fair(pairs, copied)
+    assert_fair(pairs, constant)
 
 
 @every_measure
