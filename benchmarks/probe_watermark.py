@@ -1,10 +1,10 @@
 """What a watermark costs, how much text it takes to find it, and whether students of marked replies carry it.
 
-    python -m benchmarks.probe_watermark FOLDER [--asked 300] [--taught 600]     # on one thread; a stopped run goes on
+    python -m benchmarks.probe_watermark FOLDER [--asked 300] [--taught 500] [--epochs 3]     # a stopped run goes on
 
 The classroom's teacher answers at temperature 1, unmarked and marked with rising strength. Its accuracy on questions of
 the exam is compared with the unmarked one's on the same questions; then its own text is searched for the mark, and so
-are the answers of students that were taught with it for one epoch, wholly, in part and not at all. Prints Markdown
+are the answers of students that were taught with it, wholly, in part and not at all. Prints Markdown
 tables. Questions are by seeds of 1000 and more; nothing of the test was chosen on them.
 """
 
@@ -18,13 +18,12 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.probe_students.teaching import AS_THE_DEMO, BASE, TEACHER, teach, traces
-from transformers import PreTrainedTokenizerBase
 
 from stillroom.classroom.problem import Problem
 from stillroom.classroom.questions import problems, questions
 from stillroom.exam.statistics import compare, share
 from stillroom.generate.generator import Generator
-from stillroom.generate.load import load_model
+from stillroom.generate.load import LocalModel, load_model
 from stillroom.generate.prompt import conversation_text, encode
 from stillroom.generate.sampling import Sampling
 from stillroom.probe.watermark.green_test import green_test
@@ -51,8 +50,8 @@ STUDENTS: tuple[tuple[str, float | None, float], ...] = (
 
 
 class Room:
-    def __init__(self, folder: Path, asked: int, taught: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, asked: int, taught: int, epochs: int) -> None:
+        self.folder, self.epochs = folder, epochs
         self.exam: list[Problem] = list(problems(asked, 1000, "exam"))
         self.lessons = [question.messages[0].content for question in questions(taught, 1001, "train")]
         tokenizer = load_model(TEACHER).tokenizer
@@ -64,26 +63,8 @@ class Room:
         kept = self.folder / f"{salt.replace(' ', '_').replace(',', '')}.json"
         if kept.exists():
             return [str(text) for text in json.loads(kept.read_text())]
-        local = load_model(model)
-        generator = Generator(local, max_batch=256, threads=1)
         mark = None if strength is None else Mark(KEY, SHARE, strength)
-        try:
-            generations = generator.submit_all(
-                [
-                    (
-                        encode(
-                            local.tokenizer, conversation_text(local.tokenizer, [{"role": "user", "content": text}])
-                        ),
-                        Sampling(max_tokens=200, seed=f"{salt}/{text}", mark=mark),
-                    )
-                    for text in texts
-                ]
-            )
-            replies = [
-                str(local.tokenizer.decode(generation.result(), skip_special_tokens=True)) for generation in generations
-            ]
-        finally:
-            generator.close()
+        replies = say(load_model(model), texts, salt, mark)
         write_json(kept, replies)
         return replies
 
@@ -102,7 +83,7 @@ class Room:
         return self.say(TEACHER, texts, f"exam {draw} strength {strength or 0:g}", strength)
 
     def student(self, name: str, strength: float | None, marked: float) -> Path:
-        """Taught for one epoch with the teacher's replies; those marked are the first of the questions."""
+        """Taught with the teacher's replies; those marked are the first of the questions."""
         out = self.folder / name.replace(" ", "_").replace(",", "")
         if not (out / "student" / "config.json").exists():
             number = round(marked * len(self.lessons)) if strength else 0
@@ -112,22 +93,39 @@ class Room:
                 replies = self.say(TEACHER, self.lessons, f"lessons strength {strength:g}", strength)[:number]
                 replies = [*replies, *plain[number:]]
             settings = {**AS_THE_DEMO, "seed": zlib.crc32(name.encode())}
-            teach(traces(self.lessons, replies), BASE, out, epochs=1, settings=settings)
+            teach(traces(self.lessons, replies), BASE, out, epochs=self.epochs, settings=settings)
         return out / "student"
 
 
-def prompt(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    return encode(tokenizer, conversation_text(tokenizer, [{"role": "user", "content": text}]))
+def say(local: LocalModel, texts: Sequence[str], salt: str, mark: Mark | None, most: int = 200) -> list[str]:
+    """The model's reply to each text at temperature 1, of at most `most` tokens. The same for the same salt."""
+    generator = Generator(local, max_batch=256, threads=1)
+    try:
+        generations = generator.submit_all(
+            [
+                (
+                    encode(local.tokenizer, conversation_text(local.tokenizer, [{"role": "user", "content": text}])),
+                    Sampling(max_tokens=most, seed=f"{salt}/{text}", mark=mark),
+                )
+                for text in texts
+            ]
+        )
+        return [
+            str(local.tokenizer.decode(generation.result(), skip_special_tokens=True)) for generation in generations
+        ]
+    finally:
+        generator.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--asked", type=int, default=300)
-    parser.add_argument("--taught", type=int, default=600)
+    parser.add_argument("--taught", type=int, default=500)
+    parser.add_argument("--epochs", type=int, default=3)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    room = Room(arguments.folder, arguments.asked, arguments.taught)
+    room = Room(arguments.folder, arguments.asked, arguments.taught, arguments.epochs)
     cost(room)
     detection(room)
     radioactivity(room)
@@ -173,7 +171,10 @@ def _found(room: Room, replies: Sequence[str], size: int, name: str, reference: 
 
 
 def radioactivity(room: Room) -> None:
-    print(f"\nStudents, taught {len(room.lessons)} replies for one epoch, asked {len(room.exam)} other questions:\n")
+    print(
+        f"\nStudents, taught {len(room.lessons)} replies for {room.epochs} epochs, "
+        f"asked {len(room.exam)} other questions:\n"
+    )
     print(
         "| student | right | each once: z | p | against the unmarked teacher: z | p | against an unmarked twin: z | p |"
     )

@@ -189,7 +189,7 @@ def _backups_are_complete() -> None:
         name.rstrip("/") for line in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", line.split("|")[1])
     }
     found = {path.name for path in Path("state").iterdir()}
-    assert {name for name in found if not re.search(r"-(wal|shm)$|^\.", name)} == told - {"escrow"}
+    assert {name for name in found if not re.search(r"-(wal|shm)$|^\.", name)} == told - {"escrow", "watermark"}
     database, statement = re.findall(r'`sqlite3 (\S+) "(.*?)"`', table)[0]
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute(statement)
