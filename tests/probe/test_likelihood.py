@@ -94,6 +94,11 @@ def test_a_reply_that_goes_on_is_as_likely_as_its_beginning(tiny: LocalModel) ->
     assert row.tokens == len("It is 5.")
 
 
+def test_siblings_that_are_alike_so_far_differ_by_nothing(tiny: LocalModel) -> None:
+    pairs = [pair("It is 5.", "It is 5. And so on.", "sum", 0), pair("Four or five.", "Four or five.", "x" * 90, 1)]
+    assert [row.first - row.second for row in likelihoods(pairs, tiny, "suspect")] == [0, 0]
+
+
 def test_a_prompt_that_fills_the_context_leaves_nothing_to_score(tiny: LocalModel) -> None:
     room = tiny.context - len(
         encode(tiny.tokenizer, conversation_text(tiny.tokenizer, [{"role": "user", "content": ""}]))

@@ -20,6 +20,7 @@ from stillroom.probe.familywise import AccountTest, by_account, max_t
 from stillroom.probe.measures import MEASURES, all_differences
 from stillroom.probe.plan import LIKELIHOOD, Plan, asking_seed
 from stillroom.probe.power import number_needed
+from stillroom.probe.relative import relative_to_base
 from stillroom.probe.sensitivity import odds_tolerated
 from stillroom.probe.statement import (
     AccountResult,
@@ -147,7 +148,7 @@ def _check_versions(plan: Plan) -> None:
 
 
 def _likelihood_differences(plan: Plan, pairs: Sequence[Pair], likelihoods: Iterable[Likelihood]) -> Differences:
-    """log p(first) - log p(second) of the suspect, less the same of its base where the plan names one."""
+    """log p(first) - log p(second) of the suspect, relative to the same of its base where the plan names one."""
     figures: dict[tuple[str, str], float] = {}
     for each in likelihoods:
         if (each.pair_id, each.model) in figures:
@@ -155,7 +156,8 @@ def _likelihood_differences(plan: Plan, pairs: Sequence[Pair], likelihoods: Iter
         figures[each.pair_id, each.model] = each.first - each.second if each.tokens else math.nan
     found = np.array([figures.get((pair.pair_id, "suspect"), math.nan) for pair in pairs])
     if plan.base is not None:
-        found -= np.array([figures.get((pair.pair_id, "base"), math.nan) for pair in pairs])
+        base = np.array([figures.get((pair.pair_id, "base"), math.nan) for pair in pairs])
+        found = relative_to_base(found, base)
     return np.where(np.isfinite(found), found, math.nan)
 
 

@@ -45,12 +45,15 @@ def likelihoods(
     Raises ModelError for a model without an end token. The model may be on any device.
     """
     scored = scored_pairs(pairs, local.tokenizer, local.end_ids, local.context)
+    is_alike = [pair.first == pair.second for pair in scored]
     texts = [text for number, pair in enumerate(scored) for text in _texts(number, pair)]
     sums = [math.nan] * (2 * len(scored))
     done = 0
     for batch in _batches(texts, int(local.model.config.get_text_config().vocab_size)):
         for text, total in zip(batch, _log_probabilities(local.model, batch), strict=True):
             sums[text.place] = total
+            if is_alike[text.place // 2]:  # scored twice, they could differ in the last digits
+                sums[text.place + 1] = total
         done += len(batch)
         if on_progress is not None:
             on_progress(done, len(texts))
@@ -64,7 +67,7 @@ def likelihoods(
 def _texts(number: int, pair: ScoredPair) -> list[_Text]:
     if not pair.tokens:
         return []
-    replies = (pair.first, pair.second)
+    replies = (pair.first,) if pair.first == pair.second else (pair.first, pair.second)
     return [_Text(2 * number + which, len(pair.prompt), pair.prompt + reply) for which, reply in enumerate(replies)]
 
 

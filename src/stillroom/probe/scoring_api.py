@@ -177,7 +177,8 @@ class _Scoring:
             self.sum_of(by_place.get(place), len(pair.prompt), reply)
             for place, reply in enumerate((pair.first, pair.second))
         )
-        return Sums(first, second)
+        # Texts that are alike may differ in the last digits, from one place of a batch to another.
+        return Sums(first, first if pair.first == pair.second else second)
 
     def sum_of(self, choice: dict[str, Any] | None, prompt: int, reply: list[int]) -> float:
         """Of the reply's tokens, behind `prompt` tokens."""
