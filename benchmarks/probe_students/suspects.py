@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stillroom.probe.closeness import closeness
 from stillroom.probe.measures import MEASURES, PRIMARY, all_differences
+from stillroom.probe.relative import relative_to_base
 from stillroom.probe.units import units_of
 from stillroom.store.files import read_object
 from stillroom.store.siblings import Answer, Likelihood, Opening, Pair, read_rows
@@ -34,7 +35,7 @@ class Suspect:
     text_MN: Numbers
     """Of every measure of MEASURES, in their order."""
     likelihood_N: Numbers | None
-    """Of the suspect, less that of its base; of a base, its own. None where likelihoods are not known."""
+    """Of the suspect, relative to its base; of a base, its own. None where likelihoods are not known."""
     trained_on_N: NDArray[np.bool_]
     """Whether the suspect learned from the pair's served reply, as far as its folder tells: not all served ones are."""
     gain: float | None
@@ -99,9 +100,9 @@ def _likelihood(
         row = of.get((model, pair.pair_id))
         return row.first - row.second if row else np.nan
 
-    relative_N = np.array(
-        [difference("suspect", pair) - (difference("base", pair) if has_base else 0.0) for pair in pairs]
-    )
+    relative_N = np.array([difference("suspect", pair) for pair in pairs])
+    if has_base:
+        relative_N = relative_to_base(relative_N, np.array([difference("base", pair) for pair in pairs]))
     tokens_N = np.array(
         [of[("suspect", pair.pair_id)].tokens if ("suspect", pair.pair_id) in of else 0 for pair in pairs]
     )
