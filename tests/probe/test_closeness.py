@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from tests.probe.drawn_teacher import (
@@ -45,6 +46,20 @@ def test_who_is_not_the_teacher_is_farther(of: Draw) -> None:
     assert found.verdict == "farther"
     assert found.suspect < 0.75
     assert found.suspect == pytest.approx(1 + found.difference)
+
+
+def reworded(question: int, draw: Random) -> str:
+    return teacher(question, draw).replace("word", "term")
+
+
+def hotter(question: int, draw: Random) -> str:
+    return teacher(question, draw, (0.34, 0.33, 0.33))
+
+
+@pytest.mark.parametrize("of", [reworded, hotter])
+def test_a_proxy_that_rewords_or_asks_with_more_chance_is_not_found(of: Draw) -> None:
+    """As the documentation says: farther means that it does not pass on the teacher's words, and no more."""
+    assert closeness(siblings(), answers(of, 3), THIRDS).verdict == "farther"
 
 
 def test_the_siblings_order_changes_nothing() -> None:
