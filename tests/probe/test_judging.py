@@ -36,8 +36,10 @@ def evidence(plan: Plan = PLAN, count: int = 20, **change: Any) -> Evidence:
     return replace(Evidence(plan, found.pairs, found.openings, answers, [], None), **change)
 
 
-def figures(pairs: list[Pair], model: Any, gain: float) -> list[Likelihood]:
-    return [Likelihood(pair.pair_id, model, -40.0 + gain, -40.0, 30, 1) for pair in pairs]
+def figures(pairs: list[Pair], model: Any, gains: list[float]) -> list[Likelihood]:
+    return [
+        Likelihood(pair.pair_id, model, -40.0 + gain, -40.0, 30, 1) for pair, gain in zip(pairs, gains, strict=True)
+    ]
 
 
 def judged(given_evidence: Evidence) -> Judged:
@@ -52,14 +54,14 @@ def test_the_differences_are_the_same_whatever_the_coins() -> None:
 
 
 def test_likelihood_is_relative_to_the_base_where_there_is_one() -> None:
-    pairs = gathered(3).pairs
-    both = [*figures(pairs, "suspect", 5.0), *figures(pairs, "base", 2.0)]
-    assert differences(BY_LIKELIHOOD, pairs, [], both).tolist() == [[5.0, 5.0, 5.0]]
+    pairs = gathered(4).pairs
+    both = [*figures(pairs, "suspect", [5, 1, 5, 1]), *figures(pairs, "base", [2, -2, 2, -2])]
+    assert differences(BY_LIKELIHOOD, pairs, [], both).tolist() == [[5.0, 1.0, 5.0, 1.0]]
     with_base = BY_LIKELIHOOD.model_copy(update={"base": "abacus-base"})
-    assert differences(with_base, pairs, [], both).tolist() == [[3.0, 3.0, 3.0]]
-    assert np.isnan(differences(with_base, pairs, [], both[:3])).all()
+    assert differences(with_base, pairs, [], both) == pytest.approx(3.0)
+    assert np.isnan(differences(with_base, pairs, [], both[:4])).all()
     broken = [replace(both[0], first=-math.inf), replace(both[1], tokens=0), both[2]]
-    assert np.isnan(differences(BY_LIKELIHOOD, pairs, [], broken)).tolist() == [[True, True, False]]
+    assert np.isnan(differences(BY_LIKELIHOOD, pairs, [], broken)).tolist() == [[True, True, False, True]]
     with pytest.raises(DataError, match="two likelihoods of the suspect"):
         differences(BY_LIKELIHOOD, pairs, [], [both[0], *both])
 

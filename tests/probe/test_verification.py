@@ -333,3 +333,38 @@ def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
         verify_bundle(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"manifest\.json"):
         verify_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "column", "value", "problem"),
+    [
+        ("openings.parquet", Opening, "coin", 7, "row 1: `coin` is 7"),
+        ("openings.parquet", Opening, "coin_from", "heaven", "row 1: `coin_from` is 'heaven'"),
+        ("openings.parquet", Opening, "account", None, "row 1: `account` is None"),
+        ("answers.parquet", Answer, "question_id", None, "row 1: `question_id` is None"),
+        ("answers.parquet", Answer, "asked_at", -(2**62), "recorded after the asking"),
+        ("answers.parquet", Answer, "sample", -1, "numbers that a plan of 1 samples"),
+        ("pairs.parquet", Pair, "messages", "[1]", "not those of the plan"),
+    ],
+)
+def test_values_that_stand_for_nothing(
+    made: Made, bundle: Path, path: str, kind: type[Any], column: str, value: Any, problem: str
+) -> None:
+    table = pq.read_table(bundle / path)
+    values = [value, *table.column(column).to_pylist()[1:]]
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array(values, SCHEMAS[kind].field(column).type)), bundle / path)
+    with pytest.MonkeyPatch.context() as patch:  # as if the log had recorded these
+        patch.setattr("stillroom.probe.verification.log_problems", lambda *_: ())
+        assert problem in told(verify_bundle(signed_again(bundle, made.signer), made.keys))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", '"\\ud800"', "[" * 3000 + "]" * 3000])
+@pytest.mark.parametrize("path", ["plan.json", "statement.json", "plans.jsonl"])
+def test_json_that_is_none(made: Made, bundle: Path, path: str, number: str) -> None:
+    data = (bundle / path).read_bytes()
+    assert b'"level":0.05' in data
+    (bundle / path).write_bytes(data.replace(b'"level":0.05', b'"level":' + number.encode(), 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.probe.test_verification.read_plan", lambda *_: made.planned.plan)
+        assert verify_bundle(signed_again(bundle, made.signer), made.keys).problems

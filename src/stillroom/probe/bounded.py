@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ MOST_ROWS = 2_000_000
 MOST_TABLE_BYTES = 4 << 30
 """Of a table in memory."""
 _MOST_JSON_BYTES = 4 << 20
+_ALLOWED = {"coin": (0, 1), "coin_from": ("recorded", "assumed"), "model": ("suspect", "base")}
 _ROWS_AT_ONCE = 4096
 
 
@@ -45,7 +48,9 @@ def read_bounded_rows(path: Path, kind: type[Row]) -> list[Row]:
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         said = str(error).partition("\n")[0]
         raise DataError(f"{path} is no table of {kind.__name__.lower()} rows: {said}.", "Make it again.") from error
-    return read_rows(path, kind)
+    rows = read_rows(path, kind)
+    _check_values(path, kind, rows)
+    return rows
 
 
 def _check_size(path: Path, kind: type[Row]) -> None:
@@ -64,6 +69,18 @@ def _check_size(path: Path, kind: type[Row]) -> None:
             held += sum(map(_bytes_of, batch.columns))
             if held > MOST_TABLE_BYTES:
                 raise DataError(f"{path} holds more than {MOST_TABLE_BYTES:,} bytes, which it may not.")
+
+
+def _check_values(path: Path, kind: type[Row], rows: Sequence[Row]) -> None:
+    """What a table's types do not say: what may not be missing, and what stands for nothing."""
+    required = [field.name for field in fields(kind) if "None" not in str(field.type)]
+    for number, row in enumerate(rows, 1):
+        for name in required:
+            value = getattr(row, name)
+            if value is None or (name in _ALLOWED and value not in _ALLOWED[name]):
+                raise DataError(
+                    f"{path}, row {number}: `{name}` is {value!r}.", "Take the file again, or make it anew."
+                )
 
 
 def _bytes_of(column: Any) -> int:

@@ -18,6 +18,7 @@ from stillroom.base.validation import first_problem
 from stillroom.probe.bounded import MOST_FILE_BYTES, read_bounded
 from stillroom.probe.bundle import BUNDLE_TYPE, MANIFEST, OPTIONAL, REQUIRED, SIGNATURE, BundleFile, Manifest, paths_in
 from stillroom.probe.pack import KEYS
+from stillroom.probe.plan import is_spelled
 
 _STAMP = re.compile(r"stamps/[0-9]{8}-[0-9a-f]{64}\.tsr")
 _AT_ONCE = 1 << 20
@@ -48,7 +49,7 @@ def check_integrity(folder: Path, trusted: PublicKeys | None) -> Integrity:
             f"{folder / MANIFEST} is no manifest of a bundle of this version: {first_problem(error)}.",
             "Take the bundle again from whoever made it.",
         ) from error
-    problems = [] if manifest.to_bytes() == data else [f"{MANIFEST} is not spelled as a manifest is."]
+    problems = [] if is_spelled(manifest, data) else [f"{MANIFEST} is not spelled as a manifest is."]
     problems += _wrong_files(folder, manifest)
     signed_by, keys = None, trusted or PublicKeys([])
     try:

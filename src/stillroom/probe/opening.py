@@ -24,7 +24,7 @@ from stillroom.probe.pairs import read_gathered
 from stillroom.probe.plan import openings_digest_of
 from stillroom.probe.plan_log import FILE, log_locked, read_log
 from stillroom.probe.proof import proof_problems
-from stillroom.probe.received import Received, read_received, received_problems
+from stillroom.probe.received import Received, evidence_digest, read_received, received_problems
 from stillroom.probe.recorded import PLANS, SALT, SOFTWARE, RecordedPlan, note, read_recorded
 from stillroom.probe.report_page import report_page
 from stillroom.probe.signer import KEYS, Signer, public_keys, remember_keys
@@ -103,7 +103,8 @@ def _evidence(
     for problem in received_problems(received, plan, recorded.pairs, recorded.records[0].at, now):
         raise DataError(f"The answers cannot be used. {problem}", "Ask the suspect again, with the plan's pack.")
     earlier = next((r.digest_of for r in recorded.records if r.event == "answers received"), None)
-    if earlier not in (None, received.digest):
+    thirds = _thirds(probe, recorded)
+    if earlier not in (None, evidence_digest(received, thirds)):
         raise DataError(
             f"Other answers were received for the plan {plan.name} before: those are the ones that count.",
             "Test with the folder that they are in.",
@@ -126,7 +127,7 @@ def _evidence(
     if problems:
         raise DataError(f"The pairs are not what was committed to. {problems[0]}", "Put the folder back from a backup.")
     return (
-        Evidence(plan, recorded.pairs, openings, received.answers, received.likelihoods, _thirds(probe, recorded)),
+        Evidence(plan, recorded.pairs, openings, received.answers, received.likelihoods, thirds),
         calls,
         notes,
     )
@@ -146,7 +147,7 @@ def _open(probe: Path, recorded: RecordedPlan, received: Received, evidence: Evi
     plan = recorded.plan
     measured = measure(evidence)
     if recorded.state == "planned":
-        note(probe, plan, "answers received", signer, by, digest_of=received.digest)
+        note(probe, plan, "answers received", signer, by, digest_of=evidence_digest(received, evidence.thirds))
     mark_spent(probe, plan.digest, SystemClock().now_us(), recorded.pairs)
     judged = judge(evidence, measured)
     log = read_log(probe / FILE)

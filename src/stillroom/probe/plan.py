@@ -7,7 +7,7 @@ of every pair and, by a salted digest, to the coins, which it does not tell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -110,9 +110,21 @@ def read_plan(data: bytes, name: str) -> Plan:
         plan = Plan.model_validate_json(data)
     except ValidationError as error:
         raise DataError(f"{name} is no plan of this version: {first_problem(error)}.", remedy) from error
-    if plan.to_bytes() != data:
+    if not is_spelled(plan, data):
         raise DataError(f"{name} is not spelled as a plan is.", remedy)
     return plan
+
+
+class Spelled(Protocol):
+    def to_bytes(self) -> bytes: ...
+
+
+def is_spelled(value: Spelled, data: bytes) -> bool:
+    """Whether these are the bytes that it is written as. False for what has no canonical form, such as infinity."""
+    try:
+        return value.to_bytes() == data
+    except ValueError:
+        return False
 
 
 def asking_seed(plan_digest: str) -> int:

@@ -25,7 +25,7 @@ from stillroom.base.canonical import canonical_bytes, digest_bytes
 from stillroom.base.errors import StoreError, UsageError
 from stillroom.base.signatures import LATEST
 from stillroom.base.validation import first_problem
-from stillroom.probe.plan import NAME, Digest, Text
+from stillroom.probe.plan import NAME, Digest, Text, is_spelled
 from stillroom.store.append_only import append_line, whole_lines
 from stillroom.store.files import write_atomically
 
@@ -161,6 +161,10 @@ def _parsed(written: bytes, name: str) -> LogLine:
         raise StoreError(f"{name}, is no record of a log of plans.", remedy)
     try:
         record = LogRecord.model_validate_json(orjson.dumps(value["record"]))
+    except orjson.JSONEncodeError as error:  # nested hundreds deep
+        raise StoreError(f"{name}, is no record of a log of plans.", remedy) from error
     except ValidationError as error:
         raise StoreError(f"{name}, is no record of a log of plans: {first_problem(error)}.", remedy) from error
+    if not is_spelled(record, canonical_bytes(value["record"])):
+        raise StoreError(f"{name}, is not spelled as a record is.", remedy)
     return LogLine(record, value["jws"])

@@ -71,7 +71,7 @@ def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
     """
     if not re.fullmatch(NAME, wish.name):
         raise UsageError(f"{wish.name!r} is no name of a plan.", "Take letters, digits, dots and dashes: at most 64.")
-    gathered = read_gathered(probe)
+    gathered, measures = read_gathered(probe), (_measure(wish.primary), *_others(wish))
     accounts = _accounts(wish, gathered)
     with log_locked(probe):
         log = read_log(probe / FILE)
@@ -79,16 +79,23 @@ def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
             raise UsageError(f"There is a plan {wish.name} already.", "Give this one another name.")
         chosen = _chosen(probe, wish, gathered, accounts, log)
         salt = os.urandom(_SALT_BYTES)
-        plan = _plan(wish, gathered, chosen, accounts, salt, by)
+        plan = _plan(wish, measures, gathered, chosen, accounts, salt, by)
         _write(probe / PLANS / wish.name, plan, chosen.pairs, salt)
         line = note(probe, plan, "planned", signer, by)
     return Planned(plan, line.record, make_pack(probe, plan.name))
 
 
-def _plan(wish: Wish, gathered: Gathered, chosen: Chosen, accounts: tuple[str, ...], salt: bytes, by: str) -> Plan:
+def _plan(
+    wish: Wish,
+    measures: tuple[MeasureNamed, ...],
+    gathered: Gathered,
+    chosen: Chosen,
+    accounts: tuple[str, ...],
+    salt: bytes,
+    by: str,
+) -> Plan:
     """Raises UsageError for what no plan can say."""
-    primary, others = _measure(wish.primary), _others(wish)
-    samples = wish.samples if any(each.name != LIKELIHOOD for each in (primary, *others)) else 0
+    samples = wish.samples if any(each.name != LIKELIHOOD for each in measures) else 0
     if samples > 1 and wish.sampling.temperature == 0:
         raise UsageError("At temperature zero all samples of a question are one.", "Ask one sample, or set another.")
     ids = {pair.pair_id for pair in chosen.pairs}
@@ -102,8 +109,8 @@ def _plan(wish: Wish, gathered: Gathered, chosen: Chosen, accounts: tuple[str, .
             teacher=wish.teacher,
             accounts=accounts,
             grade="recorded" if all(each.coin_from == "recorded" for each in openings) else "assumed",
-            primary=primary,
-            others=others,
+            primary=measures[0],
+            others=measures[1:],
             samples=samples,
             sampling=wish.sampling,
             level=wish.level,

@@ -29,11 +29,16 @@ class Received:
         """In whatever order the rows came, and whoever wrote the files."""
         return digest(
             {
-                "asked": digest({"model": self.asked.model, "plan": self.asked.plan, "by": self.asked.by}),
+                "asked": digest(self.asked.model_dump(mode="json")),
                 "answers": answers_digest_of(self.answers),
                 "likelihoods": likelihoods_digest_of(self.likelihoods),
             }
         )
+
+
+def evidence_digest(received: Received, thirds: Sequence[Answer] | None) -> str:
+    """What the log has of all that came in before the coins are opened."""
+    return digest({"received": received.digest, "thirds": None if thirds is None else answers_digest_of(thirds)})
 
 
 def read_received(folder: Path) -> Received:

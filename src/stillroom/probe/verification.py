@@ -27,7 +27,7 @@ from stillroom.probe.pack import LOG, PAIRS, PLAN, STAMPS, read_pack
 from stillroom.probe.plan import Plan, openings_digest_of, pairs_digest_of, read_plan
 from stillroom.probe.plan_log import LogLine, read_log, records_of
 from stillroom.probe.proof import proof_problems
-from stillroom.probe.received import Received, read_received, received_problems
+from stillroom.probe.received import Received, evidence_digest, read_received, received_problems
 from stillroom.probe.report_page import report_page
 from stillroom.probe.stamping import check_log_stamps, times_of
 from stillroom.probe.statement import Statement, read_statement
@@ -132,8 +132,8 @@ def _read(folder: Path) -> _Bundle:
 def _check_log(
     folder: Path, bundle: _Bundle, keys: PublicKeys, roots: Sequence[Certificate] | None, verified: Verified
 ) -> None:
-    statement_data = read_bounded(folder / STATEMENT)
-    verified.problems += log_problems(bundle.log, bundle.plan, bundle.received.digest, statement_data, keys)
+    received, statement_data = evidence_digest(bundle.received, bundle.thirds), read_bounded(folder / STATEMENT)
+    verified.problems += log_problems(bundle.log, bundle.plan, received, statement_data, keys)
     if not (folder / STAMPS).exists():
         verified.notes.append(
             "No record of the log is time-stamped: that the plan is older than the asking is the owner's word."
@@ -209,7 +209,11 @@ def _recompute(folder: Path, bundle: _Bundle, verified: Verified) -> None:
     except DataError as error:
         verified.problems.append(f"It cannot be computed again. {error.what} {error.remedy}")
         return
-    log = bundle.log[: said.log.records]
+    records = records_of(bundle.log, bundle.plan.digest)
+    received, opened = next(each for each in records if each.event == "answers received"), records[-1]
+    if not received.at <= said.opened_at <= opened.at:
+        verified.problems.append("The statement says another time of the opening than the log.")
+    log = bundle.log[: opened.index]
     stamps = times_of(folder / STAMPS, log) if (folder / STAMPS).exists() else {}
     computed = state(bundle.plan, judged, bundle.received.asked, log, stamps, said.opened_at)
     verified.recomputed = computed
