@@ -19,6 +19,7 @@ from stillroom.probe.comparing import statement_differences
 from stillroom.probe.judging import Evidence, Judged, _rounded, differences, judge, measure
 from stillroom.probe.opening import open_plan
 from stillroom.probe.plan import LIKELIHOOD, MeasureNamed, Plan
+from stillroom.probe.relative import relative_to_base
 from stillroom.store.siblings import Answer, Likelihood, Opening, Pair
 
 BY_LIKELIHOOD = PLAN.model_copy(
@@ -58,7 +59,8 @@ def test_likelihood_is_relative_to_the_base_where_there_is_one() -> None:
     both = [*figures(pairs, "suspect", [5, 1, 5, 1]), *figures(pairs, "base", [2, -2, 2, -2])]
     assert differences(BY_LIKELIHOOD, pairs, [], both).tolist() == [[5.0, 1.0, 5.0, 1.0]]
     with_base = BY_LIKELIHOOD.model_copy(update={"base": "abacus-base"})
-    assert differences(with_base, pairs, [], both) == pytest.approx(3.0)
+    relative = relative_to_base(np.array([5.0, 1.0, 5.0, 1.0]), np.array([2.0, -2.0, 2.0, -2.0]))
+    assert differences(with_base, pairs, [], both)[0] == pytest.approx(relative)
     assert np.isnan(differences(with_base, pairs, [], both[:4])).all()
     broken = [replace(both[0], first=-math.inf), replace(both[1], tokens=0), both[2]]
     assert np.isnan(differences(BY_LIKELIHOOD, pairs, [], broken)).tolist() == [[True, True, False, True]]
