@@ -23,6 +23,7 @@ from stillroom.probe.log_times import log_times
 from stillroom.probe.logged_call import LoggedCall, read_calls
 from stillroom.probe.pairs import Gathered, evidence_problems, read_gathered, write_gathered
 from stillroom.serve.escrow.escrow import FOLDER
+from stillroom.serve.keyring import FOLDER as KEYS
 from stillroom.serve.meter.forgetting import forget
 from stillroom.serve.meter.time_stamps import stamp_log
 from stillroom.store.siblings import Opening, Pair
@@ -195,6 +196,10 @@ def test_a_gateway_that_passed_on_nothing(tmp_path: Path) -> None:
     with escrowing_gateway(tmp_path) as gateway:
         pass
     assert gather(gateway).found == 0
+    (gateway.state / KEYS).rename(tmp_path / "keys")
+    with pytest.raises(StoreError, match="has no signing keys"):
+        gather(gateway)
+    assert not (gateway.state / KEYS).exists()
     shutil.rmtree(gateway.state / "calls")
     with pytest.raises(StoreError, match="has not passed on a call yet"):
         gather(gateway)

@@ -21,6 +21,7 @@ from stillroom.probe.logged_call import LoggedCall, LogStamp
 from stillroom.probe.pairs import Gathered, NoSibling, pair_of
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.escrow.record_file import Opened
+from stillroom.serve.keyring import FOLDER as KEYS
 from stillroom.serve.keyring import Keyring
 from stillroom.serve.meter.chain import RECORD_TYPE, ChainLine, read_chain
 from stillroom.serve.meter.rows import EARLIER_COLUMNS, canonical_row
@@ -112,6 +113,8 @@ def _pair_of(opened: Opened | None, call: _Found | None) -> tuple[Pair, Opening]
 
 
 def _have_all_sealed(calls: Path, state: Path) -> None:
+    if not (state / KEYS).is_dir():  # a new key would sign what older ones have to be known for
+        raise StoreError(f"{state} has no signing keys.", "Put them back from a backup.")
     keyring = Keyring.open(state)
     for folder in worker_folders(calls):
         have_sealed(folder, lambda record: keyring.active.sign(RECORD_TYPE, record), _SEAL_S)
