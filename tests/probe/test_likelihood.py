@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from stillroom.base.errors import DataError
 from stillroom.base.records import Message, Trace
 from stillroom.generate.load import LocalModel, load_model
 from stillroom.generate.prompt import conversation_text, encode
@@ -121,6 +122,20 @@ def test_a_question_that_the_template_refuses_is_no_number(tiny_model: Path) -> 
     assert refused.tokens == 0
     assert math.isnan(refused.first)
     assert scored.tokens == 1
+
+
+def test_a_token_that_the_model_does_not_have_is_no_number(tiny_model: Path) -> None:
+    local = load_model(tiny_model)
+    local.tokenizer.add_tokens(["QQ"])
+    unknown, known = likelihoods([pair("a QQ", "a b c", "sum", 0), pair("a", "b", "sum", 1)], local, "suspect")
+    assert (unknown.tokens, known.tokens) == (0, 1)
+    assert math.isnan(unknown.second)
+
+
+@pytest.mark.parametrize("messages", ["no JSON", "[]", '[{"role": "user", "content": null}]'])
+def test_messages_that_are_none_are_named(tiny: LocalModel, messages: str) -> None:
+    with pytest.raises(DataError, match="question q7"):
+        likelihoods([Pair("p0", "q7", messages, "a", "b")], tiny, "suspect")
 
 
 @pytest.mark.parametrize("template", [None, OPENING_TEMPLATE], ids=["plain", "opens the block"])

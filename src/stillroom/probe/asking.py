@@ -12,11 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.clock import SystemClock
-from stillroom.base.errors import BudgetReached, DataError, TeacherError, UsageError
+from stillroom.base.errors import BudgetReached, TeacherError, UsageError
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Reply
 from stillroom.client.blocking import run_to_end
@@ -29,6 +27,7 @@ from stillroom.client.reply import read_reply
 from stillroom.client.request import ChatRequest, RequestSettings
 from stillroom.client.settings import Endpoint, Sampling
 from stillroom.probe.asked import Asked, reason_of, write_asked
+from stillroom.probe.pack_messages import messages_of
 from stillroom.store.files import remove_unfinished
 from stillroom.store.journal import Journal
 from stillroom.store.siblings import Answer, Pair, write_rows
@@ -84,7 +83,7 @@ def ask_suspect(
     settings = settings or AskingSettings()
     _refuse_unlimited(settings.limits, sampling)
     shared = RequestSettings(endpoint, sampling)
-    messages = {question_id: sent_of(question_id, text) for question_id, text in questions.items()}
+    messages = {each: canonical_bytes(messages_of(each, text)) for each, text in questions.items()}
 
     def requests() -> Iterator[ChatRequest]:
         for question_id, sent in messages.items():
@@ -110,30 +109,12 @@ def ask_suspect(
         return _write(folder, journal, requests(), facts, is_whole=True)
 
 
-def sent_of(question_id: str, messages: str) -> bytes:
-    """A question's messages as they are sent. Raises DataError where they are none: a pack is somebody else's file."""
-    try:
-        listed = orjson.loads(messages)
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"The messages of question {question_id} are not JSON: {error}.") from error
-    if not isinstance(listed, list) or not listed or not all(map(_is_message, listed)):
-        raise DataError(
-            f"The messages of question {question_id} are not a list of messages with a role and a text.",
-            "Take the questions again from whoever made them.",
-        )
-    return canonical_bytes([{"role": each["role"], "content": each["content"]} for each in listed])
-
-
 def answer_of(reply: Reply, question_id: str, sample: int) -> Answer:
     """Of one that failed the text is left out: what came of it says nothing of the whole."""
     read = read_reply(reply)
     text = "" if reply.status == "failed" else join_think(read.reasoning, read.answer)
     ended = reason_of(reply.status, reply.error_kind or read.finish_reason)
     return Answer(question_id, sample, text, ended, reply.asked_at)
-
-
-def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("role"), str) and isinstance(value.get("content"), str)
 
 
 def _refuse_unlimited(limits: BudgetLimits, sampling: Sampling) -> None:

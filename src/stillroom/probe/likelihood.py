@@ -39,17 +39,19 @@ def likelihoods(
     """The likelihood of both replies of each pair, in the pairs' order, behind the prompt of the model's own template.
 
     Of each reply as many of the model's tokens count as the shorter one has, and the model's context has room for; the
-    prompt is given, not scored. Where there are none (the template refuses the question, or the prompt fills the
-    context), both are nan and `tokens` is 0. A reply's think block is where the template puts it; for a template that
-    closes the block before the reply, the answers alone are scored. `on_progress` is told (texts done, of so many).
-    Raises ModelError for a model without an end token. The model may be on any device.
+    prompt is given, not scored. Where there are none (the template refuses the question, the prompt fills the context,
+    or a token is none of the model's), both are nan and `tokens` is 0. A reply's think block is where the template puts
+    it; for a template that closes the block before the reply, the answers alone are scored. `on_progress` is told
+    (texts done, of so many). The model may be on any device. Raises ModelError for one without an end token, and
+    DataError for messages that are none.
     """
-    scored = scored_pairs(pairs, local.tokenizer, local.end_ids, local.context)
+    vocabulary = int(local.model.config.get_text_config().vocab_size)
+    scored = [_known(pair, vocabulary) for pair in scored_pairs(pairs, local.tokenizer, local.end_ids, local.context)]
     is_alike = [pair.first == pair.second for pair in scored]
     texts = [text for number, pair in enumerate(scored) for text in _texts(number, pair)]
     sums = [math.nan] * (2 * len(scored))
     done = 0
-    for batch in _batches(texts, int(local.model.config.get_text_config().vocab_size)):
+    for batch in _batches(texts, vocabulary):
         for text, total in zip(batch, _log_probabilities(local.model, batch), strict=True):
             sums[text.place] = total
             if is_alike[text.place // 2]:  # scored twice, they could differ in the last digits
@@ -62,6 +64,12 @@ def likelihoods(
         Likelihood(pair.pair_id, which, sums[2 * number], sums[2 * number + 1], pair.tokens, now)
         for number, pair in enumerate(scored)
     ]
+
+
+def _known(pair: ScoredPair, vocabulary: int) -> ScoredPair:
+    """Without tokens, if one of them is not the model's: some tokenizers have more than their model."""
+    known = max([0, *pair.prompt, *pair.first, *pair.second]) < vocabulary
+    return pair if known else ScoredPair(pair.pair_id, [], [], [])
 
 
 def _texts(number: int, pair: ScoredPair) -> list[_Text]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import orjson
 from transformers import PreTrainedTokenizerBase
 
 from stillroom.base.errors import DataError
 from stillroom.generate.prompt import conversation_text, encode
 from stillroom.generate.turns import TurnShape, TurnShapes
+from stillroom.probe.pack_messages import messages_of
 from stillroom.store.siblings import Pair
 from stillroom.text.think import reasoning_and_answer
 
@@ -45,8 +45,11 @@ class PairTokens:
         self._shapes = TurnShapes(tokenizer, end_ids)
 
     def of(self, pair: Pair) -> ScoredPair:
-        """Without any token of a reply where the template refuses the question, or leaves no room for a reply."""
-        messages = orjson.loads(pair.messages)
+        """Without any token of a reply where the template refuses the question, or leaves no room for a reply.
+
+        Raises DataError for messages that are none.
+        """
+        messages = messages_of(pair.question_id, pair.messages)
         try:
             prompt = encode(self._tokenizer, conversation_text(self._tokenizer, messages))
             shape = self._shapes.of_reply(messages, None)
@@ -72,6 +75,9 @@ class PairTokens:
 def scored_pairs(
     pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int], context: int
 ) -> list[ScoredPair]:
-    """One for each pair, in their order. Raises ModelError for a model without an end token."""
+    """One for each pair, in their order.
+
+    Raises ModelError for a model without an end token, DataError for messages that are none.
+    """
     tokens = PairTokens(tokenizer, end_ids, context)
     return [tokens.of(pair) for pair in pairs]
