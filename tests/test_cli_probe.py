@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.probe.probes import WORDS
 from typer.testing import CliRunner, Result
 
 from stillroom.cli import app
+from stillroom.probe.signer import own_signer
 from stillroom.testing import MisbehavingTeacher
 from stillroom.testing.answer import Answer as Said
 
@@ -63,8 +65,12 @@ def test_the_whole_protocol_from_both_sides(probe: Path, tmp_path: Path) -> None
     assert "bundle-for-court" in said("give", probe, "first", "--to", "court", "--out", tmp_path / "bundle-for-court")
 
     with_mine = ("--answers", tmp_path / "answers", "--pack", tmp_path / "for-ito")
-    verified = said("verify", tmp_path / "bundle-for-court", "--keys", probe / "keys.json", *with_mine)
+    others = tmp_path / "others.json"
+    others.write_bytes(orjson.dumps(own_signer(tmp_path / "elsewhere").keys))
+    bundle_given = tmp_path / "bundle-for-court"
+    verified = said("verify", bundle_given, "--keys", others, "--keys", probe / "keys.json", *with_mine)
     assert "All of it holds" in verified
+    assert "not among the owner's" in stillroom("verify", bundle_given, "--keys", others).stdout
     assert "The answers are those that you have, unchanged." in verified
 
     (row,) = json.loads(said("plans", probe, "--json"))
