@@ -1,6 +1,6 @@
 """Makes the students of `recipes`, each in a folder of its own with all that judging reads.
 
-    FOLDER/replies/      the teachers' draws
+    FOLDER/replies/      the teachers' draws, and what the base holds likely
     FOLDER/models/       the other teachers, and the model that rewords
     FOLDER/students/NAME/
         pairs.parquet, openings.parquet, thirds.parquet, likelihoods.parquet
@@ -207,7 +207,12 @@ class Classroom:
         if recipe.speaker in ("question", "constant"):
             return []
         differ = [pair for pair in pairs if pair.first != pair.second]
-        return likelihoods(differ, load_model(model), "suspect") + likelihoods(differ, load_model(BASE), "base")
+        kept = self.folder / "replies" / f"base_{recipe.asked}.parquet".replace(" ", "_")
+        by_pair = {row.pair_id: row for row in read_rows(kept, Likelihood)} if kept.exists() else {}
+        if not all(pair.pair_id in by_pair for pair in differ):  # of a student with more questions than those before
+            by_pair = {row.pair_id: row for row in likelihoods(differ, load_model(BASE), "base")}
+            write_rows(kept, Likelihood, by_pair.values())
+        return likelihoods(differ, load_model(model), "suspect") + [by_pair[pair.pair_id] for pair in differ]
 
     def _facts(self, recipe: Recipe, folder: Path) -> dict[str, Any]:
         trained = folder / "training" / "train.json"

@@ -44,6 +44,11 @@ def by_all_texts(suspect: Suspect, places: Places) -> float:
     return float(adjusted_M.min())
 
 
+def by_text_beside_third(suspect: Suspect, places: Places) -> float:
+    assert suspect.beside_third_N is not None
+    return _alone(suspect.beside_third_N, suspect, places)
+
+
 def by_likelihood(suspect: Suspect, places: Places) -> float:
     assert suspect.likelihood_N is not None
     return _alone(suspect.likelihood_N, suspect, places)
@@ -54,11 +59,17 @@ def _alone(differences_N: Numbers, suspect: Suspect, places: Places) -> float:
     return swap_test(differences_N[places], suspect.coins_N[places], np.arange(len(places))).p_value
 
 
-TESTS: Mapping[str, Test] = {"text": by_text, "all texts": by_all_texts, "likelihood": by_likelihood}
+TESTS: Mapping[str, Test] = {
+    "text": by_text,
+    "text beside a third draw": by_text_beside_third,
+    "all texts": by_all_texts,
+    "likelihood": by_likelihood,
+}
 
 
 def can_be_tested(suspect: Suspect, test: str) -> bool:
-    return test != "likelihood" or suspect.likelihood_N is not None
+    needed = {"likelihood": suspect.likelihood_N, "text beside a third draw": suspect.beside_third_N}
+    return test not in needed or needed[test] is not None
 
 
 # --- size ------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ class Suspect:
     differ_N: NDArray[np.bool_]
     text_MN: Numbers
     """Of every measure of MEASURES, in their order."""
+    beside_third_N: Numbers | None
+    """Of the primary measure, relative to a third draw of the teacher. None where there is none."""
     likelihood_N: Numbers | None
     """Of the suspect, relative to its base; of a base, its own. None where likelihoods are not known."""
     trained_on_N: NDArray[np.bool_]
@@ -59,12 +61,17 @@ def read_suspect(folder: Path, answers_table: str) -> Suspect:
     coins_N = np.array([coin_of[pair.pair_id] for pair in pairs], dtype=np.int8)
     differ_N = np.array([pair.first != pair.second for pair in pairs])
     answers = read_rows(folder / f"{answers_table}.parquet", Answer)
-    text_MN = np.where(differ_N, all_differences(pairs, texts_of(answers)), 0.0)
+    thirds = read_rows(folder / "thirds.parquet", Answer) if (folder / "thirds.parquet").exists() else []
+    texts = texts_of(answers)
+    text_MN = np.where(differ_N, all_differences(pairs, texts), 0.0)
+    beside_third_N = None
+    if thirds:
+        beside = MEASURES[PRIMARY].differences(pairs, texts, references=texts_of(thirds))
+        beside_third_N = np.where(differ_N, beside, 0.0)
     rows = read_rows(folder / "likelihoods.parquet", Likelihood) if (folder / "likelihoods.parquet").exists() else []
     if facts["epochs"] == 0 and facts.get("speaker", "student") == "student":  # the base, which is all of itself
         rows = [row for row in rows if row.model == "suspect"]
     likelihood_N, gain = _likelihood(pairs, rows, coins_N, differ_N)
-    thirds = folder / "thirds.parquet"
     return Suspect(
         name=facts["name"],
         kind=facts["kind"],
@@ -73,11 +80,12 @@ def read_suspect(folder: Path, answers_table: str) -> Suspect:
         units_N=units_of(pairs),
         differ_N=differ_N,
         text_MN=text_MN,
+        beside_third_N=beside_third_N,
         likelihood_N=likelihood_N,
         trained_on_N=_trained_on(folder, pairs),
         gain=gain,
         by_heart=_by_heart(folder, pairs, coins_N),
-        closeness=closeness(pairs, answers, read_rows(thirds, Answer)).verdict if thirds.exists() else "",
+        closeness=closeness(pairs, answers, thirds).verdict if thirds else "",
     )
 
 

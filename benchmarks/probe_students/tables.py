@@ -37,8 +37,9 @@ def of_suspects(suspects: Sequence[Suspect]) -> str:
     lines = [
         "| student | is | learned from | share | epochs | questions | siblings differ | gain, nats a token "
         "| greedy answer = served / sealed | closeness to the teacher "
-        f"| {PRIMARY}: nearer to served | p | all texts, p | likelihood: nearer to served | p |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        f"| {PRIMARY}: nearer to served | p | beside a third draw, p | all texts, p "
+        "| likelihood: nearer to served | p |",
+        "|---" * 16 + "|",
     ]
     for suspect in sorted(suspects, key=_order):
         facts, every = suspect.facts, np.arange(len(suspect.coins_N))
@@ -48,7 +49,9 @@ def of_suspects(suspects: Sequence[Suspect]) -> str:
             suspect.name, suspect.kind, facts["trained_on"],
             f"{facts['share']:.0%}" if suspect.kind == "guilty" else "-", f"{facts['epochs']}",
             f"{len(every):,}", f"{int(suspect.differ_N.sum()):,}", gain, heart, suspect.closeness or "-",
-            *_found(suspect, suspect.primary_N), _p(TESTS["all texts"](suspect, every)),
+            *_found(suspect, suspect.primary_N),
+            *(_p(TESTS[name](suspect, every)) if can_be_tested(suspect, name) else "-"
+              for name in ("text beside a third draw", "all texts")),
             *(_found(suspect, suspect.likelihood_N) if suspect.likelihood_N is not None else ["-", "-"]),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")

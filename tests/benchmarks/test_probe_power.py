@@ -89,7 +89,19 @@ def suspect(nearer_served: float, pairs: int = 400) -> Suspect:
     every_N = np.ones(pairs, dtype=np.bool_)
     text_MN = np.tile(differences_N, (len(MEASURES), 1))
     return Suspect(
-        "x", "guilty", {}, coins_N, np.arange(pairs), every_N, text_MN, differences_N, every_N, None, None, ""
+        "x",
+        "guilty",
+        {},
+        coins_N,
+        np.arange(pairs),
+        every_N,
+        text_MN,
+        differences_N,
+        differences_N,
+        every_N,
+        None,
+        None,
+        "",
     )
 
 
