@@ -1,6 +1,6 @@
 """What a watermark costs, how much text it takes to find it, and whether students of marked replies carry it.
 
-    python -m benchmarks.probe_watermark FOLDER [--asked 300] [--taught 500] [--epochs 3]     # a stopped run goes on
+    python -m benchmarks.probe_watermark FOLDER [--asked 300] [--taught 300] [--epochs 2]     # a stopped run goes on
 
 The classroom's teacher answers at temperature 1, unmarked and marked with rising strength. Its accuracy on questions of
 the exam is compared with the unmarked one's on the same questions; then its own text is searched for the mark, and so
@@ -42,8 +42,8 @@ SIZES = (10, 30, 100)
 STUDENTS: tuple[tuple[str, float | None, float], ...] = (
     ("unmarked, one set of draws", None, 0.0),
     ("unmarked, another set of draws", None, 1.0),
-    ("strength 2, all replies marked", 2.0, 1.0),
     ("strength 4, all replies marked", 4.0, 1.0),
+    ("strength 2, all replies marked", 2.0, 1.0),
     ("strength 4, one reply in five marked", 4.0, 0.2),
 )
 """Name, strength, and the share of its traces that are marked (of the unmarked: which set of draws)."""
@@ -121,8 +121,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--asked", type=int, default=300)
-    parser.add_argument("--taught", type=int, default=500)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--taught", type=int, default=300)
+    parser.add_argument("--epochs", type=int, default=2)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     room = Room(arguments.folder, arguments.asked, arguments.taught, arguments.epochs)

@@ -95,13 +95,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--gguf", type=Path, required=True)
     parser.add_argument("--asked", type=int, default=128)
-    parser.add_argument("--taught", type=int, default=256)
+    parser.add_argument("--taught", type=int, default=2000, help="replies; 0: there are no students")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     room = Room(arguments.folder, arguments.gguf, arguments.asked, arguments.taught)
     detection(room)
-    radioactivity(room)
+    if arguments.taught:
+        radioactivity(room)
 
 
 def detection(room: Room) -> None:
