@@ -139,6 +139,17 @@ def test_likelihoods_need_a_tokenizer_or_weights_and_the_plans_base(tmp_path: Pa
         assert error in result.output
 
 
+def test_the_answers_to_another_plan_are_left_alone(tmp_path: Path) -> None:
+    with MisbehavingTeacher(models=["abacus"]) as teacher:
+        for name, code in (("first", 0), ("second", 2)):
+            made = planned(make_probe(tmp_path / name, 3), name)
+            words = ("ask", made.pack, "--model", "abacus", "--base-url", teacher.base_url, "--price", "none")
+            result = stillroom(*words, "--out", tmp_path / "answers")
+            assert result.exit_code == code, result.output
+        assert teacher.requests == 6
+    assert "another plan" in result.output
+
+
 def test_a_folder_that_is_no_pack_is_said(tmp_path: Path) -> None:
     result = stillroom("ask", tmp_path, "--model", "abacus", "--out", tmp_path / "answers")
     assert result.exit_code == 1

@@ -75,6 +75,7 @@ def ask(
         from stillroom.probe.pack import read_pack
 
     given = read_pack(pack)
+    _refuse_other_plan(out, given)
     suspect = AskedModel.of(model, base_url, api_key_env, price, stream)
     if given.plan.needs_likelihood:
         _refuse_unscorable(given, suspect, base, tokenizer)
@@ -88,6 +89,14 @@ def ask(
         print_json(asked.model_dump(mode="json"))
     else:
         print_result(*_in_words(asked, given, out))
+
+
+def _refuse_other_plan(out: Path, given: Pack) -> None:
+    """What was asked for another plan was asked before this one, perhaps, and would be refused for that."""
+    from stillroom.probe.asked import ASKED, read_asked
+
+    if (out / ASKED).exists() and read_asked(out).plan != given.plan.digest:
+        raise UsageError(f"{out} holds what was asked for another plan.", "Name another folder with --out.")
 
 
 def _answers(
