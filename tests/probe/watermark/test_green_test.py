@@ -166,8 +166,11 @@ def test_a_student_s_words_lean_to_the_mark_of_those_it_was_taught_with() -> Non
 def test_too_little_is_not_judged() -> None:
     with pytest.raises(DataError, match="different pairs of tokens to score, and 50 are the fewest"):
         green_test(each_once(token_pairs([((), list(range(20)))])), {None: _mark(1)}, 0)
+    enough = each_once(token_pairs([((), list(range(200)))]))
     with pytest.raises(DataError, match="no key"):
-        green_test(each_once(token_pairs([((), list(range(200)))])), {}, 0)
+        green_test(enough, {}, 0)
+    with pytest.raises(DataError, match="10,001 accounts are too many"):
+        green_test(enough, {None: _mark(1)}, 0, accounts=10_001)
 
 
 def _share_of_tokens(texts: Sequence[Text], mark: Mark) -> float:

@@ -27,6 +27,7 @@ from stillroom.base.canonical import digest_bytes
 from stillroom.base.errors import DataError
 from stillroom.base.validation import first_problem
 from stillroom.probe.bounded import MOST_FILE_BYTES, read_bounded
+from stillroom.probe.watermark.green_test import MOST_ACCOUNTS
 from stillroom.store.files import replacing_folder, write_atomically, write_json
 from stillroom.store.siblings import Answer, write_rows
 from stillroom.text.green_list import KEY_BYTES
@@ -55,7 +56,7 @@ class Result(BaseModel):
     """Whose replies are marked, by the name that it is served under."""
     account: Text | None
     """The one whose mark was found best; null: the owner's, that all have."""
-    accounts: Annotated[int, Field(ge=1, le=100_000)]
+    accounts: Annotated[int, Field(ge=1, le=MOST_ACCOUNTS)]
     """Whose keys were tried: the p-value holds for all of them at once."""
     share: Share
     strength: Annotated[float, Field(gt=0)]

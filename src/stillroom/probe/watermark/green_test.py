@@ -22,6 +22,8 @@ from stillroom.text.green_list import Mark, is_green_KN, key_words, pair_prints
 RANDOM_KEYS = 9_999
 FEWEST_PAIRS = 50
 """Different pairs without which nothing is said."""
+MOST_ACCOUNTS = 10_000
+"""Whose keys are tried at once: each takes the time of 9,999 random ones."""
 _AT_ONCE = 1 << 18
 """Colours that are computed at once: they stay in the processor's cache."""
 
@@ -67,7 +69,7 @@ def green_test(
     """`marks`: by account, None for the owner's; of one share and strength. `seed`: of the random keys. `accounts`: how
     many were tried, where others were than those of `marks`.
 
-    Raises DataError where there are no marks, or too few pairs for anything to be said.
+    Raises DataError where there are no marks or too many, or too few pairs for anything to be said.
     """
     pairs, weight_N = weights
     if not marks:
@@ -83,6 +85,11 @@ def green_test(
     print_N = pair_prints(pairs.before_N, pairs.token_N)
     (share,) = {mark.share for mark in marks.values()}
     tried = accounts or len(marks)
+    if tried > MOST_ACCOUNTS:
+        raise DataError(
+            f"{tried:,} accounts are too many to be looked for at once: {MOST_ACCOUNTS:,} are the most.",
+            "Name those that matter with --account.",
+        )
     null_D = _null(print_N, weight_N, share, tried, seed)
     scores = []
     for account, mark in marks.items():
