@@ -25,7 +25,7 @@ from stillroom.probe.pairs import Gathered
 from stillroom.probe.request_messages import messages_of
 from stillroom.store.siblings import Coin, Opening, Pair, messages_json, question_id_of
 
-NO_ACCOUNT = "unknown"
+NO_ACCOUNT = "an unknown account"
 _COLUMNS = ("messages", "served", "sealed")
 _MOST_LINE_BYTES = 64 << 20
 _REMEDY = "A row has messages, served and sealed: docs/probe-pairs.md."

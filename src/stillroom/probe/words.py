@@ -16,6 +16,7 @@ from stillroom.text.counted import counted, listed
 from stillroom.text.one_line import one_line
 
 MEASURES = {
+    "combined": "what the answers would lead one to expect, rare runs of words and few words to change, in one",
     "ngrams": "rare runs of words in common",
     "edit": "few words to change",
     "start": "the same beginning",
