@@ -44,7 +44,7 @@ def test_rows_of_a_file(tmp_path: Path, suffix: str) -> None:
     assert served_of(gathered) == [f"Served {number}" for number in range(40)]
     assert {opening.coin for opening in gathered.openings} == {0, 1}  # fails once in 2^39
     assert {opening.coin_from for opening in gathered.openings} == {"assumed"}
-    assert gathered.by_account == Counter({"unknown": 40})
+    assert gathered.by_account == Counter({"an unknown account": 40})
     assert gathered.pairs[0].messages == '[{"role":"user","content":"Question 0"}]'
     write_gathered(tmp_path / "probe", gathered)
     assert read_gathered(tmp_path / "probe") == gathered
