@@ -129,6 +129,8 @@ def test_a_plan_is_given_up_with_a_reason(probe: Path) -> None:
         (["--name", "a" * 65], "no name of a plan"),
         (["--suspect", "x" * 501], "suspect"),
         (["--question", ""], "question"),
+        (["--temperature", "inf"], "temperature"),
+        (["--max-tokens", "9" * 25], "max_tokens"),
         (["--tsa", "file:///etc/passwd"], "no address of a time stamping authority"),
     ],
 )
@@ -137,6 +139,28 @@ def test_what_is_written_wrongly_is_told_before_anything_is_recorded(probe: Path
     assert result.exit_code == 2, result.output
     assert told in result.stderr
     assert json.loads(said("plans", probe, "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["pack", "--to", "", "--out", "new"], "note"),
+        (["abandon", "--reason", ""], "note"),
+        (["pack", "--to", "Ito", "--out", "probe/plans/first/pack/copy"], "among the plans and bundles"),
+        (["give", "--to", "Ito", "--out", "probe/bundles/copy"], "has no bundle"),
+    ],
+)
+def test_what_the_log_could_not_say_or_would_break_a_folder_is_not_done(
+    probe: Path, tmp_path: Path, words: list[str], told: str
+) -> None:
+    said("plan", probe, "--name", "first", "--suspect", "s")
+    before = (probe / "plans.jsonl").read_bytes()
+    command, *rest = (str(tmp_path / word) if "/" in word or word == "new" else word for word in words)
+    result = stillroom(command, probe, "first", *rest)
+    assert result.exit_code == 2, result.output
+    assert told in result.stderr
+    assert (probe / "plans.jsonl").read_bytes() == before
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from typing import Any
 
 
@@ -20,4 +21,9 @@ def print_result(*lines: str) -> None:
 
 def visible(text: str) -> str:
     """Text of a model's without the control characters by which it could write on the terminal as it likes."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(char if _is_harmless(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    """Blanks of any width among them, such as the one before a per cent sign: Python calls them not printable."""
+    return char.isprintable() or char in "\n\t" or unicodedata.category(char) == "Zs"

@@ -16,6 +16,7 @@ from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_probe_arguments import By, Config, Name, Probe, Roots, To, Tsa, check_gathered, roots_of, signer_of
+from stillroom.cli_probe_model import checked
 from stillroom.cli_rows import group_of_commands, show_rows
 from stillroom.cli_watch_arguments import person_of
 from stillroom.text.counted import counted
@@ -103,7 +104,7 @@ def plan(
         primary=measure or PRIMARY,
         others=None if also is None else tuple(also),
         samples=samples,
-        sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
+        sampling=checked(lambda: Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens)),
         level=level,
         number=number,
         is_pilot=pilot,

@@ -69,7 +69,7 @@ class AskedModel:
                     f"There is no folder or file {model}.", "Name one, or say with --base-url where the model is asked."
                 )
             return cls(served_name(folder.resolve().name, folder), None, folder)
-        endpoint = _checked(
+        endpoint = checked(
             lambda: Endpoint(
                 model=model, base_url=base_url, api_key_env=api_key_env, price=_price(price), stream=stream
             )
@@ -102,7 +102,7 @@ def asking_settings(concurrency: int, requests_per_minute: int | None, budget_us
     from stillroom.probe.asking import AskingSettings
 
     budget = None if budget_usd is None else Decimal(str(budget_usd))
-    limits = _checked(lambda: BudgetLimits(budget_usd=budget))
+    limits = checked(lambda: BudgetLimits(budget_usd=budget))
     return AskingSettings(PaceLimits(concurrency, requests_per_minute), limits)
 
 
@@ -118,7 +118,7 @@ def _price(text: str | None) -> Literal["none"] | settings.Price | None:
         raise UsageError(f"{text!r} is no price.", "Write USD for a million tokens in and out: 0.15/0.60.") from error
 
 
-def _checked(make: Callable[[], Made]) -> Made:
+def checked(make: Callable[[], Made]) -> Made:
     """Raises UsageError where a value is one that settings refuse."""
     from pydantic import ValidationError
 

@@ -22,6 +22,7 @@ from stillroom.cli_probe_model import (
     Price,
     Stream,
     asking_settings,
+    checked,
 )
 from stillroom.cli_rows import account_id_itself
 from stillroom.cli_watch_arguments import person_of
@@ -138,7 +139,7 @@ def thirds(
     asked = AskedModel.of(model, base_url, api_key_env, price, stream)
     settings = asking_settings(concurrency, requests_per_minute, budget_usd)
     has_default = temperature is not None or max_tokens is not None
-    default = Sampling(temperature=temperature, max_tokens=max_tokens) if has_default else None
+    default = checked(lambda: Sampling(temperature=temperature, max_tokens=max_tokens)) if has_default else None
     with live_progress() as progress, asked.served() as endpoint:
         drawn = draw_again(
             chosen,

@@ -11,6 +11,7 @@ from stillroom import __version__
 from stillroom.base.errors import DataError
 from stillroom.base.validation import first_problem
 from stillroom.client.settings import Sampling
+from stillroom.probe.bounded import read_bounded
 from stillroom.store.files import write_atomically
 from stillroom.store.siblings import Answer
 
@@ -82,11 +83,9 @@ def write_asked(folder: Path, asked: Asked) -> None:
 def read_asked(folder: Path) -> Asked:
     """Raises DataError where it is missing, too large, or something else."""
     path = folder / ASKED
+    if path.is_symlink() or not path.is_file():
+        raise DataError(f"{path} is not there, or no file.", "Name the folder that probe ask wrote.")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path} is larger than {MOST_BYTES:,} bytes.", "Take the answers again from the asker.")
-        return Asked.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.", "Name the folder that probe ask wrote.") from error
+        return Asked.model_validate_json(read_bounded(path, MOST_BYTES))
     except ValidationError as error:
         raise DataError(f"{path} is not what probe ask writes: {first_problem(error)}.") from error

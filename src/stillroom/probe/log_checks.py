@@ -15,7 +15,7 @@ def log_problems(
     log: Sequence[LogLine], plan: Plan, received_digest: str, statement: bytes, keys: PublicKeys
 ) -> Iterator[str]:
     """What is wrong, a sentence each. That each record follows the one before it was seen when the log was read."""
-    yield from _wrong_signatures(log, keys)
+    yield from wrong_signatures(log, keys)
     earlier = 0
     for line in log:
         if line.record.at < earlier:
@@ -31,7 +31,8 @@ def log_problems(
     yield from _of_this_plan(log, plan, received_digest, statement)
 
 
-def _wrong_signatures(log: Sequence[LogLine], keys: PublicKeys) -> Iterator[str]:
+def wrong_signatures(log: Sequence[LogLine], keys: PublicKeys) -> Iterator[str]:
+    """Records that none of the keys signed, a sentence each."""
     now = int(time.time())
     for line in log:
         name = f"Record {line.record.index} of the log"

@@ -25,7 +25,7 @@ from stillroom.probe.plan import openings_digest_of
 from stillroom.probe.plan_log import FILE, log_locked, read_log
 from stillroom.probe.proof import proof_problems
 from stillroom.probe.received import Received, evidence_digest, read_received, received_problems
-from stillroom.probe.recorded import PLANS, SALT, SOFTWARE, RecordedPlan, note, read_recorded
+from stillroom.probe.recorded import BUNDLES, PLANS, SALT, SOFTWARE, RecordedPlan, check_new, note, read_recorded
 from stillroom.probe.report_page import report_page
 from stillroom.probe.signer import KEYS, Signer, public_keys, remember_keys
 from stillroom.probe.spent import mark_spent, read_spent, spent_among
@@ -37,8 +37,6 @@ from stillroom.store.siblings import Answer
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
-
-BUNDLES = "bundles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +198,7 @@ def give_bundle(probe: Path, name: str, to: Path, whom: str, signer: Signer, by:
     bundle = probe / BUNDLES / name
     if not (bundle / MANIFEST).is_file():
         raise UsageError(f"The plan {name} has no bundle.", f"stillroom probe test {probe} {name} makes it.")
-    if to.exists():
-        raise UsageError(f"{to} is there already.", "Name a folder that is not.")
+    check_new(probe, to)
     digest = digest_bytes(read_bounded(bundle / MANIFEST))
     with log_locked(probe):
         note(probe, read_recorded(probe, name).plan, "bundle given", signer, by, digest_of=digest, said=whom)

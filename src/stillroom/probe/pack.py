@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.base.errors import DataError, UsageError
+from stillroom.base.signatures import PublicKeys
 from stillroom.probe.bounded import read_bounded, read_bounded_rows
+from stillroom.probe.log_checks import wrong_signatures
 from stillroom.probe.plan import Plan, pairs_digest_of, read_plan
-from stillroom.probe.plan_log import LogLine, write_log
+from stillroom.probe.plan_log import LogLine, read_log, write_log
 from stillroom.store.files import replacing_folder, write_atomically, write_json
 from stillroom.store.siblings import Pair, write_rows
 
@@ -63,11 +65,26 @@ def copy_stamps(stamps: Iterable[Path], to: Path) -> None:
 
 
 def read_pack(folder: Path) -> Pack:
-    """Raises DataError where a file is missing, or the pairs are not those of the plan."""
+    """Raises DataError where a file is missing, the pairs are not those of the plan, or its log does not have the plan:
+    one that is in no log could be dropped when its answers are known. StoreError for a log that is none.
+    """
     plan = read_plan(read_bounded(folder / PLAN), str(folder / PLAN))
     pairs = in_order(read_bounded_rows(folder / PAIRS, Pair))
     check_pairs(plan, pairs, str(folder / PAIRS))
+    _check_recorded(folder, plan)
     return Pack(plan, pairs)
+
+
+def _check_recorded(folder: Path, plan: Plan) -> None:
+    log = read_log(folder / LOG)
+    last = log[-1].record if log else None
+    if last is None or (last.event, last.plan_digest) != ("planned", plan.digest):
+        raise DataError(
+            f"{folder / LOG} does not end with the plan {plan.name}: it was never recorded.", "Ask for a whole pack."
+        )
+    keys = PublicKeys.from_jwks(read_bounded(folder / KEYS), str(folder / KEYS))
+    for problem in wrong_signatures(log, keys):
+        raise DataError(f"{folder / LOG}: {problem}", "Take the pack again.")
 
 
 def check_pairs(plan: Plan, pairs: Sequence[Pair], name: str) -> None:

@@ -32,6 +32,7 @@ from stillroom.store.files import write_atomically
 RECORD_TYPE = "stillroom-probe-log+jws"
 """The `typ` of the records' signatures."""
 FILE = "plans.jsonl"
+_MOST_BYTES = 1 << 28
 
 Event = Literal["planned", "pack given", "answers received", "opened", "bundle made", "bundle given", "abandoned"]
 Sign = Callable[[dict[str, Any]], str]
@@ -63,7 +64,7 @@ class LogRecord(BaseModel):
     digest_of: Digest | None = None
     """Of `answers received`: of the answers and figures; of `opened`: of the statement; of the bundle's events: of its
     manifest."""
-    note: str | None = Field(default=None, max_length=500)
+    note: Text | None = None
     """To whom a pack or a bundle was given, or why a plan was given up."""
     software: Text
 
@@ -84,9 +85,14 @@ class LogLine:
 def read_log(path: Path) -> list[LogLine]:
     """All records of a plans.jsonl. A last line that a kill cut short does not count.
 
-    Raises StoreError, naming the line, for one that is none, or that does not follow the one before it.
+    Raises StoreError, naming the line, for one that is none, or that does not follow the one before it. It may come
+    from a stranger: what is no file, or larger than any log, is refused.
     """
     lines: list[LogLine] = []
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise StoreError(f"{path} is no file.", "Put the file back from a backup.")
+    if path.exists() and path.stat().st_size > _MOST_BYTES:
+        raise StoreError(f"{path} is larger than {_MOST_BYTES:,} bytes, which it may not be.")
     for number, written in enumerate(whole_lines(path), 1):
         line = _parsed(written, f"{path}, line {number}")
         previous = lines[-1].record.digest if lines else None

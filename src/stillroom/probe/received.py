@@ -11,7 +11,7 @@ from pathlib import Path
 from stillroom.base.canonical import digest
 from stillroom.base.errors import DataError
 from stillroom.base.signatures import LATEST
-from stillroom.probe.asked import Asked, read_asked
+from stillroom.probe.asked import ASKED, Asked, read_asked
 from stillroom.probe.bounded import read_bounded_rows
 from stillroom.probe.pack import ANSWERS, LIKELIHOODS
 from stillroom.probe.plan import Plan, answers_digest_of, likelihoods_digest_of, sampling_of
@@ -47,7 +47,7 @@ def read_received(folder: Path) -> Received:
     answers = read_bounded_rows(folder / ANSWERS, Answer) if (folder / ANSWERS).exists() else []
     figures = read_bounded_rows(folder / LIKELIHOODS, Likelihood) if (folder / LIKELIHOODS).exists() else []
     if not answers and not figures:
-        raise DataError(f"{folder} holds no {ANSWERS} and no {LIKELIHOODS}.", "Name the folder of {ASKED}.")
+        raise DataError(f"{folder} holds no {ANSWERS} and no {LIKELIHOODS}.", f"Name the folder of {ASKED}.")
     return Received(asked, answers, figures)
 
 

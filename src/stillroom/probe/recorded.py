@@ -37,7 +37,7 @@ from stillroom.store.files import read_object
 from stillroom.store.siblings import Pair
 
 SOFTWARE = f"stillroom {__version__}"
-PLANS, PACK, SALT = "plans", "pack", "opening-salt"
+PLANS, BUNDLES, PACK, SALT = "plans", "bundles", "pack", "opening-salt"
 
 State = Literal["planned", "answered", "opened", "abandoned"]
 
@@ -131,12 +131,19 @@ def give_pack(probe: Path, name: str, to: Path, whom: str, signer: Signer, by: s
     recorded = read_recorded(probe, name)
     if recorded.state in ("opened", "abandoned"):
         raise UsageError(f"The plan {name} is {recorded.state}: nobody needs to ask any more.", "Make another plan.")
+    check_new(probe, to)
     pack = make_pack(probe, name)
-    if to.exists():
-        raise UsageError(f"{to} is there already.", "Name a folder that is not.")
     with log_locked(probe):
         note(probe, recorded.plan, "pack given", signer, by, said=whom)
     copy_pack(pack, to)
+
+
+def check_new(probe: Path, to: Path) -> None:
+    """Raises UsageError where a copy for somebody would be written over something, or into what is copied."""
+    if to.exists():
+        raise UsageError(f"{to} is there already.", "Name a folder that is not.")
+    if any(to.resolve().is_relative_to((probe / name).resolve()) for name in (PLANS, BUNDLES)):
+        raise UsageError(f"{to} is among the plans and bundles of {probe}.", "Name a folder elsewhere.")
 
 
 def abandon(probe: Path, name: str, reason: str, signer: Signer, by: str) -> None:
