@@ -74,8 +74,8 @@ def local(tiny_model: Path) -> Iterator[Local]:
 def test_each_account_has_its_mark_and_a_client_chooses_none(
     tiny_model: Path, start_gateway: Start, local: Local
 ) -> None:
-    gateway = start_gateway(models=_models(tiny_model))
-    one, other = gateway.key(), gateway.key()
+    gateway = start_gateway(models=_models(tiny_model), escrow={"share": 1})
+    one, other = gateway.key(), gateway.key(retention=True)
     path = commitments_file(gateway.state)
 
     # None goes out that is not committed to.
@@ -112,7 +112,10 @@ def test_each_account_has_its_mark_and_a_client_chooses_none(
     assert [line.record.commitment for line in lines] == [markings[whose].commitment(keys[whose]) for whose in keys]
     published = json.dumps(Keyring.open(gateway.state).jwks()).encode()
     assert signature_problems(lines, PublicKeys.from_jwks(published, "test")) == []
-    assert [call["status"] for call in gateway.calls()] == ["failed", *["ok"] * 5]
+    calls = gateway.calls()
+    assert [call["status"] for call in calls] == ["failed", *["ok"] * 5]
+    # A second reply, which stays sealed, was asked for with the same mark: unmarked there would be none.
+    assert [call["escrow_digest"] is not None for call in calls] == [call["account"] == other.account for call in calls]
     assert one.account not in path.read_text()
     said = path.read_text() + "".join(json.dumps(call, default=str) for call in gateway.calls())
     assert not any(key.hex() in said for key in keys.values())
