@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stillroom.base.errors import DataError
+from stillroom.probe.watermark import green_test as module
 from stillroom.probe.watermark.green_test import RANDOM_KEYS, green_test
 from stillroom.probe.watermark.token_pairs import token_pairs
 from stillroom.probe.watermark.weights import Weights, against_unmarked, each_once
@@ -89,19 +90,21 @@ class TestRepeatedContexts:
         first, again = each_once(token_pairs(once)), each_once(token_pairs(often))
         # The pair where it starts anew is the one that is new.
         assert len(again[0]) - len(first[0]) in (0, 1)
-        for seed in range(30):
+        for seed in range(12):
             assert abs(_p(again, _mark(seed)) - _p(first, _mark(seed))) < 0.25
 
     @pytest.mark.parametrize("against", [False, True])
     def test_a_loop_is_not_accused_where_every_token_was_counted(self, against: bool) -> None:
         """A model stuck in a loop whose pairs happen to be green: by tokens it would be 40 standard deviations off."""
-        loop = [((), [*text[1]] * 100) for text in _written(2, 40, 5)]
+        period = [text for _, text in _written(2, 40, 5)]
+        loop = [((), [*text] * 100) for text in period]
         pairs = token_pairs(loop)
         weights = against_unmarked(pairs, token_pairs(_written(50, 40, 6))) if against else each_once(pairs)
         found = green_test(weights, {f"acct_{seed}": _mark(seed) for seed in range(500)}, 0, accounts=1)
         accused = np.mean([score.p_value <= 0.05 for score in found.scores])
         assert accused < 0.05 + 4 * (0.05 * 0.95 / 500) ** 0.5
-        green_K = np.array([_share_of_tokens(loop, _mark(seed)) for seed in range(200)])
+        once_around: list[Text] = [((), [*text, text[0]]) for text in period]
+        green_K = np.array([_share_of_tokens(once_around, _mark(seed)) for seed in range(200)])
         naive_z = (green_K - 0.25) / (0.25 * 0.75 / 7800) ** 0.5
         assert (naive_z > 1.645).mean() > 0.3
 
@@ -127,8 +130,9 @@ class TestPromptIncluded:
 
 
 class TestAgainstUnmarked:
-    def test_it_finds_what_language_hides(self) -> None:
+    def test_it_finds_what_language_hides(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A weak mark in a text that has nearly every pair of its language: how often they come tells more."""
+        monkeypatch.setattr(module, "RANDOM_KEYS", 9)  # z does not hang on them
         mark = _mark(10, strength=0.2)
         marked, unmarked = token_pairs(_written(200, 100, 11, mark)), token_pairs(_written(200, 100, 12))
         each = green_test(each_once(marked), {None: mark}, 0).scores[0].z
