@@ -4,8 +4,9 @@
 
 The classroom's teacher answers at temperature 1, unmarked and marked with rising strength. Its accuracy on questions of
 the exam is compared with the unmarked one's on the same questions; then its own text is searched for the mark, and so
-are the answers of students that were taught with it, wholly, in part and not at all. Prints Markdown
-tables. Questions are by seeds of 1000 and more; nothing of the test was chosen on them.
+are the answers of students that were taught with it, wholly, in part and not at all: from the untaught base, and from
+the teacher's own weights, where a student can write already. Prints Markdown tables. Questions are by seeds of 1000 and
+more; nothing of the test was chosen on them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from benchmarks.probe_students.teaching import AS_THE_DEMO, BASE, TEACHER, teach, traces
@@ -39,14 +41,31 @@ KEY = np.random.default_rng(1000).bytes(16)
 OTHER_KEYS = 400
 SIZES = (10, 30, 100)
 """Answers of a piece of text that is searched."""
-STUDENTS: tuple[tuple[str, float | None, float], ...] = (
-    ("unmarked, one set of draws", None, 0.0),
-    ("unmarked, another set of draws", None, 1.0),
-    ("strength 4, all replies marked", 4.0, 1.0),
-    ("strength 2, all replies marked", 2.0, 1.0),
-    ("strength 4, one reply in five marked", 4.0, 0.2),
+
+
+class Student(NamedTuple):
+    name: str
+    strength: float | None
+    marked: float = 0.0
+    """Share of its traces that are marked: those of the first questions."""
+    draws: int = 0
+    """Which set of the unmarked replies the others are of."""
+    taught_before: bool = False
+    """It starts from the teacher's own weights, which can write already, and not from the untaught base."""
+
+
+STUDENTS = (
+    Student("unmarked, one set of draws", None),
+    Student("unmarked, another set of draws", None, draws=1),
+    Student("strength 4, all replies marked", 4.0, 1.0),
+    Student("strength 2, all replies marked", 2.0, 1.0),
+    Student("strength 4, one reply in five marked", 4.0, 0.2),
 )
-"""Name, strength, and the share of its traces that are marked (of the unmarked: which set of draws)."""
+FURTHER = (
+    Student("the teacher taught further, unmarked", None, taught_before=True),
+    Student("the teacher taught further, strength 4", 4.0, 1.0, taught_before=True),
+)
+FURTHER_EPOCHS, FURTHER_SETTINGS = 4, {"learning_rate": 5e-4, "step_tokens": 1024}
 
 
 class Room:
@@ -82,18 +101,20 @@ class Room:
         texts = [problem.text for problem in self.exam]
         return self.say(TEACHER, texts, f"exam {draw} strength {strength or 0:g}", strength)
 
-    def student(self, name: str, strength: float | None, marked: float) -> Path:
-        """Taught with the teacher's replies; those marked are the first of the questions."""
-        out = self.folder / name.replace(" ", "_").replace(",", "")
+    def student(self, student: Student) -> Path:
+        """Taught with the teacher's replies."""
+        out = self.folder / student.name.replace(" ", "_").replace(",", "")
         if not (out / "student" / "config.json").exists():
-            number = round(marked * len(self.lessons)) if strength else 0
-            plain = self.say(TEACHER, self.lessons, f"lessons {marked if not strength else 0:g}")
-            replies = plain
-            if strength:
-                replies = self.say(TEACHER, self.lessons, f"lessons strength {strength:g}", strength)[:number]
-                replies = [*replies, *plain[number:]]
-            settings = {**AS_THE_DEMO, "seed": zlib.crc32(name.encode())}
-            teach(traces(self.lessons, replies), BASE, out, epochs=self.epochs, settings=settings)
+            replies = self.say(TEACHER, self.lessons, f"lessons {student.draws}")
+            if student.strength:
+                number = round(student.marked * len(self.lessons))
+                marked = self.say(TEACHER, self.lessons, f"lessons strength {student.strength:g}", student.strength)
+                replies = [*marked[:number], *replies[number:]]
+            start, epochs, settings = BASE, self.epochs, AS_THE_DEMO
+            if student.taught_before:
+                start, epochs, settings = TEACHER, FURTHER_EPOCHS, FURTHER_SETTINGS
+            settings = {**settings, "seed": zlib.crc32(student.name.encode())}
+            teach(traces(self.lessons, replies), start, out, epochs=epochs, settings=settings)
         return out / "student"
 
 
@@ -171,35 +192,43 @@ def _found(room: Room, replies: Sequence[str], size: int, name: str, reference: 
 
 
 def radioactivity(room: Room) -> None:
-    print(
-        f"\nStudents, taught {len(room.lessons)} replies for {room.epochs} epochs, "
-        f"asked {len(room.exam)} other questions:\n"
-    )
-    print(
-        "| student | right | each once: z | p | against the unmarked teacher: z | p | against an unmarked twin: z | p |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    texts = [problem.text for problem in room.exam]
-    teacher = room.pairs(room.exam_replies(None, draw=1))
-    twin: TokenPairs | None = None
     innocent: list[tuple[str, Weights]] = []
-    for name, strength, marked in STUDENTS:
-        replies = room.say(room.student(name, strength, marked), texts, f"answers of {name}")
-        pairs = room.pairs(replies)
-        every = [each_once(pairs), against_unmarked(pairs, teacher)]
-        if twin is not None:
-            every.append(against_unmarked(pairs, twin))
-        if strength is None:
-            innocent += zip(("each once", "against the teacher", "against its twin"), every, strict=False)
-        cells = [f"{z:.2f} | {p_value:.4f}" for z, p_value in map(_score, every)] + ["- | -"] * (3 - len(every))
-        print(f"| {name} | {np.mean(room.right(replies)):.0%} | {' | '.join(cells)} |", flush=True)
-        twin = twin or pairs
+    for start, epochs, students in (("the base", room.epochs, STUDENTS), ("the teacher", FURTHER_EPOCHS, FURTHER)):
+        print(
+            f"\nStudents that start from {start}, taught {len(room.lessons)} replies for {epochs} epochs, "
+            f"asked {len(room.exam)} other questions:\n"
+        )
+        innocent += _students(room, students)
     print(f"\nThe unmarked students, under {OTHER_KEYS} other keys: accused at 0.05 and at 0.01:\n")
     for name, weights in innocent:
         random = np.random.default_rng(1)
         marks: dict[str | None, Mark] = {str(n): Mark(random.bytes(16), SHARE, 1.0) for n in range(OTHER_KEYS)}
         p_values = np.array([score.p_value for score in green_test(weights, marks, 1, accounts=1).scores])
         print(f"- {name}: {(p_values <= 0.05).mean():.1%}, {(p_values <= 0.01).mean():.1%}")
+
+
+def _students(room: Room, students: Sequence[Student]) -> list[tuple[str, Weights]]:
+    """Prints their table. Returns what the unmarked ones are judged by."""
+    against = ("each once", "against the unmarked teacher", "against an unmarked twin")
+    print("| student | right | " + " | ".join(f"{name}: z | p" for name in against) + " |")
+    print("|---|---|---|---|---|---|---|---|")
+    texts = [problem.text for problem in room.exam]
+    teacher = room.pairs(room.exam_replies(None, draw=1))
+    twin: TokenPairs | None = None
+    innocent: list[tuple[str, Weights]] = []
+    for student in students:
+        replies = room.say(room.student(student), texts, f"answers of {student.name}")
+        pairs = room.pairs(replies)
+        every = [each_once(pairs), against_unmarked(pairs, teacher)]
+        if twin is not None:
+            every.append(against_unmarked(pairs, twin))
+        if student.strength is None:
+            named = zip(against, every, strict=False)
+            innocent += [(f"{student.name}, {name}", weights) for name, weights in named]
+        cells = [f"{z:.2f} | {p_value:.4f}" for z, p_value in map(_score, every)] + ["- | -"] * (3 - len(every))
+        print(f"| {student.name} | {np.mean(room.right(replies)):.0%} | {' | '.join(cells)} |", flush=True)
+        twin = twin or pairs
+    return innocent
 
 
 def _weights(pairs: TokenPairs, name: str, reference: TokenPairs) -> Weights:
