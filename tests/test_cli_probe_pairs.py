@@ -70,6 +70,8 @@ def test_pairs_are_laid_out_and_what_was_left_out_is_told(config: Path, tmp_path
     assert (counts["found"], counts["left_out"]) == (5, {"identical": 1})
     counts = json.loads(said("pairs", "--config", config, "--out", tmp_path / "one", "--most", "1", "--json"))
     assert counts["left_out"] == {"not_needed": 2, "identical": 1}
+    assert counts["balance"]["pairs"] == 2
+    assert "of 3 (fair coins: p = " in told
 
 
 def test_where_there_is_nothing_to_compare_the_reasons_are_told(config: Path, tmp_path: Path) -> None:
@@ -90,8 +92,19 @@ def test_imported_pairs_are_called_what_they_are(tmp_path: Path) -> None:
     told = said("import", tmp_path / "rows.jsonl", "--out", tmp_path / "probe")
     assert "2 pairs of replies found, 2 kept" in told
     assert "is assumed" in told
+    assert "The first of two replies" not in told  # nobody tossed for it
     counts = json.loads(said("import", tmp_path / "rows.jsonl", "--out", tmp_path / "other", "--json"))
     assert counts["pairs"] == 2
+
+
+def test_lengths_that_no_coin_gives_are_told_of(tmp_path: Path) -> None:
+    rows = [{"messages": f"Q{n}", "served": f"a{n}", "sealed": f"b{n} and more"} for n in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = said("import", tmp_path / "rows.jsonl", "--out", tmp_path / "probe")
+    assert "The served one is the longer 0 times, the shorter 12 (fair coins: p = 0.00049)." in told
+    assert "pairs may be missing by what was served" in told
+    counts = json.loads(said("import", tmp_path / "rows.jsonl", "--out", tmp_path / "other", "--json"))
+    assert (counts["balance"]["served_longer"], counts["balance"]["served_shorter"]) == (0, 12)
 
 
 def test_further_draws_of_the_teacher(config: Path, tmp_path: Path) -> None:
@@ -99,12 +112,13 @@ def test_further_draws_of_the_teacher(config: Path, tmp_path: Path) -> None:
     said("pairs", "--config", config, "--account", "acct_1", "--out", probe)
     with MisbehavingTeacher() as teacher:
         where = ("thirds", probe, "--model", "teacher", "--base-url", teacher.base_url, "--price", "none")
-        assert "3 replies drawn (3 stop)" in said(*where)
-        assert json.loads(said(*where, "--json"))["drawn"] == 3
-        assert teacher.requests == 3
+        assert "6 replies drawn (6 stop)" in said(*where, "--samples", "2")
+        assert json.loads(said(*where, "--json"))["drawn"] == 12
+        assert teacher.requests == 12
         assert stillroom(*where, "--plan", "none").exit_code == 2
     questions = [pair.question_id for pair in read_gathered(probe).pairs]
-    assert [third.question_id for third in read_rows(probe / "thirds.parquet", Answer)] == questions
+    drawn = [(third.question_id, third.sample) for third in read_rows(probe / "thirds.parquet", Answer)]
+    assert drawn == [(question, sample) for question in questions for sample in range(4)]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,10 @@ def plan(
     pilot: Annotated[
         bool, typer.Option("--pilot", metavar=FLAG, help="To learn how many pairs are needed; no evidence by itself.")
     ] = False,
+    no_references: Annotated[
+        bool,
+        typer.Option("--no-references", metavar=FLAG, help="Leave out the replies that probe thirds has drawn by now."),
+    ] = False,
     config: Config = None,
     tsa: Tsa = None,
     roots: Roots = None,
@@ -108,6 +112,7 @@ def plan(
         level=level,
         number=number,
         is_pilot=pilot,
+        with_references=not no_references,
     )
     made = make_plan(probe, wish, signer_of(probe, config), person_of(by))
     if tsa is not None:
@@ -120,9 +125,23 @@ def plan(
     print_result(
         f"Planned {name}: {counted(made.plan.pairs, 'pair')} of {counted(made.plan.questions, 'question')}; "
         f"{counted(left_out, 'was', 'were')} left out.",
+        _references_in_words(made.references, no_references, made.plan.samples == 0),
         f"The log has it as {made.plan.digest}, record {made.record.index}.",
         f"Have the suspect asked: stillroom probe ask {made.pack} ...",
     )
+
+
+def _references_in_words(references: int, are_left_out: bool, by_likelihood_alone: bool) -> str:
+    if references:
+        return (
+            f"{counted(references, 'further reply', 'further replies')} of the served model are the references: what "
+            "they foretell of a likeness is taken off it."
+        )
+    if are_left_out:
+        return "References: none, as asked for."
+    if by_likelihood_alone:
+        return "References: none; likelihoods have the suspect's base for it."
+    return "References: none for these questions. stillroom probe thirds, before the plan, draws some: fewer pairs do."
 
 
 @command("pack", "stillroom probe pack PROBE first --to 'Prof. Ito' --out for-ito")

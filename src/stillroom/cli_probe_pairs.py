@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,9 +33,12 @@ from stillroom.text.counted import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stillroom.probe.balance import Balance
     from stillroom.probe.pairs import Gathered
     from stillroom.store.siblings import Pair
 
+SUSPICIOUS = 0.01
+"""Lengths that fair coins would make as uneven so rarely are told of."""
 _THIRDS, _JOURNAL = "thirds.parquet", "thirds.sqlite"
 
 Out = Annotated[Path, typer.Option("--out", metavar="PROBE", help="A new folder, for you alone: tests start from it.")]
@@ -109,6 +113,7 @@ def thirds(
     ],
     base_url: BaseUrl = None,
     plan: Annotated[str | None, typer.Option("--plan", metavar="NAME", help="Only the questions of this plan.")] = None,
+    samples: Annotated[int, typer.Option(min=1, max=1000, help="Replies to each question.")] = 4,
     api_key_env: ApiKeyEnv = None,
     price: Price = None,
     budget_usd: Budget = None,
@@ -123,10 +128,11 @@ def thirds(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draw one more reply of your own model to each question: what a suspect that is your model would say.
+    """Draw further replies of your own model to each question, before you plan: what anybody would say to it.
 
-    It is asked as the recorded requests were. A test then tells a suspect that did not learn from these replies from
-    one that is the model itself, or passes questions on to it. Stopped, the same command goes on.
+    It is asked as the recorded requests were. A plan that is made afterwards takes off a suspect's likeness what these
+    replies foretell of it, so that fewer pairs are needed. A test also tells a suspect that did not learn from the
+    served replies from one that is the model itself, or passes questions on to it. Stopped, the same command goes on.
     """
     with ends_at_once():
         from stillroom.client.settings import Sampling
@@ -146,6 +152,7 @@ def thirds(
             gathered.openings,
             endpoint,
             probe / _JOURNAL,
+            samples=samples,
             default=default,
             settings=settings,
             progress=progress,
@@ -177,10 +184,40 @@ def _of_plan(pairs: list[Pair], probe: Path, plan: str | None) -> list[Pair]:
 
 
 def _say(gathered: Gathered, out: Path, as_json: bool) -> None:
+    coins = _balance_of(gathered)
     if as_json:
-        print_json({"folder": str(out), **gathered.counts()})
+        print_json({"folder": str(out), **gathered.counts(), "balance": asdict(coins)})
     else:
-        print_result(*_in_words(gathered), f"They are in {out}. Which reply was served is in openings.parquet alone.")
+        are_recorded = all(opening.coin_from == "recorded" for opening in gathered.openings)
+        said = (*_in_words(gathered), *_balance_in_words(coins, are_recorded))
+        print_result(*said, f"They are in {out}. Which reply was served is in openings.parquet alone.")
+
+
+def _balance_of(gathered: Gathered) -> Balance:
+    import numpy as np
+
+    from stillroom.probe.balance import balance
+    from stillroom.probe.units import units_of
+
+    coins_N = np.array([opening.coin for opening in gathered.openings], dtype=np.int8)
+    return balance(gathered.pairs, coins_N, units_of(gathered.pairs))
+
+
+def _balance_in_words(found: Balance, are_recorded: bool) -> Iterator[str]:
+    """Without a coin, which of the two is called the first says nothing."""
+    from stillroom.report.words import p_value
+
+    if are_recorded:
+        yield (
+            f"The first of two replies was served {counted(found.first_served, 'time')} of {found.pairs:,} "
+            f"(fair coins: {p_value(found.coins_p_value)})."
+        )
+    yield (
+        f"The served one is the longer {counted(found.served_longer, 'time')}, the shorter {found.served_shorter:,} "
+        f"(fair coins: {p_value(found.length_p_value)})."
+    )
+    if found.length_p_value <= SUSPICIOUS:
+        yield "That is no chance: pairs may be missing by what was served, as when clients hang up on long replies."
 
 
 def _in_words(gathered: Gathered) -> Iterator[str]:

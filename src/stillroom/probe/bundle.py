@@ -8,7 +8,7 @@ opening-salt         with which the plan committed to the coins
 calls.jsonl          the rows of the call log, with what proves that they stood there; empty without recorded coins
 asked.json           how the suspect was asked, and by whom
 answers.parquet      what it said; likelihoods.parquet: how likely it holds each reply. One of them at least
-thirds.parquet       further draws of the teacher, if there are any
+thirds.parquet       further draws of the teacher, if there are any: the plan's references, where it has some
 plans.jsonl          the log of plans up to this result; stamps/: time stamps of its records
 keys.json            the public keys that signed
 statement.json       what was found; report.html: the same in plain words

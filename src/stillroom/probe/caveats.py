@@ -48,6 +48,7 @@ def could_be_wrong(statement: Statement) -> list[str]:
     """What the result rests on, beside arithmetic."""
     return [
         *_of_the_coins(statement),
+        *_of_the_references(statement),
         *_of_the_plan(statement),
         *_of_the_asking(statement),
         *_of_the_pairs(statement),
@@ -94,6 +95,26 @@ def _of_fairness(coins: CoinChecks) -> Iterator[str]:
             "The result would still stand if every coin had leant to the reply that this suspect is nearer to, by "
             f"{coins.odds_tolerated:.2f} to 1; not beyond."
         )
+
+
+def _of_the_references(statement: Statement) -> Iterator[str]:
+    found = statement.references
+    if found is None:
+        return
+    yield (
+        "The further replies that each likeness is told beside are the teacher’s, and nobody picked them by which "
+        "reply was served: that is the owner’s word. The plan fixed them before the suspect was asked; had they been "
+        "written to lean to the sealed replies, a model that resembles them could look guilty."
+    )
+    if found.leaning_p_value <= UNUSUAL:
+        yield (
+            f"These further replies are nearer to the served one of two {counted(found.nearer_served, 'time')} and to "
+            f"the sealed one {count(found.nearer_sealed)}: drawn without regard to it, they lean so far to one side "
+            f"{chance(found.leaning_p_value)}. How they were drawn has to be looked at before this result."
+        )
+    decides = statement.plan.primary.name == found.measure
+    if statement.is_positive and decides and found.p_value_without > statement.plan.level:
+        yield "Without these further replies this test would not have been positive: the result rests on them."
 
 
 def _of_the_plan(statement: Statement) -> Iterator[str]:

@@ -45,12 +45,15 @@ def closeness(pairs: Sequence[Pair], answers: Iterable[Answer], thirds: Iterable
     """Compares the suspect's answers with `thirds`, further draws of the teacher, by how near they come to the pairs.
 
     The likeness of two texts is twice the length of their longest common subsequence of tokens over the sum of their
-    lengths. No text counts further than the longer of the two siblings; where an answer or a third draw was cut by a
-    limit, all that it is compared with is cut to its length. Questions lacking an answer, a pair or a third draw are
-    left out. The 95 % interval is of questions drawn anew. `indistinguishable`: all of it is above -MARGIN, so that a
-    suspect that comes nearer than the teacher is, too (one that is asked at a lower temperature does); `farther`: all
-    of it is below; `undecided` else, with fewer than FEWEST_QUESTIONS, or where the teacher's replies to one question
-    are hardly more alike than those to different ones. Raises DataError where no question has all three.
+    lengths. Of several third draws of a question the first that can be used counts: one draw stands for the teacher,
+    however many there are. That a plan may have the same draws as references biases nothing here: the suspect's answers
+    are compared as they are, and nothing is taken off them. No text counts further than the longer of the two siblings;
+    where an answer or a third draw was cut by a limit, all that it is compared with is cut to its length. Questions
+    lacking an answer, a pair or a third draw are left out. The 95 % interval is of questions drawn anew.
+    `indistinguishable`: all of it is above -MARGIN, so that a suspect that comes nearer than the teacher is, too (one
+    that is asked at a lower temperature does); `farther`: all of it is below; `undecided` else, with fewer than
+    FEWEST_QUESTIONS, or where the teacher's replies to one question are hardly more alike than those to different ones.
+    Raises DataError where no question has all three.
     """
     asked = _questions(pairs, answers, thirds)
     if not asked:
@@ -84,7 +87,9 @@ def _verdict(low: float, high: float) -> Verdict:
 
 def _questions(pairs: Sequence[Pair], answers: Iterable[Answer], thirds: Iterable[Answer]) -> list[_Question]:
     """Those that have all three, in the order of their ids, which are digests: as good as random."""
-    said, drawn = _by_question(answers), _by_question(thirds)
+    said = _by_question(answers)
+    in_order = sorted(thirds, key=lambda each: each.sample)
+    drawn = {question: draws[:1] for question, draws in _by_question(in_order).items()}
     siblings: dict[str, list[tuple[Tokens, Tokens]]] = {}
     for pair in pairs:
         if pair.question_id in said and pair.question_id in drawn:

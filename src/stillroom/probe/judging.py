@@ -20,6 +20,14 @@ from stillroom.probe.familywise import AccountTest, by_account, max_t
 from stillroom.probe.measures import MEASURES, all_differences
 from stillroom.probe.plan import LIKELIHOOD, Plan, asking_seed
 from stillroom.probe.power import number_needed
+from stillroom.probe.references import (
+    BesideReferences,
+    Texts,
+    beside_references,
+    reference_checks,
+    references_of,
+    usable_texts,
+)
 from stillroom.probe.relative import relative_to_base
 from stillroom.probe.sensitivity import odds_tolerated
 from stillroom.probe.statement import (
@@ -27,6 +35,7 @@ from stillroom.probe.statement import (
     CoinChecks,
     Counts,
     Picture,
+    ReferenceChecks,
     Result,
     TeacherCloseness,
     TellingPair,
@@ -57,7 +66,7 @@ class Evidence:
     answers: Sequence[Answer]
     likelihoods: Sequence[Likelihood]
     thirds: Sequence[Answer] | None
-    """Further draws of the teacher; None: there are none."""
+    """Further draws of the teacher; None: there are none. Where the plan has references they are these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class Measured:
     """Of the plan's measures, the primary one first."""
     units_N: NDArray[np.int64]
     counts: Counts
+    beside: BesideReferences | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +94,17 @@ class Judged:
     picture: Picture
     telling: tuple[TellingPair, ...]
     coins: CoinChecks
+    references: ReferenceChecks | None
 
 
 def measure(evidence: Evidence) -> Measured:
-    """Raises DataError where answers are lacking, or this version of stillroom lacks a measure of the plan's."""
-    plan = evidence.plan
-    differences_MN = differences(plan, evidence.pairs, evidence.answers, evidence.likelihoods)
-    return Measured(differences_MN, units_of(evidence.pairs), _counts(evidence, differences_MN[0]))
+    """Raises DataError where answers are lacking, the references are not the plan's, or this version of stillroom lacks
+    a measure of it."""
+    plan, pairs = evidence.plan, evidence.pairs
+    references = references_of(plan, evidence.thirds)
+    differences_MN = differences(plan, pairs, evidence.answers, evidence.likelihoods, references)
+    beside = beside_references(plan, pairs, usable_texts(evidence.answers), references)
+    return Measured(differences_MN, units_of(pairs), _counts(evidence, differences_MN[0]), beside)
 
 
 def judge(evidence: Evidence, measured: Measured) -> Judged:
@@ -113,25 +127,30 @@ def judge(evidence: Evidence, measured: Measured) -> Judged:
         picture=_picture(tests[0], differences_MN[0], coins_N, units_N),
         telling=_telling(evidence, differences_MN[0], coins_N),
         coins=_coins(evidence, differences_MN[0], coins_N, units_N),
+        references=None if measured.beside is None else reference_checks(measured.beside, coins_N, units_N),
     )
 
 
 def differences(
-    plan: Plan, pairs: Sequence[Pair], answers: Iterable[Answer], likelihoods: Iterable[Likelihood]
+    plan: Plan,
+    pairs: Sequence[Pair],
+    answers: Iterable[Answer],
+    likelihoods: Iterable[Likelihood],
+    references: Texts | None = None,
 ) -> Differences:
     """difference_MN of the plan's measures, the primary one first: likeness to the first reply less to the second.
 
-    Coins have no part in it. Rounded to ten significant digits, so that what is equal on one machine is not taken for
+    Of measures of texts it is relative to that of the references, where there are some. Coins have no part in it.
+    Rounded to ten significant digits, so that what is equal on one machine is not taken for
     different on another, whose sums end in other bits. Raises DataError for a measure that there is not.
     """
-    said: dict[str, list[str]] = {}
-    for answer in sorted(answers, key=lambda each: (each.question_id, each.sample)):
-        if is_usable(answer):
-            said.setdefault(answer.question_id, []).append(answer.text)
     names = [measure.name for measure in plan.measures]
     _check_versions(plan)
     texts = [name for name in names if name != LIKELIHOOD]
-    rows = dict(zip(texts, all_differences(pairs, said, texts), strict=True)) if texts else {}
+    rows: dict[str, Differences] = {}
+    if texts:
+        found = all_differences(pairs, usable_texts(answers), texts, references=references)
+        rows = dict(zip(texts, found, strict=True))
     if LIKELIHOOD in names:
         rows[LIKELIHOOD] = _likelihood_differences(plan, pairs, likelihoods)
     return np.stack([_rounded(rows[name]) for name in names])

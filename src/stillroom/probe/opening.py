@@ -26,6 +26,7 @@ from stillroom.probe.plan_log import FILE, log_locked, read_log
 from stillroom.probe.proof import proof_problems
 from stillroom.probe.received import Received, evidence_digest, read_received, received_problems
 from stillroom.probe.recorded import BUNDLES, PLANS, SALT, SOFTWARE, RecordedPlan, check_new, note, read_recorded
+from stillroom.probe.references import further_replies, references_of
 from stillroom.probe.report_page import report_page
 from stillroom.probe.signer import KEYS, Signer, public_keys, remember_keys
 from stillroom.probe.spent import mark_spent, read_spent, spent_among
@@ -132,12 +133,13 @@ def _evidence(
 
 
 def _thirds(probe: Path, recorded: RecordedPlan) -> list[Answer] | None:
-    path = probe / THIRDS
-    if not path.exists():
-        return None
-    questions = {pair.question_id for pair in recorded.pairs}
-    found = [answer for answer in read_bounded_rows(path, Answer) if answer.question_id in questions]
-    return found or None
+    """The plan's references, where it has some; else whatever was drawn by now, for the closeness alone."""
+    plan = recorded.plan
+    if plan.references_digest is not None:
+        found = read_bounded_rows(probe / PLANS / plan.name / THIRDS, Answer)
+        references_of(plan, found)
+        return found
+    return further_replies(probe / THIRDS, recorded.pairs) or None
 
 
 def _open(probe: Path, recorded: RecordedPlan, received: Received, evidence: Evidence, signer: Signer, by: str) -> None:

@@ -74,6 +74,9 @@ class Plan(BaseModel):
     """`pairs_digest_of` the pairs: of all that the asker is given."""
     openings_digest: Digest
     """`openings_digest_of` the coins, under a salt that is told when they are opened."""
+    references_digest: Digest | None = None
+    """`answers_digest_of` further replies of the teacher, beside which the suspect's likeness is told, by the measures
+    of texts; None: it is told by itself. Those that are drawn later do not count."""
     left_out: dict[str, int] = Field(default_factory=dict)
     """Pairs of these accounts that are not in the plan, by the reason why."""
     created_at: int = Field(ge=0, le=LATEST * 1_000_000)

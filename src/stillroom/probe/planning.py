@@ -14,19 +14,30 @@ from stillroom.base.clock import SystemClock
 from stillroom.base.errors import UsageError
 from stillroom.base.validation import first_problem
 from stillroom.client.settings import Sampling
+from stillroom.probe.asked import is_usable
 from stillroom.probe.bounded import read_bounded_rows
+from stillroom.probe.bundle import THIRDS
 from stillroom.probe.choosing import Chosen, choose
 from stillroom.probe.judging import LIKELIHOOD_VERSION
 from stillroom.probe.measures import MEASURES, PRIMARY
 from stillroom.probe.pack import PAIRS, PLAN, in_order
 from stillroom.probe.pairs import Gathered, read_gathered
-from stillroom.probe.plan import LIKELIHOOD, NAME, MeasureNamed, Plan, openings_digest_of, pairs_digest_of
+from stillroom.probe.plan import (
+    LIKELIHOOD,
+    NAME,
+    MeasureNamed,
+    Plan,
+    answers_digest_of,
+    openings_digest_of,
+    pairs_digest_of,
+)
 from stillroom.probe.plan_log import FILE, LogLine, LogRecord, log_locked, read_log, records_of
 from stillroom.probe.recorded import PLANS, SALT, SOFTWARE, make_pack, note, state_of
+from stillroom.probe.references import further_replies
 from stillroom.probe.signer import Signer
 from stillroom.probe.spent import read_spent, spent_among
 from stillroom.store.files import replacing_folder, write_atomically
-from stillroom.store.siblings import Pair, write_rows
+from stillroom.store.siblings import Answer, Pair, write_rows
 
 _SALT_BYTES = 32
 _USUAL = "Was the suspect trained on replies that were served to these accounts?"
@@ -54,6 +65,8 @@ class Wish:
     """Of pairs; None: all that can be used."""
     may_lack: float = 0.1
     is_pilot: bool = False
+    with_references: bool = True
+    """Whether further replies of the teacher, where some have been drawn, are taken as references."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,8 @@ class Planned:
     plan: Plan
     record: LogRecord
     pack: Path
+    references: int
+    """Replies of the teacher that the plan has as references."""
 
 
 def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
@@ -79,10 +94,11 @@ def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
             raise UsageError(f"There is a plan {wish.name} already.", "Give this one another name.")
         chosen = _chosen(probe, wish, gathered, accounts, log)
         salt = os.urandom(_SALT_BYTES)
-        plan = _plan(wish, measures, gathered, chosen, accounts, salt, by)
-        _write(probe / PLANS / wish.name, plan, chosen.pairs, salt)
+        references = _references(probe, wish, measures, chosen.pairs)
+        plan = _plan(wish, measures, gathered, chosen, accounts, salt, by, references)
+        _write(probe / PLANS / wish.name, plan, chosen.pairs, salt, references)
         line = note(probe, plan, "planned", signer, by)
-    return Planned(plan, line.record, make_pack(probe, plan.name))
+    return Planned(plan, line.record, make_pack(probe, plan.name), sum(map(is_usable, references)))
 
 
 def _plan(
@@ -93,6 +109,7 @@ def _plan(
     accounts: tuple[str, ...],
     salt: bytes,
     by: str,
+    references: Sequence[Answer],
 ) -> Plan:
     """Raises UsageError for what no plan can say."""
     samples = wish.samples if any(each.name != LIKELIHOOD for each in measures) else 0
@@ -120,6 +137,7 @@ def _plan(
             is_pilot=wish.is_pilot,
             pairs_digest=pairs_digest_of(chosen.pairs),
             openings_digest=openings_digest_of(openings, salt),
+            references_digest=answers_digest_of(references) if references else None,
             left_out=dict([*gathered.left_out.items(), *chosen.left_out.items()]),
             created_at=SystemClock().now_us(),
             by=by,
@@ -127,6 +145,14 @@ def _plan(
         )
     except ValidationError as error:
         raise UsageError(f"This can be no plan: {first_problem(error)}.") from error
+
+
+def _references(probe: Path, wish: Wish, measures: Sequence[MeasureNamed], pairs: Sequence[Pair]) -> list[Answer]:
+    """None of which any could be used are none; nor are there any for likelihoods, which have the suspect's base."""
+    if not wish.with_references or all(each.name == LIKELIHOOD for each in measures):
+        return []
+    found = further_replies(probe / THIRDS, pairs)
+    return found if any(map(is_usable, found)) else []
 
 
 def _chosen(probe: Path, wish: Wish, gathered: Gathered, accounts: Sequence[str], log: Sequence[LogLine]) -> Chosen:
@@ -174,11 +200,13 @@ def _measure(name: str) -> MeasureNamed:
     return MeasureNamed(name=name, version=MEASURES[name].version)
 
 
-def _write(folder: Path, plan: Plan, pairs: Sequence[Pair], salt: bytes) -> None:
+def _write(folder: Path, plan: Plan, pairs: Sequence[Pair], salt: bytes, references: Sequence[Answer]) -> None:
     """One of that name that is not in the log was never finished, and gives way."""
     with replacing_folder(folder) as aside:
         aside.chmod(0o700)
         write_atomically(aside / PLAN, plan.to_bytes())
         write_rows(aside / PAIRS, Pair, in_order(pairs))
+        if references:
+            write_rows(aside / THIRDS, Answer, references)
         write_atomically(aside / SALT, salt)
         (aside / SALT).chmod(0o600)

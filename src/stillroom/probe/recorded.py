@@ -2,6 +2,7 @@
 
 PROBE/plans/NAME/plan.json
 PROBE/plans/NAME/pairs.parquet   the plan's pairs
+PROBE/plans/NAME/thirds.parquet  further replies of the teacher that the plan has as references, if it has some
 PROBE/plans/NAME/opening-salt    what hides the coins in `openings_digest`; the owner's alone until they are opened
 PROBE/plans/NAME/pack/           for whoever asks, see `stillroom.probe.pack`
 """

@@ -47,6 +47,7 @@ def report_page(
             accused=[each.account for each in words.accused(statement)],
             innocent=words.innocent(statement.result),
             closeness=words.closeness_in_words(statement),
+            references=words.references_in_words(statement),
             plans=words.plans_in_words(statement),
             logged=statement.log.plans[-PLANS_SHOWN:],
             before=max(0, len(statement.log.plans) - PLANS_SHOWN),

@@ -164,6 +164,25 @@ class CoinChecks:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceChecks:
+    """Of further replies of the teacher, beside which the suspect's likeness was told. None of it changes the
+    result."""
+
+    measure: str
+    """The plan's first one of texts."""
+    replies: int
+    questions: int
+    p_value_without: float
+    """Of that measure, had there been no such replies."""
+    nearer_served: int
+    """Units of which these replies themselves are nearer to what was served: drawn without regard to it, they are as
+    often nearer to what was sealed."""
+    nearer_sealed: int
+    leaning_p_value: float
+    """Two-sided: how often fair coins would make them lean as far to one side."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """Who asked the suspect, and how: from the asker's `asked.json`."""
 
@@ -206,6 +225,8 @@ class Statement:
     software: dict[str, str]
     """Versions of what computed this, by name."""
     coins: CoinChecks | None = None
+    references: ReferenceChecks | None = None
+    """None: the plan has none."""
 
 
 _STATEMENT = TypeAdapter(Statement)

@@ -50,6 +50,7 @@ def state(
         telling=judged.telling,
         software={"stillroom": __version__} | {name: version(name) for name in _COMPUTED_WITH},
         coins=judged.coins,
+        references=judged.references,
     )
 
 

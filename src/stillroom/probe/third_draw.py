@@ -1,4 +1,7 @@
-"""A third draw of the teacher for each question: how near a model comes to the siblings that *is* the teacher."""
+"""Further draws of the teacher for each question: what anybody would say to it.
+
+And how near a model comes to the siblings that *is* the teacher.
+"""
 
 from __future__ import annotations
 
@@ -39,20 +42,22 @@ def draw_again(
     endpoint: Endpoint,
     journal: Path,
     *,
+    samples: int = 1,
     default: Sampling | None = None,
     settings: AskingSettings | None = None,
     progress: Progress = _SILENT,
 ) -> list[Answer]:
-    """One reply of the teacher, by the chat route, to each question of the pairs: with the settings of its request.
+    """`samples` replies of the teacher, by the chat route, to each question of the pairs: with its request's settings.
 
-    `default`: the settings for pairs that came without a request. Of a question that several accounts asked, the
-    first pair's settings are taken. What an earlier call with the same journal was answered is not asked again. The
-    caller may write them as a table: `thirds.parquet`.
+    Each is a call of its own, and has no seed. `default`: the settings for pairs that came without a request. Of a
+    question that several accounts asked, the first pair's settings are taken. What an earlier call with the same
+    journal was answered is not asked again. The caller may write them as a table: `thirds.parquet`.
 
     Raises UsageError where a pair has no request and `default` is None; what `stillroom.client.engine.ask_all` raises.
     """
     settings = settings or AskingSettings()
-    requests = list(_requests(pairs, {opening.pair_id: opening for opening in openings}, endpoint, default))
+    by_pair = {opening.pair_id: opening for opening in openings}
+    requests = list(_requests(pairs, by_pair, endpoint, default, samples))
     with Journal(journal) as opened:
         before = opened.spent()
 
@@ -64,7 +69,7 @@ def draw_again(
         how: dict[str, Any] = {"pace": settings.pace, "limits": settings.limits, "retries": settings.retries}
         run_to_end(ask_all(requests, endpoint, opened, **how, on_progress=report, announce=progress.say))
         found = opened.replies_of([request.key for request in requests])
-    return [answer_of(found[each.key], each.question_id, 0) for each in requests if each.key in found]
+    return [answer_of(found[each.key], each.question_id, each.samples[0]) for each in requests if each.key in found]
 
 
 def statuses_of(thirds: Iterable[Answer]) -> Counter[str]:
@@ -73,7 +78,11 @@ def statuses_of(thirds: Iterable[Answer]) -> Counter[str]:
 
 
 def _requests(
-    pairs: Iterable[Pair], openings: Mapping[str, Opening], endpoint: Endpoint, default: Sampling | None
+    pairs: Iterable[Pair],
+    openings: Mapping[str, Opening],
+    endpoint: Endpoint,
+    default: Sampling | None,
+    samples: int,
 ) -> Iterator[ChatRequest]:
     shared: dict[str, RequestSettings] = {}
     asked: set[str] = set()
@@ -87,7 +96,8 @@ def _requests(
             body = {**endpoint.extra_body, **extra}
             shared[name] = RequestSettings(endpoint.model_copy(update={"extra_body": body}), sampling)
         messages = canonical_bytes(orjson.loads(pair.messages))
-        yield ChatRequest(pair.question_id, messages, shared[name], (0,))
+        for sample in range(samples):
+            yield ChatRequest(pair.question_id, messages, shared[name], (sample,))
 
 
 def _recorded(pair: Pair, opening: Opening | None, default: Sampling | None) -> tuple[Sampling, dict[str, Any]]:

@@ -167,6 +167,20 @@ def closeness_in_words(statement: Statement) -> str:
     return f"Whether {suspect} is the teacher itself, or passes questions on to it, cannot be told. {figures}"
 
 
+def references_in_words(statement: Statement) -> str:
+    """Empty where the plan has none."""
+    found = statement.references
+    if found is None:
+        return ""
+    return (
+        "By wording, each likeness is told beside that of "
+        f"{counted(found.replies, 'further reply of the teacher’s', 'further replies of the teacher’s')} to "
+        f"{counted(found.questions, 'question')}, which were drawn before the plan: what anybody is likely to say to a "
+        f"question is taken off. Without them, {one_line(found.measure, 40)} would have had "
+        f"{p_value(found.p_value_without)}."
+    )
+
+
 def sentences(statement: Statement) -> list[str]:
     """For a terminal, the verdict first."""
     found = verdict(statement)
@@ -176,6 +190,8 @@ def sentences(statement: Statement) -> list[str]:
         said.append(
             f"Accounts that it points to, corrected for there being several: {_some(named) if named else 'none'}."
         )
+    if statement.references is not None:
+        said.append(references_in_words(statement))
     return [*said, closeness_in_words(statement), plans_in_words(statement)]
 
 
