@@ -355,6 +355,25 @@ def test_what_the_plan_and_the_asking_rest_on_is_said() -> None:
     assert any("30 pairs of 2,000 got no answer" in line for line in could_be_wrong(_statement()))
 
 
+def test_which_pairs_there_are_is_the_owners_word() -> None:
+    assert any("could have left out those that speak for it" in line for line in could_be_wrong(_statement()))
+
+
+@pytest.mark.parametrize(
+    ("suspect", "asked", "is_another"),
+    [
+        ("parrot-1", "parrot-1", False),
+        ("models/parrot-1", "parrot-1-0a1b2c3d", False),
+        ("parrot-1 at https://parrots.example", "parrot-1", False),
+        ("parrot-1", "crow-2", True),
+    ],
+)
+def test_answers_of_a_model_with_another_name_are_told_of(suspect: str, asked: str, is_another: bool) -> None:
+    statement = _statement(plan=_plan(suspect=suspect), asking=replace(_statement().asking, model=asked))
+    assert any("that the two are one is to be shown" in line for line in could_be_wrong(statement)) is is_another
+    assert any("is called crow-2" in line for line in sentences(statement)) is is_another
+
+
 def test_coins_that_do_not_look_fair_are_told_of() -> None:
     fair = CoinChecks(1_010, 0.67, 990, 985, 0.9, 1.234)
     said = could_be_wrong(_statement(coins=fair))

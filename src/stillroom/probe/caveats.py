@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stillroom.probe.statement import CoinChecks, Statement
-from stillroom.probe.words import MOST_NAMED, outcome_of, suspect_of
+from stillroom.probe.words import MOST_NAMED, asks_another, outcome_of, suspect_of
 from stillroom.report.words import chance, count
 from stillroom.text.counted import counted, listed
 from stillroom.text.one_line import one_line
@@ -129,10 +129,20 @@ def _of_the_plan(statement: Statement) -> Iterator[str]:
             "the owner’s log alone."
         )
     yield "Plans that the owner keeps in another log are not seen here."
+    yield (
+        "Which pairs were gathered is the owner’s word. One that had asked the suspect unseen could have left out "
+        "those that speak for it, and asking it again, by whomever, would not show that. Against it stands a test of "
+        "all that was served to some accounts in some days, which somebody else names."
+    )
 
 
 def _of_the_asking(statement: Statement) -> Iterator[str]:
     asking = statement.asking
+    if asks_another(statement):
+        yield (
+            f"The model that was asked is called {one_line(asking.model, 80)}, and the plan is about "
+            f"{suspect_of(statement)}: that the two are one is to be shown first."
+        )
     if asking.by is None or asking.by == statement.plan.by:
         yield (
             f"The owner’s side asked the suspect: that the answers are those of {suspect_of(statement)} is its word. "

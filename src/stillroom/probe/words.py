@@ -74,6 +74,12 @@ def suspect_of(statement: Statement) -> str:
     return one_line(statement.plan.suspect, 80)
 
 
+def asks_another(statement: Statement) -> bool:
+    """Whether who asked calls the model by a name that the plan's does not have in it, nor it in the plan's."""
+    planned, asked = statement.plan.suspect.rstrip("/").rpartition("/")[2], statement.asking.model
+    return planned not in asked and asked not in statement.plan.suspect
+
+
 def smallest_p(result: Result) -> float:
     """The p-value if every coin had fallen for the served side."""
     return float(0.5**result.informative)
@@ -185,6 +191,8 @@ def sentences(statement: Statement) -> list[str]:
     """For a terminal, the verdict first."""
     found = verdict(statement)
     said = [found.headline, found.sentence, innocent(statement.result)]
+    if asks_another(statement):
+        said.append(f"The model that was asked is called {one_line(statement.asking.model, 80)}.")
     if len(statement.accounts) > 1:
         named = [each.account for each in accused(statement)]
         said.append(
