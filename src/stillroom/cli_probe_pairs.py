@@ -103,6 +103,7 @@ def import_file(
         print_result(
             "No coin said which reply was served: that it makes no difference when, and on which machine, a reply is",
             "drawn is assumed. A test of these pairs says so.",
+            *_uneven(gathered),
         )
 
 
@@ -181,6 +182,20 @@ def _of_plan(pairs: list[Pair], probe: Path, plan: str | None) -> list[Pair]:
     if "/" in plan or not path.is_file():
         raise UsageError(f"There is no plan {plan} in {probe}.", "stillroom probe plans PROBE lists them.")
     return read_rows(path, Pair)
+
+
+def _uneven(gathered: Gathered) -> Iterator[str]:
+    """What shows already that it is wrong to assume it."""
+    import numpy as np
+
+    from stillroom.probe.balance import uneven_forms
+
+    coins_N = np.array([opening.coin for opening in gathered.openings], dtype=np.int8)
+    for each in uneven_forms(gathered.pairs, coins_N):
+        yield (
+            f"But {each.feature}: in {each.only_served:,} pairs only the served reply has it, in {each.only_sealed:,} "
+            "only the sealed one. The two were not made in the same way, and an innocent may be nearer to either."
+        )
 
 
 def _say(gathered: Gathered, out: Path, as_json: bool) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.stats import binom
 
-from stillroom.probe.balance import balance
+from stillroom.probe.balance import balance, uneven_forms
 from stillroom.store.siblings import Pair
 
 
@@ -44,3 +46,24 @@ def test_a_coin_that_is_none_is_seen() -> None:
 def test_of_no_pairs() -> None:
     found = balance([], np.zeros(0, np.int8), np.zeros(0, np.int64))
     assert (found.coins_p_value, found.length_p_value) == (1.0, 1.0)
+
+
+def test_served_replies_of_another_form_are_seen() -> None:
+    """Written down with the reasoning, drawn again without it: an innocent that does not reason is nearer to these."""
+    plain = [Pair(str(number), "q", "[]", f"{number} amber birch", f"{number} cedar delta") for number in range(40)]
+    coins_N = np.arange(40, dtype=np.int8) % 2
+    assert uneven_forms(plain, coins_N) == []
+    thought = [
+        replace(pair, second=f"<think>\nwell\n</think>\n{pair.second}")
+        if coin
+        else replace(pair, first=f"<think>\nwell\n</think>\n{pair.first}")
+        for pair, coin in zip(plain, coins_N, strict=True)
+    ]
+    found = {each.feature: (each.only_served, each.only_sealed) for each in uneven_forms(thought, coins_N)}
+    assert found == {"reasoning in a block": (40, 0), "several lines": (40, 0)}
+    by_the_order_alone = [replace(pair, first=f"<think>\nwell\n</think>\n{pair.first}") for pair in plain]
+    assert uneven_forms(by_the_order_alone, coins_N) == []
+
+
+def test_of_no_pairs_no_form_is_uneven() -> None:
+    assert uneven_forms([], np.array([], dtype=np.int8)) == []
