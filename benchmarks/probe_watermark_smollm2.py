@@ -27,7 +27,7 @@ from stillroom.probe.watermark.weights import Weights, each_once
 from stillroom.store.files import write_json
 from stillroom.text.green_list import Mark
 
-STRENGTHS = (1.0, 2.0, 4.0)
+STRENGTHS = (1.0, 2.0)
 SIZES = (4, 16)
 
 
