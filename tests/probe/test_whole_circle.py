@@ -101,10 +101,7 @@ def all_that_is_typed(owner: Path, elsewhere: Path, taker: str) -> dict[str, str
         typed(f"plan probe --name student --suspect student --base base --number {FOR_THE_STUDENT} {weights}")
         typed("ask probe/plans/student/pack --model student --base base --out answers/student")
         said["student"] = typed("test probe student --answers answers/student --config gateway.yaml")
-        typed(
-            f"plan probe --name words --suspect student --account {taker} --samples 2 --max-tokens 256 "
-            "--config gateway.yaml"
-        )
+        typed(f"plan probe --name words --suspect student --account {taker} --max-tokens 256 --config gateway.yaml")
         typed("pack probe words --to 'Prof. Ito' --out for-ito --config gateway.yaml")
     shutil.move(owner / "for-ito", elsewhere / "for-ito")
     with contextlib.chdir(elsewhere):  # with the pack and the suspect, and nothing else
