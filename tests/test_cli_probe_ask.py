@@ -49,7 +49,7 @@ def test_what_comes_back_is_what_the_plan_asked_for(tmp_path: Path) -> None:
         words = ("ask", made.pack, "--model", "abacus", "--base-url", teacher.base_url, "--price", "none")
         told = said(*words, "--out", tmp_path / "answers", "--by", "Nora")
         assert teacher.requests == 10
-        assert {body["temperature"] for body in teacher.bodies} == {1.0}
+        assert {body["temperature"] for body in teacher.bodies} == {0.7}
         again = json.loads(said(*words, "--out", tmp_path / "answers", "--by", "Nora", "--json"))
         assert teacher.requests == 10
     assert "10 answers of abacus (10 ok)." in told

@@ -61,7 +61,7 @@ def plan(
         typer.Option("--also", metavar="NAME", help="Told beside it, corrected. If not given: all others of texts."),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, max=1000, help="Answers to each question.")] = 4,
-    temperature: Annotated[float, typer.Option(min=0, help="Of the suspect's answers.")] = 1.0,
+    temperature: Annotated[float, typer.Option(min=0, help="Of the suspect's answers.")] = 0.7,
     top_p: Annotated[float | None, typer.Option("--top-p", help="If not given, the suspect's own.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Of one answer.")] = 1024,
     level: Annotated[float, typer.Option(help="Innocent models that may be accused: 0.05 is one in twenty.")] = 0.05,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stillroom.base.errors import DataError
-from stillroom.probe.asked import ASKED, MOST_BYTES, read_asked
+from stillroom.probe.asked import ASKED, MOST_BYTES, is_usable, read_asked
+from stillroom.store.siblings import Answer
 
 
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
@@ -25,3 +26,14 @@ def test_what_is_larger_than_it_may_be(tmp_path: Path) -> None:
     (tmp_path / ASKED).write_bytes(b" " * (MOST_BYTES + 1))
     with pytest.raises(DataError, match="is larger than"):
         read_asked(tmp_path)
+
+
+def test_reasoning_that_came_to_no_answer_says_something() -> None:
+    def usable(text: str, ended: str) -> bool:
+        return is_usable(Answer("q", 0, text, ended))
+
+    assert usable("<think>\n7 and 5 are 12\n</think>", "empty: no_answer")
+    assert usable("12", "stop")
+    assert not usable("", "empty: no_answer")
+    assert not usable("I can't help with that.", "refused: refusal")
+    assert not usable("half", "failed: reset")

@@ -57,7 +57,7 @@ class Asked(BaseModel):
 
 CUT = "length"
 """The `finish_reason` of an answer that a limit of tokens cut, whatever the endpoint calls it."""
-_UNUSABLE = ("failed: ", "refused: ", "empty: ")
+_UNUSABLE = ("failed: ", "refused: ")
 
 
 def reason_of(status: str, why: str | None) -> str:
@@ -68,7 +68,8 @@ def reason_of(status: str, why: str | None) -> str:
 
 
 def is_usable(answer: Answer) -> bool:
-    """Whether it says anything: it was not refused, did not fail, and has a text."""
+    """Whether it says anything: it was not refused, did not fail, and has a text. Reasoning that came to no answer is a
+    text as well: small models often stop there, and what they learned shows in it."""
     return bool(answer.text.strip()) and not (answer.finish_reason or "").startswith(_UNUSABLE)
 
 

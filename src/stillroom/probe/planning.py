@@ -59,7 +59,7 @@ class Wish:
     others: tuple[str, ...] | None = None
     """None: with a measure of texts, all other measures of texts; with the likelihood, none."""
     samples: int = 4
-    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=1.0))
+    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.7))
     level: float = 0.05
     number: int | None = None
     """Of pairs; None: all that can be used."""
