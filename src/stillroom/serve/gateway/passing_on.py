@@ -90,7 +90,7 @@ class _Passing:
             await self._respond(response, body)
 
     async def _mark(self) -> Mapping[str, str]:
-        """What tells a model of ours to mark this account's replies; over all other headers, as no client chooses it."""
+        """What tells a model of ours to mark this account's replies, over all other headers: no client chooses it."""
         try:
             return await self._parts.marks.headers(self._admitted.asked.model, self._admitted.caller.account)
         except StoreError as error:
