@@ -25,16 +25,26 @@ from stillroom.generate.generator import Generator
 from stillroom.generate.load import LocalModel, load_model
 from stillroom.generate.prompt import conversation_text
 from stillroom.generate.sampling import Sampling
+from stillroom.probe.likelihood import likelihoods
 from stillroom.store.files import write_json
-from stillroom.store.siblings import Answer, Opening, Pair, messages_json, question_id_of, read_rows, write_rows
+from stillroom.store.siblings import (
+    Answer,
+    Likelihood,
+    Opening,
+    Pair,
+    messages_json,
+    question_id_of,
+    read_rows,
+    write_rows,
+)
 from stillroom.store.tables import write_traces
 from stillroom.train.run import train
 from stillroom.train.settings import TrainSettings
 
 TOKENS = 48
 LEARNING_RATE = 1e-4
-TEMPERATURES = {"answers_greedy": (0.0, 1), "answers_t07": (0.7, 4), "answers_t10": (1.0, 4)}
-"""Name of the table, temperature and samples for each question."""
+TEMPERATURES = {"answers_greedy": 0.0, "answers_t07": 0.7}
+"""By the name of the table of answers; at 0 one answer to each question."""
 
 FORMS = (
     "Explain {} to a child.", "Write two sentences about {}.", "What should I know about {}?",
@@ -139,20 +149,28 @@ def make_student(out: Path, gguf: Path, kind: str, epochs: int) -> Path:
     return folder
 
 
-def ask(folder: Path, gguf: Path, kind: str) -> None:
+def ask(folder: Path, model: Path, samples: int) -> None:
     wanted = {name: how for name, how in TEMPERATURES.items() if not (folder / f"{name}.parquet").exists()}
     if not wanted:
         return
-    local = half(load_model(gguf if kind == "base" else folder / "train" / "student"))
+    local = half(load_model(model))
     pairs = read_rows(folder / "pairs.parquet", Pair)
     asked = {pair.question_id: json.loads(pair.messages)[0]["content"] for pair in pairs}
-    for name, (temperature, samples) in wanted.items():
-        order = [(question, sample) for question in asked for sample in range(samples)]
+    for name, temperature in wanted.items():
+        order = [(question, sample) for question in asked for sample in range(samples if temperature else 1)]
         said = draw(
             local, [(asked[question], sample) for question, sample in order], temperature, f"{folder.name}/{name}"
         )
         rows = [Answer(question, sample, *text) for (question, sample), text in zip(order, said, strict=True)]
         write_rows(folder / f"{name}.parquet", Answer, rows)
+
+
+def score(folder: Path, model: Path, gguf: Path, count: int) -> None:
+    """Likelihoods of the first `count` pairs, by the student and by its base, in float32."""
+    if not (folder / "likelihoods.parquet").exists():
+        pairs = read_rows(folder / "pairs.parquet", Pair)[:count]
+        found = likelihoods(pairs, load_model(model), "suspect") + likelihoods(pairs, load_model(gguf), "base")
+        write_rows(folder / "likelihoods.parquet", Likelihood, found)
 
 
 def half(local: LocalModel) -> LocalModel:
@@ -170,13 +188,17 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=4, help="answers to each question at temperature 0.7")
+    parser.add_argument("--scored", type=int, default=500, help="pairs whose likelihood is looked at")
     arguments = parser.parse_args()
     out, gguf = arguments.out, arguments.gguf
     out.mkdir(parents=True, exist_ok=True)
     make_pairs(out, gguf, arguments.questions, arguments.seed)
     for kind in arguments.student:
         folder = make_student(out, gguf, kind, arguments.epochs)
-        ask(folder, gguf, kind)
+        model = gguf if kind == "base" else folder / "train" / "student"
+        ask(folder, model, arguments.samples)
+        score(folder, model, gguf, arguments.scored)
         facts = {
             "name": f"SmolLM2 {folder.name}",
             "kind": {"served": "guilty", "sealed": "sealed", "base": "innocent"}[kind],
