@@ -247,6 +247,24 @@ def test_a_null_is_not_called_innocence() -> None:
     assert "points tono account" in _page(statement).text
 
 
+def test_a_result_between_a_strict_level_and_the_usual_one_is_not_called_no_trace() -> None:
+    """28 of 39, and "no trace"? Nobody who reads the figures would believe it."""
+    strict = _plan(level=0.001)
+    found = verdict(_statement(plan=strict, result=_result(served=28, sealed=11, p=0.015)))
+    assert found.outcome == "not_traced"
+    assert found.headline == "Too little to say that these replies reached parrot-1."
+    assert found.sentence.endswith(
+        "It is not enough to accuse the model, and does not clear it: more pairs could tell."
+    )
+    null = verdict(_statement(plan=strict, result=_result(served=20, sealed=19, p=0.4)))
+    assert null.headline == "No trace of these replies in parrot-1."
+
+
+def test_what_nearer_means_is_told_to_the_end() -> None:
+    by_all = _plan(primary=MeasureNamed(name="combined", version=1))
+    assert "rare runs of words and few words to change, in one" in _page(_statement(plan=by_all)).text
+
+
 def test_the_teacher_itself_is_called_so_where_a_null_says_nothing() -> None:
     statement = _statement(result=_result(served=960, sealed=990, p=0.7), closeness=_closeness("indistinguishable"))
     found = verdict(statement)

@@ -151,7 +151,9 @@ def test_its_base_is_not(circle: Circle) -> None:
     statement = circle.statement("base")
     assert not statement["is_positive"]
     assert not any(each["is_accused"] for each in statement["accounts"])
-    assert "No trace of these replies in base." in circle.said["base"]
+    # By chance alone, one innocent in twenty comes near enough to a usual level that it is not called "no trace".
+    nulls = ("No trace of these replies in base.", "Too little to say that these replies reached base.")
+    assert any(null in circle.said["base"] for null in nulls)
 
 
 def test_the_log_has_every_plan_with_what_it_showed(circle: Circle) -> None:

@@ -32,6 +32,8 @@ LEFT_OUT: dict[str, str] = {
     "not_chosen": "the plan has as many as it wanted",
 }
 """Why a pair is not in a plan. Another reason is called by its name alone."""
+USUAL_LEVEL = 0.05
+"""Of a plan that names none."""
 MOST_NAMED = 3
 """Accounts in a sentence: the table names all."""
 
@@ -50,7 +52,11 @@ def verdict(statement: Statement) -> Verdict:
     outcome = outcome_of(statement)
     headline = {
         "traced": _traced(statement),
-        "not_traced": f"No trace of these replies in {suspect_of(statement)}.",
+        "not_traced": (
+            f"Too little to say that these replies reached {suspect_of(statement)}."
+            if _is_near_miss(statement)
+            else f"No trace of these replies in {suspect_of(statement)}."
+        ),
         "is_the_teacher": f"{suspect_of(statement)} answers like the teacher itself: this test cannot tell.",
         "too_few": "This test could not have found anything.",
         "pilot": "A pilot: no evidence, whatever it shows.",
@@ -68,6 +74,11 @@ def outcome_of(statement: Statement) -> Outcome:
     if statement.closeness is not None and statement.closeness.verdict == "indistinguishable":
         return "is_the_teacher"
     return "not_traced"
+
+
+def _is_near_miss(statement: Statement) -> bool:
+    """Whether a usual level would have been reached, and the plan's stricter one was not: no result to call a null."""
+    return statement.plan.level < statement.result.p_value <= USUAL_LEVEL
 
 
 def suspect_of(statement: Statement) -> str:
@@ -251,6 +262,8 @@ def _what_follows(statement: Statement, outcome: Outcome) -> str:
     if outcome == "traced":
         return f"{by_chance}; {wanted}."
     said = f"{by_chance}, and {wanted}."
+    if outcome == "not_traced" and _is_near_miss(statement):
+        return f"{said} It is not enough to accuse the model, and does not clear it: more pairs could tell."
     if outcome == "not_traced":
         return f"{said} That means “not these replies, as far as can be seen”, and not that the model is innocent."
     return said
