@@ -46,6 +46,18 @@ def probe(tmp_path: Path) -> Path:
     return tmp_path / "probe"
 
 
+def test_the_owners_folder_in_place_of_a_pack_or_a_bundle_is_told_where_those_are(probe: Path, tmp_path: Path) -> None:
+    words = said("plan", probe, "--name", "first", "--suspect", "abacus-7b", "--number", PAIRS + 1)
+    assert f"{PAIRS + 1} were wanted: these are all that are left." in words
+    address = ("--model", "abacus-7b", "--base-url", "http://127.0.0.1:9/v1", "--price", "none")
+    asked = stillroom("ask", probe, *address, "--out", tmp_path / "answers")
+    assert asked.exit_code == 1
+    assert f"{probe / 'plans'}/NAME/pack" in asked.output
+    verified = stillroom("verify", probe)
+    assert verified.exit_code == 1
+    assert f"{probe / 'bundles'}/NAME" in verified.output
+
+
 def test_the_whole_protocol_from_both_sides(probe: Path, tmp_path: Path) -> None:
     """The owner plans and hands out; a neutral party asks with the pack alone; the owner opens; anybody verifies."""
     words = said("plan", probe, "--name", "first", "--suspect", "abacus-7b", "--samples", 2, "--by", "Olga")

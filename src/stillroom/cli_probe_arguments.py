@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from stillroom.probe.signer import Signer
 
-Probe = Annotated[Path, typer.Argument(metavar="PROBE", help="The folder that stillroom probe pairs wrote.")]
+Probe = Annotated[Path, typer.Argument(metavar="PROBE", help="The folder that stillroom probe pairs or import made.")]
 Name = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name.")]
 To = Annotated[str, typer.Option("--to", metavar="WHOM", help="Who gets it, for the log.")]
 Config = Annotated[
@@ -43,7 +43,7 @@ def check_gathered(probe: Path) -> None:
     from stillroom.probe.pairs import COUNTS_FILE
 
     if not (probe / COUNTS_FILE).is_file():
-        raise UsageError(f"{probe} is no folder of gathered pairs.", "stillroom probe pairs makes one.")
+        raise UsageError(f"{probe} is no folder of gathered pairs.", "stillroom probe pairs, or import, makes one.")
 
 
 def signer_of(probe: Path, config: Path | None) -> Signer:

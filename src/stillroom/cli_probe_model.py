@@ -39,7 +39,7 @@ Budget = Annotated[
     float | None, typer.Option("--budget-usd", min=0, metavar="USD", help="What the answers may cost at most.")
 ]
 Concurrency = Annotated[int, typer.Option("--concurrency", min=1, help="Calls at the same time, at most.")]
-PerMinute = Annotated[int | None, typer.Option("--requests-per-minute", min=1)]
+PerMinute = Annotated[int | None, typer.Option("--requests-per-minute", min=1, help="Calls a minute, at most.")]
 Stream = Annotated[
     bool, typer.Option("--stream", metavar=FLAG, help="Have answers sent as they are written: for long reasoning.")
 ]

@@ -41,6 +41,10 @@ def check_integrity(folder: Path, trusted: PublicKeys | None) -> Integrity:
     """`trusted` None: the keys that the bundle itself has. Raises DataError where it is no bundle that can be read."""
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder.", "Name the folder of a bundle.")
+    if not (folder / MANIFEST).exists() and (folder / "plans").is_dir():
+        raise DataError(
+            f"{folder} is no bundle, but a folder of plans.", f"Name a tested plan's: {folder / 'bundles'}/NAME"
+        )
     data = read_bounded(folder / MANIFEST)
     try:
         manifest = Manifest.model_validate_json(data)

@@ -68,6 +68,8 @@ def read_pack(folder: Path) -> Pack:
     """Raises DataError where a file is missing, the pairs are not those of the plan, or its log does not have the plan:
     one that is in no log could be dropped when its answers are known. StoreError for a log that is none.
     """
+    if not (folder / PLAN).exists() and (folder / "plans").is_dir():
+        raise DataError(f"{folder} is no pack, but a folder of plans.", f"Name a plan's: {folder / 'plans'}/NAME/pack")
     plan = read_plan(read_bounded(folder / PLAN), str(folder / PLAN))
     pairs = in_order(read_bounded_rows(folder / PAIRS, Pair))
     check_pairs(plan, pairs, str(folder / PAIRS))
