@@ -60,7 +60,8 @@ def test_pairs_are_laid_out_and_what_was_left_out_is_told(config: Path, tmp_path
     ):
         assert words in told
     assert "acct_2" not in told
-    assert len(read_gathered(tmp_path / "probe").pairs) == 3
+    there = read_gathered(tmp_path / "probe")
+    assert (len(there.pairs), there.escrow) == (3, config.parent / "state" / "escrow")
     again = stillroom("pairs", "--config", config, "--out", tmp_path / "probe")
     assert (again.exit_code, "there already" in again.stderr) == (2, True)
     actions = (config.parent / "state" / "escrow" / "actions.jsonl").read_text().splitlines()

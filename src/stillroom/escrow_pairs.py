@@ -61,7 +61,7 @@ def gather_pairs(
     if not calls.is_dir():
         raise StoreError(f"{calls} is not there: this gateway has not passed on a call yet.", "Is it the right file?")
     _have_all_sealed(calls, state)
-    gathered = Gathered()
+    gathered = Gathered(escrow=state / FOLDER)
     logged = _logged_calls(calls, accounts, gathered.without_sibling)
     escrow = Escrow(state / FOLDER, Secrets.of(state), settings.escrow)
     found: list[tuple[int, Pair, Opening]] = []

@@ -29,7 +29,7 @@ from stillroom.probe.recorded import BUNDLES, PLANS, SALT, SOFTWARE, RecordedPla
 from stillroom.probe.references import further_replies, references_of
 from stillroom.probe.report_page import report_page
 from stillroom.probe.signer import KEYS, Signer, public_keys, remember_keys
-from stillroom.probe.spent import mark_spent, read_spent, spent_among
+from stillroom.probe.spent import escrow_missing, mark_spent, read_spent, spent_among
 from stillroom.probe.stamping import stamp_files, stamp_last, times_of
 from stillroom.probe.statement import Statement, read_statement, statement_bytes
 from stillroom.probe.stating import state
@@ -81,7 +81,8 @@ def open_plan(
         statement = read_statement(_stated(probe, name), name)
         digest = _write(probe, bundle, evidence, calls, received, signer)
         note(probe, recorded.plan, "bundle made", signer, by, digest_of=digest)
-    return Opened(statement, bundle, digest, notes)
+    missing = escrow_missing(probe)
+    return Opened(statement, bundle, digest, [*notes, *([missing] if missing else [])])
 
 
 def _check_state(recorded: RecordedPlan, bundle: Path) -> None:

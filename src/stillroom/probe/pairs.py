@@ -2,7 +2,7 @@
 
 PROBE/pairs.parquet, openings.parquet    `stillroom.store.siblings`
 PROBE/calls.jsonl                        `stillroom.probe.logged_call`; empty where no coin was recorded
-PROBE/gathered.json                      how many there were, and what was left out and why
+PROBE/gathered.json                      how many there were, what was left out and why, and whose escrow it was
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Gathered:
     """Calls of the same accounts of which no second reply was drawn or kept: none of them is among `found`."""
     by_account: Counter[str] = field(default_factory=Counter)
     """Pairs."""
+    escrow: Path | None = None
+    """The folder that they were opened from; none where no coin was recorded."""
 
     @property
     def found(self) -> int:
@@ -78,7 +80,8 @@ def write_gathered(folder: Path, gathered: Gathered) -> None:
         write_rows(aside / PAIRS_FILE, Pair, gathered.pairs)
         write_rows(aside / OPENINGS_FILE, Opening, gathered.openings)
         write_calls(aside / CALLS_FILE, gathered.calls)
-        write_json(aside / COUNTS_FILE, gathered.counts())
+        escrow = None if gathered.escrow is None else str(gathered.escrow.absolute())
+        write_json(aside / COUNTS_FILE, {**gathered.counts(), "escrow": escrow})
 
 
 def read_gathered(folder: Path) -> Gathered:
@@ -92,7 +95,14 @@ def read_gathered(folder: Path) -> Gathered:
         left_out, without = Counter(counts["left_out"]), Counter(counts["without_sibling"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder / COUNTS_FILE} does not say what was left out.", "Gather them again.") from error
-    return Gathered(pairs, openings, left_out, calls, without, Counter(opening.account for opening in openings))
+    by_account = Counter(opening.account for opening in openings)
+    return Gathered(pairs, openings, left_out, calls, without, by_account, escrow_of(folder))
+
+
+def escrow_of(folder: Path) -> Path | None:
+    """The folder that the pairs gathered here were opened from; it need not be there any more."""
+    named = read_object(folder / COUNTS_FILE).get("escrow")
+    return Path(named) if isinstance(named, str) else None
 
 
 def pair_of(drawn: Drawn, salt: bytes, escrow_digest: str, row: Mapping[str, Any]) -> tuple[Pair, Opening] | Reason:

@@ -1,6 +1,7 @@
 """Pairs that were opened: whoever reads a bundle knows which replies were served, so that no later test rests on them.
 
-    spent.jsonl    a line of JSON for each plan that was opened
+    spent.jsonl           a line of JSON for each plan that was opened, in the folder of the probe
+    escrow/spent.jsonl    the same of every folder whose pairs came from this gateway, in its state folder
 
 A line has the ids of the plan's pairs and a digest of each of their replies: the same words in a pair that was gathered
 later are known again when the pairs themselves have expired.
@@ -8,7 +9,10 @@ later are known again when the pairs themselves have expired.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +20,7 @@ import orjson
 
 from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
+from stillroom.probe.pairs import escrow_of
 from stillroom.store.append_only import append_line, whole_lines
 from stillroom.store.siblings import Pair
 
@@ -34,17 +39,30 @@ class Spent:
 
 
 def read_spent(probe: Path) -> list[Spent]:
-    """Raises StoreError, naming a line that is none."""
-    return [_parsed(line, f"{probe / FILE}, line {number}") for number, line in enumerate(whole_lines(probe / FILE), 1)]
+    """By the plans of this folder, and by those of other folders whose pairs came from the same escrow.
+
+    Raises StoreError, naming a line that is none.
+    """
+    by_plan = {spent.plan_digest: spent for path in _files(probe) for spent in _read(path)}
+    return [*by_plan.values()]
 
 
 def mark_spent(probe: Path, plan_digest: str, at: int, pairs: Sequence[Pair]) -> None:
-    """Once for each plan. For who holds the log's lock. Raises StoreError."""
-    if any(spent.plan_digest == plan_digest for spent in read_spent(probe)):
-        return
+    """Once for each plan, in each of the files. For who holds the log's lock. Raises StoreError."""
     replies = sorted({each for pair in pairs for each in reply_prints(pair)})
     line = {"plan_digest": plan_digest, "at": at, "pair_ids": sorted(p.pair_id for p in pairs), "replies": replies}
-    append_line(probe / FILE, orjson.dumps(line))
+    for path in _files(probe):
+        with _locked(path):
+            if all(spent.plan_digest != plan_digest for spent in _read(path)):
+                append_line(path, orjson.dumps(line))
+
+
+def escrow_missing(probe: Path) -> str | None:
+    """Where the escrow that these pairs came from cannot be reached: what that means, in a sentence."""
+    escrow = escrow_of(probe)
+    if escrow is None or escrow.is_dir():
+        return None
+    return f"{escrow} is not there: other folders of the same gateway's pairs do not know which of these are spent."
 
 
 def spent_among(pairs: Iterable[Pair], spent: Sequence[Spent]) -> list[str]:
@@ -65,6 +83,30 @@ def reply_prints(pair: Pair) -> tuple[str, str]:
         return digest([pair.question_id, " ".join(reply.split())]).removeprefix("sha256:")[:_DIGITS]
 
     return printed(pair.first), printed(pair.second)
+
+
+def _files(probe: Path) -> list[Path]:
+    """The escrow's, where there is one, before the folder's own."""
+    escrow = escrow_of(probe)
+    return [*([escrow / FILE] if escrow is not None and escrow.is_dir() else []), probe / FILE]
+
+
+def _read(path: Path) -> list[Spent]:
+    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(whole_lines(path), 1)]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Plans of several folders may be opened at once. Raises StoreError."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.", "Run it as who may write there.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _parsed(line: bytes, name: str) -> Spent:
