@@ -123,9 +123,10 @@ def plan(
         print_json({"plan": made.plan.model_dump(mode="json"), "digest": made.plan.digest, "pack": str(made.pack)})
         return
     left_out = sum(made.plan.left_out.values())
+    wanted = f" {number:,} were wanted: these are all that are left." if number and made.plan.pairs < number else ""
     print_result(
         f"Planned {name}: {counted(made.plan.pairs, 'pair')} of {counted(made.plan.questions, 'question')}; "
-        f"{counted(left_out, 'was', 'were')} left out.",
+        f"{counted(left_out, 'was', 'were')} left out.{wanted}",
         _references_in_words(made.references, no_references, made.plan.samples == 0),
         f"The log has it as {made.plan.digest}, record {made.record.index}.",
         *filter(None, [escrow_missing(probe)]),
@@ -176,8 +177,14 @@ def plans(probe: Probe, as_json: Json = False) -> None:
 
     check_gathered(probe)
     rows = [asdict(each) for each in logged_plans(read_log(probe / FILE))]
+    if not as_json:
+        rows = [{**row, "p_value": _rounded(row["p_value"])} for row in rows]
     columns = ("name", "suspect", "planned_at", "state", "is_pilot", "level", "p_value")
     show_rows(rows, columns, as_json, "No plan was made yet.")
+
+
+def _rounded(p_value: float | None) -> str | None:
+    return None if p_value is None else f"{p_value:.2g}"
 
 
 @command("abandon", "stillroom probe abandon PROBE first --reason 'the suspect was taken offline'")
