@@ -143,7 +143,7 @@ def _references_in_words(references: int, are_left_out: bool, by_likelihood_alon
     if are_left_out:
         return "References: none, as asked for."
     if by_likelihood_alone:
-        return "References: none; likelihoods have the suspect's base for it."
+        return "References: none: for likelihoods, the suspect's base (--base) is what serves for one."
     return "References: none for these questions. stillroom probe thirds, before the plan, draws some: fewer pairs do."
 
 

@@ -214,7 +214,7 @@ def test_a_trace_says_how_sure_and_what_it_does_not_show() -> None:
         "By coins alone a result like this comes less than once in a million times (p = 8e-09); the plan wanted 0.05 "
         "or less."
     )
-    assert innocent(statement.result).startswith(
+    assert innocent(statement.result, 0.05).startswith(
         "A model that never saw the served replies is nearer to the served one of two as often as a coin shows heads: "
         "of 1,950, 932 to 1,018 times in 95 of 100 such tests."
     )
@@ -408,7 +408,9 @@ def test_coins_that_do_not_look_fair_are_told_of() -> None:
 )
 def test_pairs_that_lean_far_count_more(statistic: float, said: str) -> None:
     """As many on either side, and yet a trace, or none."""
-    assert said in innocent(replace(_result(served=975, sealed=975), statistic=statistic))
+    shown = innocent(replace(_result(served=975, sealed=975), statistic=statistic), 0.001)
+    assert said in shown
+    assert "further than 3.1 on the served side about once in 1,000 times" in shown
 
 
 def test_a_likelihood_has_no_answers_to_show() -> None:

@@ -45,7 +45,7 @@ def report_page(
             verdict=words.verdict(statement),
             suspect=words.suspect_of(statement),
             accused=[each.account for each in words.accused(statement)],
-            innocent=words.innocent(statement.result),
+            innocent=words.innocent(statement.result, statement.plan.level),
             closeness=words.closeness_in_words(statement),
             references=words.references_in_words(statement),
             plans=words.plans_in_words(statement),

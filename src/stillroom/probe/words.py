@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from stillroom.probe import exclusions
 from stillroom.probe.plan import LIKELIHOOD
@@ -117,7 +117,7 @@ def moment(at_us: int) -> str:
         return "at no time that a calendar has"
 
 
-def innocent(result: Result) -> str:
+def innocent(result: Result, level: float) -> str:
     """What a model that never saw the served replies would have looked like."""
     if not result.informative:
         return "No pair tells the two sides apart: there is nothing that such a model could have looked like."
@@ -125,18 +125,18 @@ def innocent(result: Result) -> str:
     return (
         f"A model that never saw the served replies is nearer to the served one of two as often as a coin shows heads: "
         f"of {count(result.informative)}, {count(low)} to {count(high)} times in 95 of 100 such tests. "
-        f"This suspect: {count(result.nearer_served)} times. {_weighed(result)}"
+        f"This suspect: {count(result.nearer_served)} times. {_weighed(result, level)}"
     )
 
 
-def _weighed(result: Result) -> str:
+def _weighed(result: Result, level: float) -> str:
     """What the count alone does not say: the trace is often in few pairs."""
     spreads = result.statistic / result.spread if result.spread else 0.0
     side = "served" if spreads >= 0 else "sealed"
     return (
         f"A pair that leans far to one side counts more than one that hardly leans: summed up so, this suspect stands "
-        f"{abs(spreads):.1f} standard deviations on the {side} side, and 95 of 100 such models no further than about "
-        "1.6 on the served side."
+        f"{abs(spreads):.1f} standard deviations on the {side} side. A model that never "
+        f"saw these replies is further than {norm.isf(level):.1f} on the served side {chance(level)}."
     )
 
 
@@ -201,7 +201,7 @@ def references_in_words(statement: Statement) -> str:
 def sentences(statement: Statement) -> list[str]:
     """For a terminal, the verdict first."""
     found = verdict(statement)
-    said = [found.headline, found.sentence, innocent(statement.result)]
+    said = [found.headline, found.sentence, innocent(statement.result, statement.plan.level)]
     if asks_another(statement):
         said.append(f"The model that was asked is called {one_line(statement.asking.model, 80)}.")
     if len(statement.accounts) > 1:
