@@ -208,8 +208,9 @@ def test_a_proxy_to_the_teacher_is_told_from_one_that_did_not_learn(tmp_path: Pa
         (teacher, "is_the_teacher", "indistinguishable"),
         (colder, "is_the_teacher", "indistinguishable"),
         (another_teacher, "not_traced", "farther"),
-        # None of their words is in one sibling alone: nothing could have been found, which is what is said.
-        (copies_the_question, "too_few", "farther"),
+        # Words of the question are in all answers, so that a language model of them has something, and finds nothing.
+        (copies_the_question, "not_traced", "farther"),
+        # None of its words is anywhere else: nothing could have been found, which is what is said.
         (one_answer, "too_few", "farther"),
     ],
 )

@@ -66,6 +66,19 @@ def test_what_anybody_says_is_taken_off() -> None:
     assert np.var(beside_N) < 0.8 * np.var(alone_N)
 
 
+def test_references_do_not_speak_for_answers_that_say_nothing() -> None:
+    """One pair in ten has an answer that leans. The others would have what a slope makes of the references alone."""
+    pairs = siblings(61, PAIRS)
+    said = {
+        pair.question_id: [pair.first if number % 10 == 0 else "I cannot say."] for number, pair in enumerate(pairs)
+    }
+    for measure in MEASURES.values():
+        alone_N = measure.differences(pairs, said)
+        beside_N = measure.differences(pairs, said, references=REFERENCES)
+        assert not beside_N[alone_N == 0].any()
+        assert np.count_nonzero(beside_N) >= PAIRS // 10
+
+
 def test_of_several_third_draws_one_stands_for_the_teacher() -> None:
     pairs, said, thirds = siblings(58, PAIRS), answers(teacher, 59, 2, PAIRS), answers(teacher, 60, 4, PAIRS)
     first = [each for each in thirds if each.sample == 0]

@@ -63,12 +63,21 @@ def all_differences(
     *,
     references: Texts | None = None,
 ) -> Numbers:
-    """difference_MN of the named measures, in their order."""
+    """difference_MN of the named measures, in their order.
+
+    Where the answers by themselves are as near to the one sibling as to the other, no references make them lean.
+    """
+    parts = dict.fromkeys(part for name in names for part in MEASURES[name].parts)
     comparison = compare(pairs, answers)
-    reference = None if references is None else compare(pairs, references)
-    known: dict[Part, Numbers] = {}
-    for part in dict.fromkeys(part for name in names for part in MEASURES[name].parts):
-        found = part(comparison)
-        known[part] = found if reference is None else relative(found, part(reference))
+    alone = {part: part(comparison) for part in parts}
+    alone_MN = _of_parts(alone, names)
+    if references is None:
+        return alone_MN
+    reference = compare(pairs, references)
+    beside_MN = _of_parts({part: relative(alone[part], part(reference)) for part in parts}, names)
+    return np.where(alone_MN == 0, 0.0, beside_MN)
+
+
+def _of_parts(known: Mapping[Part, Numbers], names: Sequence[str]) -> Numbers:
     rows = [[known[part] for part in MEASURES[name].parts] for name in names]
     return np.stack([row[0] if len(row) == 1 else combined(row) for row in rows])
