@@ -30,6 +30,11 @@ def test_of_a_question_asked_again_the_first_call_is_kept() -> None:
     assert kept(*calls) == (["call-001", "call-003"], Counter({"asked_again": 1}))
 
 
+def test_other_blanks_make_no_other_question() -> None:
+    calls = [call(number, text, "a", "b") for number, text in enumerate(("How many?", "How  many? ", "\nHow\tmany?"))]
+    assert kept(*calls, call(3, "Howmany?", "a", "b")) == (["call-000", "call-003"], Counter({"asked_again": 2}))
+
+
 def test_a_request_that_quotes_either_reply_is_left_out() -> None:
     for replies in ((REPLY, "Twelve."), ("Twelve.", REPLY)):
         first = call(1, "How many legs have three dogs?", *replies)

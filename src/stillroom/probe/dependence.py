@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import orjson
 
 from stillroom.probe.exclusions import Reason
-from stillroom.store.siblings import Opening, Pair
+from stillroom.store.siblings import Opening, Pair, question_id_of
 
 _ENDS = re.compile(r"""[\n.!?:;"`“”«»]+""")
 _LEAST_QUOTED = 30
@@ -33,16 +33,23 @@ def independent(found: Iterable[tuple[int, Pair, Opening]], left_out: Counter[Re
     said: set[str] = set()
     for _, pair, opening in sorted(found, key=lambda each: each[0]):
         request = set(_passages_of_request(pair))
-        if (opening.account, pair.question_id) in asked:
+        question = (opening.account, _with_single_blanks(pair))
+        if question in asked:
             left_out["asked_again"] += 1
         elif not said.isdisjoint(request):
             left_out["quotes_a_reply"] += 1
         else:
-            asked.add((opening.account, pair.question_id))
+            asked.add(question)
             # What a reply repeats of its own request, or of a template of requests, is no quotation of the reply.
             said.update(set(_passages(f"{pair.first}\n{pair.second}")) - request)
             kept.append((pair, opening))
     return kept
+
+
+def _with_single_blanks(pair: Pair) -> str:
+    """The request's messages, those alike that differ in nothing but white space."""
+    messages = orjson.loads(pair.messages)
+    return question_id_of([{**each, "content": " ".join(each["content"].split())} for each in messages])
 
 
 def _passages_of_request(pair: Pair) -> Iterator[str]:
