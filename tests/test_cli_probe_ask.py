@@ -139,6 +139,15 @@ def test_likelihoods_need_a_tokenizer_or_weights_and_the_plans_base(tmp_path: Pa
         assert error in result.output
 
 
+def test_a_base_is_refused_where_the_plan_looks_at_no_likelihood(tmp_path: Path) -> None:
+    pack = planned(make_probe(tmp_path / "probe", 3), base="tiny").pack
+    with MisbehavingTeacher(models=["abacus"]) as teacher:
+        address = ("--model", "abacus", "--base-url", teacher.base_url, "--price", "none")
+        result = stillroom("ask", pack, *address, "--base", "tiny", "--out", tmp_path / "answers")
+        assert (result.exit_code, teacher.requests) == (2, 0)
+    assert "looks at no likelihood" in result.output
+
+
 def test_the_answers_to_another_plan_are_left_alone(tmp_path: Path) -> None:
     with MisbehavingTeacher(models=["abacus"]) as teacher:
         for name, code in (("first", 0), ("second", 2)):

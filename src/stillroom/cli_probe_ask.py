@@ -79,6 +79,8 @@ def ask(
     suspect = AskedModel.of(model, base_url, api_key_env, price, stream)
     if given.plan.needs_likelihood:
         _refuse_unscorable(given, suspect, base, tokenizer)
+    elif base is not None:
+        raise UsageError("The plan looks at no likelihood: a base is not asked.", "Leave out --base.")
     settings = asking_settings(concurrency, requests_per_minute, budget_usd)
     with live_progress() as progress:
         asked = _answers(given, suspect, out, settings, by, progress) if given.plan.samples else None
