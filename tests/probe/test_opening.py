@@ -16,12 +16,12 @@ from stillroom.base.errors import DataError, StoreError, UsageError
 from stillroom.probe import opening
 from stillroom.probe.asked import read_asked, write_asked
 from stillroom.probe.opening import Opened, give_bundle, open_plan
-from stillroom.probe.pack import ANSWERS
+from stillroom.probe.pack import ANSWERS, LIKELIHOODS, read_pack
 from stillroom.probe.plan_log import FILE, read_log
 from stillroom.probe.recorded import abandon, give_pack, read_recorded
 from stillroom.probe.spent import read_spent
 from stillroom.probe.verification import verify_bundle
-from stillroom.store.siblings import Answer, Opening, Pair, read_rows, write_rows
+from stillroom.store.siblings import Answer, Likelihood, Opening, Pair, read_rows, write_rows
 
 
 @pytest.fixture
@@ -236,6 +236,29 @@ def test_likelihood_decides_where_it_is_the_plan(probe: Path, tmp_path: Path) ->
     assert found.is_positive
     assert found.result.nearer_served >= 36
     assert found.others == ()
+
+
+@pytest.mark.parametrize("side", ["first", "second"])
+def test_figures_that_are_no_logarithms_of_probabilities_are_refused(probe: Path, tmp_path: Path, side: str) -> None:
+    figures = score(planned(probe, primary="likelihood", base="abacus-7b-base").pack, probe, tmp_path / "figures")
+    rows = read_rows(figures / LIKELIHOODS, Likelihood)
+    altered: dict[str, Any] = {side: 0.5}
+    write_rows(figures / LIKELIHOODS, Likelihood, [replace(rows[0], **altered), *rows[1:]])
+    with pytest.raises(DataError, match=f"1 figures are above 0, such as that of pair {rows[0].pair_id}"):
+        opened(probe, figures)
+    assert events(probe) == ["planned"]
+    certain: dict[str, Any] = {side: 1e-7}
+    write_rows(figures / LIKELIHOODS, Likelihood, [replace(rows[0], **certain), *rows[1:]])
+    assert opened(probe, figures).statement.is_positive
+
+
+def test_only_accounts_with_a_pair_in_the_plan_are_named(tmp_path: Path) -> None:
+    probe = make_probe(tmp_path / "probe", 40, ("acct_1", "acct_2", "acct_3"))
+    account_of = {row.pair_id: row.account for row in read_rows(probe / "openings.parquet", Opening)}
+    for name, number in (("one", 1), ("rest", None)):
+        made = planned(probe, name, number=number)
+        assert made.plan.accounts == tuple(sorted({account_of[row.pair_id] for row in read_pack(made.pack).pairs}))
+        assert len(made.plan.accounts) == (number or 3)
 
 
 def test_coins_that_were_exchanged_after_the_plan_are_seen(probe: Path, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
         chosen = _chosen(probe, wish, gathered, accounts, log)
         salt = os.urandom(_SALT_BYTES)
         references = _references(probe, wish, measures, chosen.pairs)
-        plan = _plan(wish, measures, gathered, chosen, accounts, salt, by, references)
+        plan = _plan(wish, measures, gathered, chosen, salt, by, references)
         _write(probe / PLANS / wish.name, plan, chosen.pairs, salt, references)
         line = note(probe, plan, "planned", signer, by)
     return Planned(plan, line.record, make_pack(probe, plan.name), sum(map(is_usable, references)))
@@ -106,7 +106,6 @@ def _plan(
     measures: tuple[MeasureNamed, ...],
     gathered: Gathered,
     chosen: Chosen,
-    accounts: tuple[str, ...],
     salt: bytes,
     by: str,
     references: Sequence[Answer],
@@ -124,7 +123,7 @@ def _plan(
             suspect=wish.suspect,
             base=wish.base,
             teacher=wish.teacher,
-            accounts=accounts,
+            accounts=tuple(sorted({opening.account for opening in openings})),
             grade="recorded" if all(each.coin_from == "recorded" for each in openings) else "assumed",
             primary=measures[0],
             others=measures[1:],
@@ -175,7 +174,7 @@ def _reserved(probe: Path, log: Sequence[LogLine]) -> set[str]:
 
 
 def _accounts(wish: Wish, gathered: Gathered) -> tuple[str, ...]:
-    """Sorted, each once."""
+    """Of which pairs may be taken; sorted, each once."""
     there = set(gathered.by_account)
     if unknown := sorted(set(wish.accounts) - there):
         raise UsageError(

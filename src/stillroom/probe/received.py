@@ -17,6 +17,9 @@ from stillroom.probe.pack import ANSWERS, LIKELIHOODS
 from stillroom.probe.plan import Plan, answers_digest_of, likelihoods_digest_of, sampling_of
 from stillroom.store.siblings import Answer, Likelihood, Pair
 
+_ROUNDING = 1e-3
+"""So far above 0 may be what a model is certain of, by how floating point numbers are added."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -101,6 +104,8 @@ def _foreign(received: Received, plan: Plan, pairs: Sequence[Pair]) -> Iterator[
     figures = Counter((each.pair_id, each.model) for each in received.likelihoods)
     if figures and max(figures.values()) > 1:
         yield f"There are two likelihoods of one model for pair {figures.most_common(1)[0][0][0]}."
+    if above := [each.pair_id for each in received.likelihoods if max(each.first, each.second) > _ROUNDING]:
+        yield f"{len(above):,} figures are above 0, such as that of pair {above[0]}: no logarithm of a probability is."
 
 
 def _moment(at_us: int) -> str:
