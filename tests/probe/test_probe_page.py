@@ -77,7 +77,7 @@ def test_the_log_has_both_and_the_bundle_verifies(first_run: FirstRun) -> None:
 def test_the_readmes_commands_are_those_of_the_page() -> None:
     path = README.partition("\n## Test a suspect\n")[2].partition("\n## ")[0]
     (block,) = re.findall(r"```\n(.*?)```", path, re.DOTALL)
-    assert block.splitlines() == [line for line in GATEWAY.splitlines() if "--pilot" not in line]
+    assert block.splitlines() == GATEWAY.splitlines()
 
 
 @pytest.mark.parametrize("line", TYPED)
