@@ -27,7 +27,7 @@ from stillroom.escrow_pairs import gather_pairs
 from stillroom.probe import bounded
 from stillroom.probe.bundle import BUNDLE_TYPE, MANIFEST, SIGNATURE, Manifest, described, paths_in
 from stillroom.probe.opening import Opened, open_plan
-from stillroom.probe.pairs import write_gathered
+from stillroom.probe.pairs import COUNTS_FILE, write_gathered
 from stillroom.probe.plan import read_plan
 from stillroom.probe.planning import Planned, Wish, make_plan
 from stillroom.probe.recorded import make_pack
@@ -36,6 +36,7 @@ from stillroom.probe.stamping import stamp_log
 from stillroom.probe.statement import read_statement, statement_bytes
 from stillroom.probe.verification import Verified, verify_bundle
 from stillroom.serve.meter.time_stamps import stamp_log as stamp_calls
+from stillroom.store.files import read_object, write_json
 from stillroom.store.siblings import SCHEMAS, Answer, Opening, Pair, read_rows, write_rows
 
 
@@ -257,10 +258,16 @@ def test_what_the_owner_changes_afterwards_is_found_though_it_is_signed(
     assert problem in told(verify_bundle(signed_again(bundle, made.signer), made.keys))
 
 
+def never_opened(probe: Path, copy: Path) -> None:
+    """What was gathered, by an owner who hides what was opened, in the escrow's list too."""
+    shutil.copytree(probe, copy, ignore=shutil.ignore_patterns("plans*", "bundles", "spent.jsonl", "stamps"))
+    write_json(copy / COUNTS_FILE, {**read_object(copy / COUNTS_FILE), "escrow": None})
+
+
 def test_a_log_with_a_plan_that_is_younger_than_the_answers_is_refused(made: Made, tmp_path: Path) -> None:
     """Answers of an earlier asking, and a log in which the owner signs whatever is needed but the time."""
     probe = tmp_path / "probe"
-    shutil.copytree(made.probe, probe, ignore=shutil.ignore_patterns("plans*", "bundles", "spent.jsonl", "stamps"))
+    never_opened(made.probe, probe)
     planned = make_plan(probe, Wish("late", "abacus-7b", samples=1), made.signer, "Olga")
     answers = ask(planned.pack, probe, tmp_path / "answers", at=planned.record.at - 1, samples=1)
     with pytest.raises(DataError, match="recorded after the asking"):
@@ -273,7 +280,7 @@ def test_a_log_with_a_plan_that_is_younger_than_the_answers_is_refused(made: Mad
 
 def test_a_log_that_was_written_anew_does_not_go_on_from_the_pack(made: Made, tmp_path: Path) -> None:
     probe = tmp_path / "probe"
-    shutil.copytree(made.probe, probe, ignore=shutil.ignore_patterns("plans*", "bundles", "spent.jsonl", "stamps"))
+    never_opened(made.probe, probe)
     planned = make_plan(probe, Wish("first", "abacus-7b", samples=1), made.signer, "Olga")
     answers = ask(planned.pack, probe, tmp_path / "answers", samples=1)
     bundle = open_plan(probe, "first", answers, made.signer, "Olga").bundle
