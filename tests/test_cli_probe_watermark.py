@@ -120,11 +120,12 @@ def test_who_learned_is_found_and_whose_replies_they_were(owner: Owner, tmp_path
 
 
 def test_who_did_not_is_not(owner: Owner, tmp_path: Path) -> None:
+    """Keys are others each time: one innocent in a hundred is below 0.01, and would fail this for nothing."""
     unmarked = owner.answers(tmp_path / "unmarked", None, seed=7)
     for seed in (1, 2):
         answers = owner.answers(tmp_path / f"answers {seed}", None, seed)
         for more in ((), ("--unmarked", unmarked)):
-            assert json.loads(stillroom(*owner.test(answers, *more, "--json")).stdout)["p_value"] > 0.01
+            assert json.loads(stillroom(*owner.test(answers, *more, "--json")).stdout)["p_value"] > 0.0005
     marked = owner.answers(tmp_path / "marked", 0)
     told = said(*owner.test(marked, "--unmarked", unmarked))
     assert "p = 0.0001" in told
@@ -135,7 +136,7 @@ def test_a_text_itself(owner: Owner, tmp_path: Path) -> None:
     named = ("--config", owner.config, "--model", "abacus")
     assert f"Under the key of {owner.accounts[0]}" in said("detect", tmp_path / "essay.txt", *named)
     only_other = ("--account", owner.accounts[1], "--json")
-    assert json.loads(stillroom("detect", tmp_path / "essay.txt", *named, *only_other).stdout)["p_value"] > 0.01
+    assert json.loads(stillroom("detect", tmp_path / "essay.txt", *named, *only_other).stdout)["p_value"] > 0.0005
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\xfd")
     assert "is no text that can be read" in refused("detect", tmp_path / "bytes", *named)
     (tmp_path / "short").write_text("cats")
