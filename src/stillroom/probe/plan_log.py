@@ -10,10 +10,8 @@ stamps, and the copies of the log that earlier bundles carry.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +26,7 @@ from stillroom.base.validation import first_problem
 from stillroom.probe.plan import NAME, Digest, Text, is_spelled
 from stillroom.store.append_only import append_line, whole_lines
 from stillroom.store.files import write_atomically
+from stillroom.store.lock import alone_in
 
 RECORD_TYPE = "stillroom-probe-log+jws"
 """The `typ` of the records' signatures."""
@@ -131,21 +130,9 @@ def write_log(path: Path, lines: Sequence[LogLine]) -> None:
     write_atomically(path, b"".join(_written(line) + b"\n" for line in lines))
 
 
-@contextmanager
-def log_locked(probe: Path) -> Iterator[None]:
+def log_locked(probe: Path) -> AbstractContextManager[None]:
     """One at a time plans, opens or gives something out; the others wait. Raises StoreError."""
-    try:
-        probe.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(probe / "plans.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"{probe} cannot be used: {error.strerror}.", "Name a folder that this user may write to."
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return alone_in(probe, "plans.lock")
 
 
 def records_of(lines: Sequence[LogLine], plan_digest: str) -> list[LogRecord]:

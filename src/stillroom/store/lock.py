@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stillroom.base.errors import StoreError
@@ -33,3 +35,23 @@ class FolderLock:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+@contextmanager
+def alone_in(folder: Path, name: str) -> Iterator[None]:
+    """Holds the lock file `name` of `folder`, which is made if it is not there; who comes later waits.
+
+    Raises StoreError where the folder cannot be used.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be used: {error.strerror}.", "Name a folder that this user may write to."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -8,10 +8,7 @@ It names no account and gives no key away, so the file can be shown to anyone; t
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +21,7 @@ from stillroom.base.errors import StoreError
 from stillroom.base.signatures import PublicKeys, SignatureRefused, open_token
 from stillroom.base.validation import first_problem
 from stillroom.store.append_only import append_line, whole_lines
+from stillroom.store.lock import alone_in
 from stillroom.store.secrets import Secrets
 from stillroom.text.green_list import KEY_BYTES, WIDTH, Mark
 
@@ -125,7 +123,7 @@ def commit(state: Path, commitment: str, now_us: int, sign: Sign) -> CommitmentR
     Raises StoreError.
     """
     path = commitments_file(state)
-    with _alone(path.parent):
+    with alone_in(path.parent, "commitments.lock"):
         before = read_commitments(path)
         known = first_of(before, commitment)
         if known is not None:
@@ -173,20 +171,3 @@ def _parsed(written: bytes, name: str) -> CommitmentLine:
     except ValidationError as error:
         raise StoreError(f"{name}, is no commitment: {first_problem(error)}.", remedy) from error
     return CommitmentLine(record, value["jws"])
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One at a time commits; the others wait."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / "commitments.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be used: {error.strerror}.", "Name a folder that this user may write to."
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
