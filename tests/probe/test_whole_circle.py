@@ -28,13 +28,14 @@ from stillroom.cli import app
 from stillroom.store.siblings import Opening, Pair, read_rows
 from stillroom.text.plain_yaml import write_yaml
 
-TAKEN, OTHERS = 120, 24
+TAKEN, OTHERS = 160, 24
 """Questions that the guilty account asks, and another one."""
-EPOCHS = 10
-FOR_THE_BASE, FOR_THE_STUDENT = 14, 48
+EPOCHS = 20
+FOR_THE_BASE, FOR_THE_STUDENT = 14, 64
 """Pairs of these tests; what is left is for words. Of five pairs two or so are identical, and left out."""
-LEVEL = 0.001
-"""So rarely does this file fail by the fall of its coins, for each innocent in it."""
+LEVEL = 0.0001
+"""So rarely does this file fail by the fall of its coins, for each innocent in it. The student is far beyond: its p is
+about 1e-11, as coins and replies fall anew in each run."""
 
 
 @dataclass(frozen=True)
