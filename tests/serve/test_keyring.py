@@ -38,7 +38,7 @@ def clock() -> ClockByHand:
 
 
 def key_files(state: Path) -> list[Path]:
-    return sorted((state / "keys").iterdir())
+    return sorted((state / "keys").glob("*.json"))
 
 
 def test_the_first_key_is_made_and_is_the_owners_alone_to_read(tmp_path: Path, clock: ClockByHand) -> None:
@@ -191,8 +191,16 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, clock: ClockByHan
 
 def test_a_state_folder_that_is_none_is_named(tmp_path: Path, clock: ClockByHand) -> None:
     (tmp_path / "keys").write_bytes(b"")
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(StoreError, match="cannot be used"):
         Keyring.open(tmp_path, clock)
+
+
+def test_keys_in_a_folder_that_nobody_may_write_to_are_used(tmp_path: Path, clock: ClockByHand) -> None:
+    keyring = Keyring.open(tmp_path, clock)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "keys", copy / "keys", ignore=shutil.ignore_patterns(".*"))
+    assert Keyring.open(copy, clock).active.kid == keyring.active.kid
+    assert [path.suffix for path in (copy / "keys").iterdir()] == [".json"]  # nothing was written
 
 
 def _open(state: Path) -> str:

@@ -9,10 +9,7 @@ later are known again when the pairs themselves have expired.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
 from stillroom.probe.pairs import escrow_of
 from stillroom.store.append_only import append_line, whole_lines
+from stillroom.store.lock import alone_in
 from stillroom.store.siblings import Pair
 
 FILE = "spent.jsonl"
@@ -52,7 +50,7 @@ def mark_spent(probe: Path, plan_digest: str, at: int, pairs: Sequence[Pair]) ->
     replies = sorted({each for pair in pairs for each in reply_prints(pair)})
     line = {"plan_digest": plan_digest, "at": at, "pair_ids": sorted(p.pair_id for p in pairs), "replies": replies}
     for path in _files(probe):
-        with _locked(path):
+        with alone_in(path.parent, "spent.lock"):  # plans of several folders may be opened at once
             if all(spent.plan_digest != plan_digest for spent in _read(path)):
                 append_line(path, orjson.dumps(line))
 
@@ -93,20 +91,6 @@ def _files(probe: Path) -> list[Path]:
 
 def _read(path: Path) -> list[Spent]:
     return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(whole_lines(path), 1)]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Plans of several folders may be opened at once. Raises StoreError."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}.", "Run it as who may write there.") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _parsed(line: bytes, name: str) -> Spent:

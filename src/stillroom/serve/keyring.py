@@ -7,11 +7,8 @@ checked for ever. Deleting a file takes a key that was stolen out of the set; ev
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,11 +21,13 @@ from joserfc.jwk import OKPKey
 from stillroom.base.clock import Clock, SystemClock
 from stillroom.base.errors import StoreError
 from stillroom.base.signatures import ALGORITHM, PublicKey, PublicKeys, SigningKey
+from stillroom.store.lock import alone_in
 
 FOLDER = "keys"
 OVERLAP_S = 60
 """Seconds for which a key that was followed by another one may still sign."""
 _LOOK_AGAIN_S = 1.0
+_LOCK = ".lock"
 
 _log = logging.getLogger(__name__)
 
@@ -58,13 +57,10 @@ class Keyring:
         """Of the gateway whose state folder this is, with a first key where it has none. Raises StoreError."""
         clock = clock or SystemClock()
         folder = state / FOLDER
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be made: {error.strerror}.", "Mend the folder's rights.") from error
-        with _alone_in(folder):
-            if not _read_keys(folder):
-                _write_key(folder, SigningKey.generate(), _seconds(clock))
+        if not _read_keys(folder):
+            with alone_in(folder, _LOCK):
+                if not _read_keys(folder):  # workers that start together make one first key
+                    _write_key(folder, SigningKey.generate(), _seconds(clock))
         return cls(folder, clock)
 
     @property
@@ -83,7 +79,7 @@ class Keyring:
 
     def rotate(self) -> SigningKey:
         """Add a key that signs from now on. Raises StoreError."""
-        with _alone_in(self._folder):
+        with alone_in(self._folder, _LOCK):
             key = SigningKey.generate()
             # After every other one, also within a second, and where the clock was put back.
             followed = max((each.not_before + 1 for each in _read_keys(self._folder)), default=0)
@@ -173,17 +169,6 @@ def _write_key(folder: Path, key: SigningKey, not_before: int) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise StoreError(f"{path} could not be written: {error.strerror}.", "Free space or mend the rights.") from error
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time, so that workers that start together make one first key."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _published(each: KeyInFile) -> dict[str, Any]:

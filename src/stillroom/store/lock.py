@@ -48,7 +48,7 @@ def alone_in(folder: Path, name: str) -> Iterator[None]:
         descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StoreError(
-            f"{folder} cannot be used: {error.strerror}.", "Name a folder that this user may write to."
+            f"{folder} cannot be used: {error.strerror}.", "Run it as who may write there, or name another folder."
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -8,10 +8,7 @@ they speak of counts.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from stillroom.base.call_commitment import RECORD_TYPE as RECORD_TYPE
 from stillroom.base.canonical import digest
 from stillroom.base.errors import StoreError
 from stillroom.store.append_only import append_line, whole_lines
+from stillroom.store.lock import alone_in
 
 Sign = Callable[[dict[str, Any]], str]
 """Gives the compact JWS of a record, of the type RECORD_TYPE."""
@@ -53,7 +51,7 @@ def read_chain(folder: Path) -> list[ChainLine]:
 def append_record(folder: Path, record: dict[str, Any], sign: Sign | None) -> ChainLine:
     """Add `index` and `previous` to a record, sign it and write it down; it is on the disk then. Raises StoreError."""
     path = folder / _FILE
-    with folder_locked(folder, "chain"):
+    with alone_in(folder, "chain.lock"):
         before = read_chain(folder)
         chained = {**record, "index": len(before), "previous": before[-1].digest if before else None}
         line = ChainLine(chained, None if sign is None else sign(chained))
@@ -63,17 +61,6 @@ def append_record(folder: Path, record: dict[str, Any], sign: Sign | None) -> Ch
 
 def sealed_numbers(lines: list[ChainLine]) -> set[int]:
     return {line.record["segment"] for line in lines if line.record["kind"] == "segment"}
-
-
-@contextmanager
-def folder_locked(folder: Path, what: str) -> Iterator[None]:
-    """One at a time does this in a worker's folder, the worker or a command beside it; the others wait."""
-    descriptor = os.open(folder / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _parsed(line: bytes, name: str) -> ChainLine:

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillroom.base.errors import StoreError
-from stillroom.serve.meter.chain import Sign, append_record, folder_locked, read_chain
+from stillroom.serve.meter.chain import Sign, append_record, read_chain
 from stillroom.serve.meter.covered import covered_rows, ranges
 from stillroom.serve.meter.seal_request import have_sealed
 from stillroom.store.calls import SCHEMAS, CallTable, SealedSegment, sealed_segments, worker_folders
 from stillroom.store.files import replacing
+from stillroom.store.lock import alone_in
 
 _RANGES_PER_RECORD = 1500
 """Some 40 KB once signed: a JWS is read up to 64 KB."""
@@ -43,7 +44,7 @@ def forget(calls: Path, account: str, sign: Sign | None, *, seconds_to_seal: flo
     rows = segments = open_calls = 0
     for folder in worker_folders(calls):
         open_calls += have_sealed(folder, sign, seconds_to_seal, account=account)
-        with folder_locked(folder, "forgetting"):
+        with alone_in(folder, "forgetting.lock"):
             found = {segment: _rows_of(segment, account) for segment in sealed_segments(folder)}
             found = {segment: places for segment, places in found.items() if places}
             _record(folder, found, sign)

@@ -19,12 +19,13 @@ from cryptography.x509 import Certificate
 from stillroom.base.canonical import canonical_bytes
 from stillroom.base.errors import StoreError
 from stillroom.base.signatures import PublicKeys, SignatureRefused, open_token
-from stillroom.serve.meter.chain import RECORD_TYPE, ChainLine, folder_locked, read_chain, sealed_numbers
+from stillroom.serve.meter.chain import RECORD_TYPE, ChainLine, read_chain, sealed_numbers
 from stillroom.serve.meter.covered import covered_rows
 from stillroom.serve.meter.segment_file import open_segments, read_segment, sealed_folder, segment_number
 from stillroom.serve.meter.segment_rows import check_segment
 from stillroom.serve.meter.time_stamps import check_stamps
 from stillroom.store.calls import SealedSegment, sealed_segments, worker_folders
+from stillroom.store.lock import alone_in
 
 ProblemKind = Literal[
     "row altered",
@@ -96,7 +97,7 @@ def verify_log(
 def _undisturbed(folder: Path) -> AbstractContextManager[None]:
     """While nobody is being forgotten, if anybody ever was. Nothing is written into a copy that is only looked at."""
     lock = folder / "forgetting.lock"
-    return folder_locked(folder, "forgetting") if lock.exists() and os.access(lock, os.W_OK) else nullcontext()
+    return alone_in(folder, lock.name) if lock.exists() and os.access(lock, os.W_OK) else nullcontext()
 
 
 def _check_worker(

@@ -8,10 +8,8 @@ was kept elsewhere is looked for (`audit_problems(..., seen=...)`), and a bank i
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +20,13 @@ from stillroom.base.canonical import canonical_bytes, digest_bytes
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import StoreError, UsageError
 from stillroom.store.append_only import append_line, whole_lines
+from stillroom.store.lock import alone_in
 
 ROLE = "owner"
 """Whoever may add and remove banks: the gateway's owner, and nobody who works for it in another role."""
 ADDED, REMOVED, LOOKED, FORGOTTEN = "bank added", "bank removed", "hits looked at", "account forgotten"
 
-_FILE, _LOCK = "audit.jsonl", "audit.lock"
+_FILE = "audit.jsonl"
 _LONGEST = 500
 _DAY_US = 86_400_000_000
 _MOST_US = 253_402_300_800_000_000
@@ -83,21 +82,9 @@ def record_look(watch: Path, *, by: str, role: str, findings: Sequence[str], ban
         return append_record(watch, LOOKED, by=by, role=role, reason=reason, detail=detail)
 
 
-@contextmanager
-def audit_locked(watch: Path) -> Iterator[None]:
+def audit_locked(watch: Path) -> AbstractContextManager[None]:
     """One at a time changes banks or the log; the others wait. Raises StoreError."""
-    try:
-        watch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(watch / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"{watch} cannot be used: {error.strerror}.", "Name a folder that this user may write to."
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return alone_in(watch, "audit.lock")
 
 
 def append_record(
