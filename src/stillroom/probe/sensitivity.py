@@ -1,4 +1,9 @@
-"""What a result could still bear, had the coins not been quite fair, or had pairs gone missing after they fell."""
+"""What a result could still bear, had the coins not been quite fair.
+
+So it is where pairs go missing after their coins fell, as when clients hang up on long replies. If a pair, a unit by
+itself, is lost with a probability of `q` at most, whichever of its replies was served, the coins of those that are left
+lean by `1 / (1 - q)` to 1 at most.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from stillroom.probe.swap_distribution import upper_tail
-from stillroom.probe.swap_test import SwapTest, p_value_of, toward_served
+from stillroom.probe.swap_test import p_value_of, toward_served
 
 GREATEST_ODDS = 1000.0
 """`odds_tolerated` looks no further."""
@@ -33,21 +37,10 @@ def odds_tolerated(
 ) -> float | None:
     """By how much every coin may have leant and the p-value still be `alpha` at most; None where it is more already."""
 
-    oriented_U = toward_served(differences_N, coins_N, units_N)
-
     def excess(log_odds: float) -> float:
-        return math.log(p_value_of(oriented_U, math.exp(log_odds)) / alpha)
+        return math.log(p_value_if_leaning(differences_N, coins_N, units_N, math.exp(log_odds)) / alpha)
 
     if excess(0.0) > 0:
         return None
     furthest = math.log(GREATEST_ODDS)
     return GREATEST_ODDS if excess(furthest) <= 0 else math.exp(float(brentq(excess, 0.0, furthest, xtol=1e-10)))
-
-
-def p_value_with_lost(test: SwapTest, lost: int) -> float:
-    """The greatest that `sign_p_value` could have been with `lost` more units, whatever they would have shown.
-
-    Where calls went missing after their coin had fallen (a client that hung up on what it was served), those that are
-    left are no fair sample of the coins. All of them together are, and here each lost one has spoken for the suspect.
-    """
-    return upper_tail(np.ones(test.informative + lost, dtype=np.int64), test.nearer_served)
