@@ -191,8 +191,8 @@ def test_a_short_request_that_comes_later_finishes_first(local: LocalModel) -> N
 
 def test_a_full_batch_makes_others_wait_and_a_cancelled_one_never_starts(local: LocalModel) -> None:
     generator = SlowGenerator(local, threads=1, max_batch=1)
-    first = generator.submit([1], Sampling(20))
-    second = generator.submit([2], Sampling(20))
+    first = generator.submit([1], Sampling(20, temperature=0))
+    second = generator.submit([2], Sampling(20, temperature=0))
     third = generator.submit([3], Sampling(2))
     second.cancel()
     _finish(third)
@@ -203,10 +203,10 @@ def test_a_full_batch_makes_others_wait_and_a_cancelled_one_never_starts(local: 
 
 
 def test_reasons_to_finish(generator: Generator, local: LocalModel, taught_model: Path) -> None:
-    length = generator.submit([1, 2], Sampling(3))
+    length = generator.submit([1, 2], Sampling(3, temperature=0))  # by chance it might end by itself
     assert length.finished.result(SECONDS) == "length"
     assert len(length.tokens) == 3
-    context = generator.submit([1] * (local.context - 4), Sampling(1000))
+    context = generator.submit([1] * (local.context - 4), Sampling(1000, temperature=0))
     assert context.finished.result(SECONDS) == "length"
     assert len(context.tokens) == 4
     taught = Generator(load_model(taught_model), threads=1)
@@ -230,12 +230,13 @@ def test_seeds(generator: Generator) -> None:
         return _finish(generator.submit([1, 2, 3], Sampling(20, seed=seed)))
 
     assert write(1) == write(1)
-    assert len({tuple(write(seed)) for seed in (1, -1, 2, "1 0", None, None)}) == 6
+    assert len({tuple(write(seed)) for seed in (1, -1, 2, "1 0")}) == 4
+    assert len({tuple(write(None)) for _ in range(4)}) > 1  # two alone are both empty once in 70,000 times
 
 
 def test_closing_fails_what_is_unfinished(local: LocalModel) -> None:
     generator = SlowGenerator(local, threads=1, max_batch=1)
-    generations = [generator.submit([1], Sampling(400)) for _ in range(3)]
+    generations = [generator.submit([1], Sampling(400, temperature=0)) for _ in range(3)]
     alive = [generator.alive]
     generator.close()
     alive.append(generator.alive)

@@ -147,10 +147,10 @@ def test_many_at_once_are_each_answered(port: int) -> None:
 
 def test_a_short_one_overtakes_a_long_one(client: openai.OpenAI, generators: dict[str, WatchedGenerator]) -> None:
     generators["tiny"].pause = 0.01
-    stream = client.chat.completions.create(model="tiny", messages=_user("long"), max_tokens=400, stream=True, seed=1)
+    stream = client.chat.completions.create(model="tiny", messages=_user("long"), max_tokens=400, stream=True, seed=0)
     next(iter(stream))
     long = generators["tiny"].asked[-1]
-    short = client.chat.completions.create(model="tiny", messages=_user("short"), max_tokens=4)
+    short = client.chat.completions.create(model="tiny", messages=_user("short"), max_tokens=4, temperature=0)
     assert short.usage is not None
     assert short.usage.completion_tokens == 4
     assert not long.finished.done()
@@ -181,7 +181,7 @@ def test_several_choices_and_seeds(client: openai.OpenAI) -> None:
     assert ask(5, 3) == three
     assert ask(5, 1) == three[:1]
     assert ask(6, 1) != three[:1]
-    assert ask(None, 1) != ask(None, 1)
+    assert ask(None, 3) != ask(None, 3)  # single ones are both empty once in 70,000 times
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -324,7 +324,7 @@ def test_writing_stops_when_the_client_hangs_up(
 ) -> None:
     generators["tiny"].pause = 0.01
     before = len(generators["tiny"].asked)
-    body = json.dumps({**_GOOD, "max_tokens": 450, "n": 3, "stream": stream}).encode()
+    body = json.dumps({**_GOOD, "max_tokens": 450, "n": 3, "seed": 0, "stream": stream}).encode()
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
@@ -334,9 +334,8 @@ def test_writing_stops_when_the_client_hangs_up(
             time.sleep(0.01)
     generations = generators["tiny"].asked[before:]
     ended = [generation.finished.result(SECONDS) for generation in generations]
-    # A model that says whatever comes may have come to an end of its own before; none was written to the limit.
-    assert "cancelled" in ended
-    assert set(ended) <= {"cancelled", "stop"}
+    # With this seed the shortest one goes on for some 300 tokens: three seconds.
+    assert set(ended) == {"cancelled"}
     assert all(len(generation.tokens) < 450 for generation in generations)
     generators["tiny"].pause = 0.0
 
