@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import unused_port
 from typer.testing import CliRunner, Result
 
 from stillroom import pipeline
@@ -63,11 +64,6 @@ exam: {{questions: [{{from: file, path: exam.jsonl}}], compare: [teacher]}}
 
 def stillroom(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 # Done
@@ -378,7 +374,7 @@ def test_a_recipe_that_is_wrong(recipe: Callable[..., Path]) -> None:
 
 
 def test_nobody_answers(recipe: Callable[..., Path]) -> None:
-    url = f"http://127.0.0.1:{closed_port()}/v1"
+    url = f"http://127.0.0.1:{unused_port()}/v1"
     stopped(stillroom("run", recipe(url), "--set", "ask.retries=1"), 1, url, "Start its server or mend base_url.")
     stopped(stillroom("run", recipe(url), "--set", "questions.0.count=1"), 1, url, "Start its server or mend")
 
@@ -400,7 +396,7 @@ def test_what_stops_in_the_middle_says_where_it_stands(recipe: Callable[..., Pat
         assert spent == "Made so far: 5 calls."
         assert go_on.startswith("To go on: stillroom")
         assert stillroom("ask", path).exit_code == 0
-    url = f"http://127.0.0.1:{closed_port()}/v1"
+    url = f"http://127.0.0.1:{unused_port()}/v1"
     unreachable = stillroom("ask", recipe(url), "--set", "name=other", "--set", "ask.retries=5")
     stopped(unreachable, 1, "Nobody answers", "12 of 12 samples are left to ask.\n", "no connection", "To go on: ")
     # A problem from before the first call is no place to go on from.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.ports import unused_port
 
 from stillroom.base.clock import Clock
 from stillroom.base.errors import (
@@ -307,8 +307,7 @@ def test_a_key_that_is_revoked_stops_the_run_and_loses_nothing(tmp_path: Path) -
 
 
 def test_nobody_there_stops_the_run_after_a_few_calls(tmp_path: Path, clock: Clock) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = unused_port()
     with pytest.raises(TeacherUnreachable, match=f"Nobody answers at http://127.0.0.1:{port}/v1: .*refused"):
         run(tmp_path, f"http://127.0.0.1:{port}/v1", requests_of(100), clock)
     assert [kind for _, kind in attempts_in(tmp_path)] == ["connect"] * 3
@@ -466,8 +465,7 @@ def test_progress_is_told_of_every_request(tmp_path: Path) -> None:
 
 
 def test_a_replica_that_is_dead_costs_no_row_its_reply(tmp_path: Path, clock: Clock) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        dead = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+    dead = f"http://127.0.0.1:{unused_port()}/v1"
     with MisbehavingTeacher() as teacher:
         counts = run(tmp_path, dead, requests_of(50), clock, replicas=(teacher.base_url,), retries=0)
         assert teacher.requests == 50

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import unused_port
 from typer.testing import CliRunner
 
 from stillroom.base.errors import ServeError
@@ -97,8 +98,8 @@ def test_in_a_process_of_its_own(tmp_path: Path, ask: Ask) -> None:
 
 def test_its_books_outlive_it(tmp_path: Path, ask: Ask) -> None:
     ledger = tmp_path / "ledger.jsonl"
-    with spawned_teacher(ledger=ledger) as teacher:
-        port = int(teacher.base_url.split(":")[2].removesuffix("/v1"))
+    port = unused_port()
+    with spawned_teacher(ledger=ledger, port=port) as teacher:
         ask(teacher.base_url)
         teacher.process.kill()
         teacher.process.wait(60)

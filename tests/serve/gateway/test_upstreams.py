@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.ports import unused_port
 from tests.serve.gateway.asking import chat
 from tests.serve.gateway.conftest import model_server, wait_until
 
@@ -17,17 +18,8 @@ if TYPE_CHECKING:
 CHAT = "/v1/chat/completions"
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def test_a_server_that_is_down_is_passed_over_until_it_is_back(start_gateway: Start, model: ModelServer) -> None:
-    port = _free_port()
+    port = unused_port()
     gateway = start_gateway(f"http://127.0.0.1:{port}", model.url)
     key = gateway.key()
     begun = model.get("/counts")["begun"]
