@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from stillroom.classroom.models import teacher_folder
 from stillroom.cli_probe_watermark import watermark
 from stillroom.serve.accounts.accounts import create_account
 from stillroom.serve.accounts.admins import THE_MACHINE
-from stillroom.serve.accounts.events import changing
+from stillroom.serve.accounts.events import Change, changing
 from stillroom.serve.accounts.organisations import create_organisation
 from stillroom.serve.database.engine import open_database
 from stillroom.serve.database.upgrade import upgrade
@@ -49,17 +50,26 @@ def refused(*given: object, code: int = 1) -> str:
 
 
 class Owner:
-    """A gateway's state, as if two of its three accounts had called."""
+    """A gateway's state, as if two of its three accounts had called.
+
+    Keys of marks follow from the secret and the accounts' ids. Were these others each time, some innocent would suit
+    its key, once in a few hundred runs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.config = folder / "gateway.yaml"
         self.config.write_text(SETTINGS)
         state = folder / "state"
+        state.mkdir()
+        (state / "secret").write_bytes(bytes(range(32)))
+        (state / "secret").chmod(0o600)
         secrets = Secrets.open(state)
         keyring = Keyring.open(state)
         engine = open_database(f"sqlite:///{state / 'gateway.db'}")
         upgrade(engine)
-        with changing(engine, "test") as change:
+        numbers = count(1)
+        with pytest.MonkeyPatch.context() as patch, changing(engine, "test") as change:
+            patch.setattr(Change, "new_id", lambda _, kind: f"{kind}_{next(numbers)}")
             organisation = create_organisation(change, "Acme")
             self.accounts = [
                 create_account(change, organisation, THE_MACHINE, {"name": name}, terms_version=None)
@@ -115,17 +125,16 @@ def test_who_learned_is_found_and_whose_replies_they_were(owner: Owner, tmp_path
     as_json = json.loads(stillroom(*owner.test(tmp_path / "answers", "--json")).stdout)
     assert (as_json["p_value"], as_json["accounts"]) == (0.0001, 2)
     assert as_json["scores"][0]["account"] == owner.accounts[1]
-    assert as_json["scores"][1]["p_value"] > 0.0005
+    assert as_json["scores"][1]["p_value"] > 0.01
     assert as_json["null_95"] < as_json["null_99"] < as_json["scores"][0]["z"]
 
 
 def test_who_did_not_is_not(owner: Owner, tmp_path: Path) -> None:
-    """Keys are others each time: one innocent in a hundred is below 0.01, and would fail this for nothing."""
     unmarked = owner.answers(tmp_path / "unmarked", None, seed=7)
     for seed in (1, 2):
         answers = owner.answers(tmp_path / f"answers {seed}", None, seed)
         for more in ((), ("--unmarked", unmarked)):
-            assert json.loads(stillroom(*owner.test(answers, *more, "--json")).stdout)["p_value"] > 0.0005
+            assert json.loads(stillroom(*owner.test(answers, *more, "--json")).stdout)["p_value"] > 0.01
     marked = owner.answers(tmp_path / "marked", 0)
     told = said(*owner.test(marked, "--unmarked", unmarked))
     assert "p = 0.0001" in told
@@ -136,7 +145,7 @@ def test_a_text_itself(owner: Owner, tmp_path: Path) -> None:
     named = ("--config", owner.config, "--model", "abacus")
     assert f"Under the key of {owner.accounts[0]}" in said("detect", tmp_path / "essay.txt", *named)
     only_other = ("--account", owner.accounts[1], "--json")
-    assert json.loads(stillroom("detect", tmp_path / "essay.txt", *named, *only_other).stdout)["p_value"] > 0.0005
+    assert json.loads(stillroom("detect", tmp_path / "essay.txt", *named, *only_other).stdout)["p_value"] > 0.01
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\xfd")
     assert "is no text that can be read" in refused("detect", tmp_path / "bytes", *named)
     (tmp_path / "short").write_text("cats")
