@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> EscrowingGateway:
         for number in range(5):
             coin: Coin = 1 if number % 2 else 0
             gateway.serve(f"Question {number}", f"First {number}", f"Second {number}", coin, account="acct_1")
-            gateway.serve(f"Private {number}", f"Mine {number}", f"Other {number}", coin, account="acct_2")
+            gateway.serve(f"Private {number}", f"My own {number}", f"Another {number}", coin, account="acct_2")
             if number % 2:
                 gateway.next_segment()
     return gateway
@@ -100,7 +100,7 @@ def test_of_other_customers_nothing_is_in_any_file(served: EscrowingGateway, tmp
     told = [repr(read).encode(), *(path.read_bytes() for path in files)]
     rows = [call.row for call in read.calls]
     assert all(row["account"] == "acct_1" for row in rows)
-    for text in (b"acct_2", b"org of acct_2", b"key of acct_2", b"Private", b"Mine", b"Other"):
+    for text in (b"acct_2", b"org of acct_2", b"key of acct_2", b"Private", b"My own", b"Another"):
         assert not any(text in each for each in told)
     # Of the others' calls there are hashes in the paths; and the two ids that a segment's signed record begins and
     # ends with, which say when a call came and nothing else.

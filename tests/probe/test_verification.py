@@ -61,7 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         for number in range(24):
             first, second = (" ".join(WORDS[number * step * place % 12] for place in range(30)) for step in (5, 7))
             gateway.serve(f"Question {number}", first, second, 1 if number * 7 % 5 < 2 else 0)
-            gateway.serve(f"Private {number}", f"Mine {number}", f"Yours {number}", 0, account="acct_2")
+            gateway.serve(f"Private {number}", f"My own {number}", f"Your own {number}", 0, account="acct_2")
     probe, authority = folder / "probe", Authority()
     with answering(authority) as url:
         stamp_calls(gateway.state / "calls", url)
@@ -73,7 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         make_pack(probe, "first")
         answers = ask(planned.pack, probe, folder / "answers", samples=1)
         opened = open_plan(probe, "first", answers, signer, "Olga", tsa=url)
-    others = [b"acct_2", b"Private", b"Mine", b"Yours"]
+    others = [b"acct_2", b"Private", b"My own", b"Your own"]  # no base64 says so by chance
     return Made(probe, planned, answers, opened, signer, gateway.keyring.public_keys(), authority, others)
 
 
