@@ -12,6 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.serve.gateway.asking import chat
 from tests.serve.gateway.conftest import RunningGateway, running_gateway, wait_until
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.serve.gateway.conftest import ModelServer, Start
 
 
+@pytest.mark.usefixtures("whole_day")
 def test_of_200_simultaneous_first_requests_on_a_budget_for_10_exactly_10_pass(
     start_gateway: Start, model: ModelServer, database_url: str
 ) -> None:
@@ -86,12 +88,12 @@ def test_a_killed_worker_loses_no_call_that_got_a_reply(start_gateway: Start, mo
         os.kill(before[0], signal.SIGKILL)
         _until_restarted(gateway, before[0])
     time.sleep(1)
+    wait_until(lambda: len(answered) > 100)
     stop.set()
     for thread in threads:
         thread.join()
     gateway.stop()
     rows = {row["call_id"]: row for row in gateway.calls()}
-    assert len(answered) > 100
     assert not set(answered) - set(rows)
     assert all(rows[call]["status"] in ("ok", "unknown") for call in answered)
     # Every reply that was whole had been settled before it ended.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.serve.gateway.asking import chat
 from tests.serve.gateway.conftest import wait_until
 from typer.testing import CliRunner
@@ -37,6 +38,7 @@ def usage_of(gateway: RunningGateway, by: str, what: str, *words: str) -> dict[s
     return row
 
 
+@pytest.mark.usefixtures("whole_day")
 def test_what_an_account_used_of_a_running_gateway(gateway: RunningGateway) -> None:
     key = gateway.key("the one that pays")
     for plan in ({"say": ["one ", "two"]}, {"say": ["one "]}, {"say": ["nobody counts this"], "usage": False}):
@@ -87,6 +89,7 @@ def test_a_call_that_is_running_is_told_of_and_in_no_sum(gateway: RunningGateway
     )
 
 
+@pytest.mark.usefixtures("whole_day")
 def test_what_is_used_of_a_budget_and_of_a_permit_is_told_by_the_admin_api(gateway: RunningGateway) -> None:
     key = gateway.key(usd_per_day="1", usd_per_month="30")
     with changing(gateway.engine, "test") as change:
