@@ -190,24 +190,24 @@ def starting_with(label: str, lines: list[str]) -> list[str]:
 
 
 def test_the_panel_on_a_terminal_that_is_resized(folder: Path) -> None:
-    with asking(folder, 40, 90, NO_COLOR="1") as terminal:
+    with asking(folder, 100, 90, NO_COLOR="1") as terminal:  # three seconds: it is resized long before the end
         terminal.read_until(has("replies a second", "answer "))
         panel = terminal.screen.lines
         (question,), (answer,) = starting_with("question ", panel), starting_with("answer ", panel)
         assert "+ 1?␛[2J Think [bold]well[/bold]." in question
         assert "␛]0;mine␇It is [red]" in answer
         assert answer.endswith("…")
-        assert re.match(r"ask       ━*─+ \d+ of 40", starting_with("ask ", panel)[0])
+        assert re.match(r"ask       ━*─+ \d+ of 100", starting_with("ask ", panel)[0])
         assert "in flight: " in starting_with("pace ", panel)[0]
         terminal.resize(48)
-        terminal.read_until(has("40 questions: 40 replies"))
+        terminal.read_until(has("100 questions: 100 replies"))
         assert terminal.process.wait(PATIENCE_S) == 0
         terminal.read_until(lambda _: False)
     lines = terminal.screen.lines
     assert not terminal.screen.colours
-    panel = lines[: lines.index(starting_with("40 questions: ", lines)[0])]
+    panel = lines[: lines.index(starting_with("100 questions: ", lines)[0])]
     asked = panel.index(starting_with("ask ", panel)[-1])
-    assert panel[asked] == "ask       ━━━━━━━━━━━━ 40 of 40"
+    assert panel[asked] == "ask       ━━━━━━━━━━━━ 100 of 100"
     assert all(len(line) <= 48 for line in panel[asked:])
     assert "reset" in starting_with("failed ", panel)[-1]
 

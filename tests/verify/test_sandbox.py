@@ -299,7 +299,6 @@ BOMBS = {
     "a huge result": ("def add(a, b): return 'x' * 10**8", ""),
     "endless output": ("def add(a, b):\n    while True: print('x' * 10**6)", "seconds"),
     "endless output of errors": ("import sys\nwhile True: sys.stderr.write('x' * 10**6)", "seconds"),
-    "a question": ("x = input()", "EOF"),
     "an endless generator": ("def add(a, b):\n    while True: yield 5", ""),
     "a library": ("import numpy\ndef add(a, b): return a + b", "No module named 'numpy'"),
 }
@@ -309,12 +308,18 @@ BOMBS = {
 def test_bombs_cost_one_verdict(hurried: Sandbox, name: str) -> None:
     code, reason = BOMBS[name]
     judgement = judged(hurried, code)
-    assert judgement.verdict == ("wrong" if name == "a question" else "unsure"), judgement
+    assert judgement.verdict == "unsure", judgement
     assert reason in judgement.reason or "seconds" in judgement.reason
     assert len(hurried._idle) <= 1
 
 
-def test_a_program_that_writes_without_end(hurried: Sandbox) -> None:
+def test_a_question_that_nobody_answers(sandbox: Sandbox) -> None:
+    judgement = judged(sandbox, "x = input()")
+    assert judgement.verdict == "wrong", judgement
+    assert "EOF" in judgement.reason
+
+
+def test_a_program_that_writes_without_end(sandbox: Sandbox) -> None:
     question = Question(
         id="q",
         messages=(Message(role="user", content="Write 5."),),
@@ -322,7 +327,7 @@ def test_a_program_that_writes_without_end(hurried: Sandbox) -> None:
         source="test",
         meta={"cases": [{"input": "", "output": "5"}]},
     )
-    judgement = verify_code(question, "```python\nwhile True: print('x' * 1000)\n```", hurried)
+    judgement = verify_code(question, "```python\nwhile True: print('x' * 1000)\n```", sandbox)
     assert (judgement.verdict, judgement.reason) == ("unsure", "case 1: it writes more than 1 MiB")
 
 
