@@ -127,3 +127,14 @@ def test_a_folder_stays_as_it_was_where_its_writing_fails(tmp_path: Path) -> Non
         (folder / "nowhere" / "new").write_text("")
     assert [path.name for path in place.iterdir()] == ["old"]
     assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_two_do_not_fill_one_folder(tmp_path: Path) -> None:
+    place = tmp_path / "dataset"
+    with replacing_folder(place) as folder:
+        (folder / "a").write_text("")
+        with pytest.raises(StoreError, match="being written by another process"), replacing_folder(place):
+            pass
+        (folder / "b").write_text("")
+    assert sorted(path.name for path in place.iterdir()) == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -48,26 +49,60 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """A new, empty folder beside `path` to fill. On leaving it is synced and takes the place of `path`, whole.
 
-    An exception inside leaves `path` as it was. What an earlier process left half done is cleared away. One process
-    at a time. Raises StoreError where the folder cannot be written.
+    An exception inside leaves `path` as it was. What an earlier process left half done is cleared away. Raises
+    StoreError where another process is at it, or the folder cannot be written.
     """
     temporary, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     try:
-        _remove(temporary)
-        _remove(old)
-        temporary.mkdir(parents=True)
-        yield temporary
-        for each in (*temporary.rglob("*"), temporary):
-            sync(each)
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
+        with _ours_alone(temporary, path):
+            try:
+                _remove(old)
+                yield temporary
+                for each in (*temporary.rglob("*"), temporary):
+                    sync(each)
+                if path.exists():
+                    path.replace(old)
+                temporary.replace(path)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
         sync(path.parent)
         _remove(old)
     except OSError as error:
         raise _not_written(path, error) from error
+
+
+@contextmanager
+def _ours_alone(folder: Path, path: Path) -> Iterator[None]:
+    """Makes it, empty, and keeps others from filling it too: what two have filled would be whole of neither.
+
+    Raises StoreError, naming the `path` that it is for, where another process has it.
+    """
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if not _can_be_locked(descriptor):
+            raise StoreError(f"{path} is being written by another process.", "Wait until that ends.")
+        if not folder.exists() or not os.path.samestat(os.fstat(descriptor), folder.stat()):
+            raise StoreError(f"{path} was written by another process just now.", "Look at it, then run again.")
+        for each in folder.iterdir():
+            _remove(each)
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _can_be_locked(descriptor: int) -> bool:
+    """Locks it, unless another process has. On a file system without locks it is for people to see to it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def remove_unfinished(path: Path) -> None:
