@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from stillroom.base.errors import DataError, StoreError, UsageError
 from stillroom.probe import opening
 from stillroom.probe.asked import read_asked, write_asked
 from stillroom.probe.opening import Opened, give_bundle, open_plan
-from stillroom.probe.pack import ANSWERS, LIKELIHOODS, read_pack
+from stillroom.probe.pack import ANSWERS, LIKELIHOODS, copy_folder, read_pack
 from stillroom.probe.plan_log import FILE, read_log
 from stillroom.probe.recorded import abandon, give_pack, read_recorded
 from stillroom.probe.spent import read_spent
@@ -95,6 +96,39 @@ def test_killed_after_the_coins_were_opened_the_same_result_is_bundled(
     found = opened(probe, answers)
     assert events(probe) == ["planned", "answers received", "opened", "bundle made"]
     assert verify_bundle(found.bundle).problems == []
+
+
+def test_further_replies_that_come_between_do_not_keep_a_test_that_was_stopped_from_going_on(
+    probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = planned(probe)
+    answers = ask(made.pack, probe, tmp_path / "answers")
+    monkeypatch.setattr(opening, "mark_spent", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        opened(probe, answers)
+    monkeypatch.undo()
+    thirds = [Answer(pair.question_id, 0, "another draw", "stop", 1) for pair in read_pack(made.pack).pairs]
+    write_rows(probe / "thirds.parquet", Answer, thirds)
+    found = opened(probe, answers)
+    assert not (found.bundle / "thirds.parquet").exists()
+    assert verify_bundle(found.bundle, answers=answers).problems == []
+
+
+def test_further_replies_of_a_test_that_was_stopped_are_kept(
+    probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = planned(probe)
+    answers = ask(made.pack, probe, tmp_path / "answers")
+    thirds = [Answer(pair.question_id, 0, "another draw", "stop", 1) for pair in read_pack(made.pack).pairs]
+    write_rows(probe / "thirds.parquet", Answer, thirds)
+    monkeypatch.setattr(opening, "mark_spent", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        opened(probe, answers)
+    monkeypatch.undo()
+    write_rows(probe / "thirds.parquet", Answer, thirds[:3])
+    found = opened(probe, answers)
+    assert read_rows(found.bundle / "thirds.parquet", Answer) == thirds
+    assert verify_bundle(found.bundle, answers=answers).problems == []
 
 
 def test_a_second_opening_is_refused(probe: Path, tmp_path: Path) -> None:
@@ -303,12 +337,30 @@ def test_whom_a_pack_and_a_bundle_went_to_is_in_the_log(probe: Path, tmp_path: P
         give_pack(probe, "first", tmp_path / "late", "Prof. Ito", signer(probe), "Olga")
 
 
+def test_while_a_pack_is_copied_nobody_else_makes_one(
+    probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(probe)
+
+    def copy(folder: Path, to: Path) -> None:
+        with (probe / "plans.lock").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        copy_folder(folder, to)
+
+    for place in ("recorded", "opening"):
+        monkeypatch.setattr(f"stillroom.probe.{place}.copy_folder", copy)
+    give_pack(probe, "first", tmp_path / "for-ito", "Prof. Ito", signer(probe), "Olga")
+    opened(probe, ask(tmp_path / "for-ito", probe, tmp_path / "answers"))
+    give_bundle(probe, "first", tmp_path / "for-court", "the court", signer(probe), "Olga")
+    assert (tmp_path / "for-court").is_dir()
+
+
 def test_what_is_not_there_is_told(probe: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no plan first"):
         opened(probe, tmp_path)
     made = planned(probe)
-    with pytest.raises(UsageError, match="a plan first already"):
-        planned(probe)
+    with pytest.raises(UsageError, match="a plan first already, which says something else"):
+        planned(probe, level=0.01)
     with pytest.raises(UsageError, match="No pair of acct_9"):
         planned(probe, "second", accounts=("acct_9",))
     with pytest.raises(UsageError, match="no measure 'taste'"):

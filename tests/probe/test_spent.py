@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -43,6 +44,49 @@ def test_what_was_opened_in_one_folder_is_spent_in_another(escrow: Path, tmp_pat
     with pytest.raises(DataError, match="8 pairs of the plan are spent"):
         opened(earlier, ask(waiting.pack, earlier, tmp_path / "others"))
     assert [len(each.pair_ids) for each in read_spent(earlier)] == [8]
+
+
+def test_of_two_folders_that_open_the_same_pairs_at_once_one_does(escrow: Path, tmp_path: Path) -> None:
+    """Both have seen that nothing is spent, before either has marked its pairs."""
+    one, other = (gathered_from(escrow, tmp_path / name) for name in ("one", "other"))
+    answers = {probe: ask(planned(probe).pack, probe, tmp_path / f"answers-{probe.name}") for probe in (one, other)}
+
+    def after_the_other(*marked: Any) -> None:
+        patch.undo()
+        assert opened(other, answers[other]).statement.is_positive
+        mark_spent(*marked)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stillroom.probe.opening.mark_spent", after_the_other)
+        with pytest.raises(DataError, match="20 pairs of the plan are spent"):
+            opened(one, answers[one])
+    with pytest.raises(DataError, match="20 pairs of the plan are spent") as refused:
+        opened(one, answers[one])
+    assert "abandon" in refused.value.remedy
+    abandon(one, "first", "its pairs are spent", signer(one), "Olga")
+    assert not (one / "plans" / "first" / "statement.json").exists()
+
+
+def test_who_marked_first_goes_on_whoever_came_after(escrow: Path, tmp_path: Path) -> None:
+    one, other = (gathered_from(escrow, tmp_path / name) for name in ("one", "other"))
+    answers = {probe: ask(planned(probe).pack, probe, tmp_path / f"answers-{probe.name}") for probe in (one, other)}
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def after_the_first(*marked: Any) -> None:
+        patch.undo()
+        patch.setattr("stillroom.probe.opening.judge", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            opened(one, answers[one])
+        patch.undo()
+        mark_spent(*marked)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stillroom.probe.opening.mark_spent", after_the_first)
+        with pytest.raises(DataError, match="20 pairs of the plan are spent"):
+            opened(other, answers[other])
+    assert opened(one, answers[one]).statement.is_positive
 
 
 def test_so_are_those_of_a_plan_that_was_given_up_with_answers(escrow: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ that is killed leaves no second choice: the same command goes on with the same a
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,9 @@ from stillroom.probe.bounded import read_bounded, read_bounded_rows
 from stillroom.probe.bundle import MANIFEST, STATEMENT, THIRDS, Contents, write_bundle
 from stillroom.probe.judging import Evidence, judge, measure
 from stillroom.probe.logged_call import LoggedCall
-from stillroom.probe.pack import STAMPS
+from stillroom.probe.pack import STAMPS, copy_folder
 from stillroom.probe.pairs import read_gathered
-from stillroom.probe.plan import openings_digest_of
+from stillroom.probe.plan import Plan, openings_digest_of
 from stillroom.probe.plan_log import FILE, log_locked, read_log
 from stillroom.probe.proof import proof_problems
 from stillroom.probe.received import Received, evidence_digest, read_received, received_problems
@@ -29,12 +28,12 @@ from stillroom.probe.recorded import BUNDLES, PLANS, SALT, SOFTWARE, RecordedPla
 from stillroom.probe.references import further_replies, references_of
 from stillroom.probe.report_page import report_page
 from stillroom.probe.signer import KEYS, Signer, public_keys, remember_keys
-from stillroom.probe.spent import escrow_missing, mark_spent, read_spent, spent_among
+from stillroom.probe.spent import escrow_missing, mark_spent, spent_among, spent_before
 from stillroom.probe.stamping import stamp_files, stamp_last, times_of
 from stillroom.probe.statement import Statement, read_statement, statement_bytes
 from stillroom.probe.stating import state
-from stillroom.store.files import read_object, replacing_folder, write_atomically
-from stillroom.store.siblings import Answer
+from stillroom.store.files import read_object, write_atomically
+from stillroom.store.siblings import Answer, write_rows
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -109,9 +108,7 @@ def _evidence(
             f"Other answers were received for the plan {plan.name} before: those are the ones that count.",
             "Test with the folder that they are in.",
         )
-    spent = [each for each in read_spent(probe) if each.plan_digest != plan.digest]
-    if gone := spent_among(recorded.pairs, spent):
-        raise DataError(f"{len(gone):,} pairs of the plan are spent, such as {gone[0]}.", "Make another plan.")
+    _check_unspent(probe, recorded)
     gathered = read_gathered(probe)
     opening_of = {opening.pair_id: opening for opening in gathered.openings}
     openings = [opening_of[pair.pair_id] for pair in recorded.pairs if pair.pair_id in opening_of]
@@ -133,14 +130,33 @@ def _evidence(
     )
 
 
+def _check_unspent(probe: Path, recorded: RecordedPlan) -> None:
+    if gone := spent_among(recorded.pairs, spent_before(probe, recorded.plan.digest)):
+        raise DataError(
+            f"{len(gone):,} pairs of the plan are spent, such as {gone[0]}.",
+            f"Give it up (stillroom probe abandon PROBE {recorded.plan.name} --reason ...), and make another plan.",
+        )
+
+
 def _thirds(probe: Path, recorded: RecordedPlan) -> list[Answer] | None:
-    """The plan's references, where it has some; else whatever was drawn by now, for the closeness alone."""
-    plan = recorded.plan
+    """The plan's references, where it has some; else whatever was drawn when its answers came, for the closeness."""
+    plan, own = recorded.plan, probe / PLANS / recorded.plan.name / THIRDS
     if plan.references_digest is not None:
-        found = read_bounded_rows(probe / PLANS / plan.name / THIRDS, Answer)
+        found = read_bounded_rows(own, Answer)
         references_of(plan, found)
         return found
-    return further_replies(probe / THIRDS, recorded.pairs) or None
+    if recorded.state == "planned":
+        return further_replies(probe / THIRDS, recorded.pairs) or None
+    return read_bounded_rows(own, Answer) if own.exists() else None
+
+
+def _keep_thirds(probe: Path, plan: Plan, thirds: Sequence[Answer] | None) -> None:
+    """More may be drawn before a test that was stopped goes on, and the log has the digest of these."""
+    path = probe / PLANS / plan.name / THIRDS
+    if thirds is None:
+        path.unlink(missing_ok=True)
+    elif plan.references_digest is None:
+        write_rows(path, Answer, thirds)
 
 
 def _open(probe: Path, recorded: RecordedPlan, received: Received, evidence: Evidence, signer: Signer, by: str) -> None:
@@ -148,8 +164,10 @@ def _open(probe: Path, recorded: RecordedPlan, received: Received, evidence: Evi
     plan = recorded.plan
     measured = measure(evidence)
     if recorded.state == "planned":
+        _keep_thirds(probe, plan, evidence.thirds)
         note(probe, plan, "answers received", signer, by, digest_of=evidence_digest(received, evidence.thirds))
     mark_spent(probe, plan.digest, SystemClock().now_us(), recorded.pairs)
+    _check_unspent(probe, recorded)  # they were when this began; another folder's plan may have come between
     judged = judge(evidence, measured)
     log = read_log(probe / FILE)
     stamps = times_of(probe / STAMPS, log) if stamp_files(probe, log) else {}
@@ -201,10 +219,9 @@ def give_bundle(probe: Path, name: str, to: Path, whom: str, signer: Signer, by:
     bundle = probe / BUNDLES / name
     if not (bundle / MANIFEST).is_file():
         raise UsageError(f"The plan {name} has no bundle.", f"stillroom probe test {probe} {name} makes it.")
-    check_new(probe, to)
     digest = digest_bytes(read_bounded(bundle / MANIFEST))
     with log_locked(probe):
+        check_new(probe, to)
         note(probe, read_recorded(probe, name).plan, "bundle given", signer, by, digest_of=digest, said=whom)
-    with replacing_folder(to) as aside:
-        shutil.copytree(bundle, aside, dirs_exist_ok=True)
+        copy_folder(bundle, to)
     return digest

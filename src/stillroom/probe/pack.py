@@ -70,6 +70,11 @@ def read_pack(folder: Path) -> Pack:
     """
     if not (folder / PLAN).exists() and (folder / "plans").is_dir():
         raise DataError(f"{folder} is no pack, but a folder of plans.", f"Name a plan's: {folder / 'plans'}/NAME/pack")
+    if not folder.exists() and (folder.parent / PLAN).exists():
+        raise DataError(
+            f"{folder} is not there: the plan was made, and its pack was not.",
+            "Run the same stillroom probe plan again; or stillroom probe pack makes one for somebody.",
+        )
     plan = read_plan(read_bounded(folder / PLAN), str(folder / PLAN))
     pairs = in_order(read_bounded_rows(folder / PAIRS, Pair))
     check_pairs(plan, pairs, str(folder / PAIRS))
@@ -95,9 +100,9 @@ def check_pairs(plan: Plan, pairs: Sequence[Pair], name: str) -> None:
         raise DataError(f"{name} does not hold the pairs of the plan {plan.name}.", "Take the pack again.")
 
 
-def copy_pack(pack: Path, to: Path) -> None:
-    """For somebody else: a folder of its own. Raises UsageError where there is one already."""
-    if to.exists():
-        raise UsageError(f"{to} is there already.", "Name a folder that is not.")
+def copy_folder(folder: Path, to: Path) -> None:
+    """A pack or a bundle for somebody else: a folder of its own. Raises UsageError where there is one already."""
     with replacing_folder(to) as aside:
-        shutil.copytree(pack, aside, dirs_exist_ok=True)
+        if to.exists():
+            raise UsageError(f"{to} is there already.", "Name a folder that is not.")
+        shutil.copytree(folder, aside, dirs_exist_ok=True)

@@ -73,9 +73,11 @@ class Gathered:
 
 def write_gathered(folder: Path, gathered: Gathered) -> None:
     """A new folder that is its owner's alone. Raises UsageError where it is there already."""
-    if folder.exists():
-        raise UsageError(f"{folder} is there already.", "Name another folder: plans may have been made over this one.")
     with replacing_folder(folder) as aside:
+        if folder.exists():
+            raise UsageError(
+                f"{folder} is there already.", "Name another folder: plans may have been made over this one."
+            )
         aside.chmod(0o700)
         write_rows(aside / PAIRS_FILE, Pair, gathered.pairs)
         write_rows(aside / OPENINGS_FILE, Opening, gathered.openings)

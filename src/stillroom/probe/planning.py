@@ -32,7 +32,7 @@ from stillroom.probe.plan import (
     pairs_digest_of,
 )
 from stillroom.probe.plan_log import FILE, LogLine, LogRecord, log_locked, read_log, records_of
-from stillroom.probe.recorded import PLANS, SALT, SOFTWARE, make_pack, note, state_of
+from stillroom.probe.recorded import PLANS, SALT, SOFTWARE, RecordedPlan, make_pack, note, read_recorded, state_of
 from stillroom.probe.references import further_replies
 from stillroom.probe.signer import Signer
 from stillroom.probe.spent import read_spent, spent_among
@@ -81,8 +81,9 @@ class Planned:
 def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
     """Fix a plan, and write it into the log. `probe`: the folder that pairs were gathered in.
 
-    Raises UsageError for a name that was used before, a measure or an account that there is not; DataError where no
-    pair is left; StoreError.
+    Where it stands in the log already, as it is wished, and nothing came of it yet, its pack is made anew: who was
+    stopped on the way goes on so. Raises UsageError for a name that was used otherwise, a measure or an account that
+    there is not; DataError where no pair is left; StoreError.
     """
     if not re.fullmatch(NAME, wish.name):
         raise UsageError(f"{wish.name!r} is no name of a plan.", "Take letters, digits, dots and dashes: at most 64.")
@@ -90,15 +91,38 @@ def make_plan(probe: Path, wish: Wish, signer: Signer, by: str) -> Planned:
     accounts = _accounts(wish, gathered)
     with log_locked(probe):
         log = read_log(probe / FILE)
-        if any(line.record.plan == wish.name for line in log):
-            raise UsageError(f"There is a plan {wish.name} already.", "Give this one another name.")
+        earlier = _waiting(probe, wish.name, log)
         chosen = _chosen(probe, wish, gathered, accounts, log)
-        salt = os.urandom(_SALT_BYTES)
+        salt = os.urandom(_SALT_BYTES) if earlier is None else earlier.salt
         references = _references(probe, wish, measures, chosen.pairs)
         plan = _plan(wish, measures, gathered, chosen, salt, by, references)
-        _write(probe / PLANS / wish.name, plan, chosen.pairs, salt, references)
-        line = note(probe, plan, "planned", signer, by)
-    return Planned(plan, line.record, make_pack(probe, plan.name), sum(map(is_usable, references)))
+        if earlier is None:
+            _write(probe / PLANS / wish.name, plan, chosen.pairs, salt, references)
+            record = note(probe, plan, "planned", signer, by).record
+        else:
+            plan, record = _same(earlier, plan), earlier.records[0]
+    return Planned(plan, record, make_pack(probe, plan.name), sum(map(is_usable, references)))
+
+
+def _waiting(probe: Path, name: str, log: Sequence[LogLine]) -> RecordedPlan | None:
+    """The plan of that name that the log has, before anything came of it. Raises UsageError where something did."""
+    if all(line.record.plan != name for line in log):
+        return None
+    recorded = read_recorded(probe, name)
+    if recorded.state != "planned":
+        raise UsageError(f"There is a plan {name} already; it is {recorded.state}.", "Give this one another name.")
+    return recorded
+
+
+def _same(earlier: RecordedPlan, plan: Plan) -> Plan:
+    """The plan as it was recorded. Raises UsageError where this is another one."""
+    then = {name: getattr(earlier.plan, name) for name in ("created_at", "by", "software")}
+    if plan.model_copy(update=then) != earlier.plan:
+        raise UsageError(
+            f"There is a plan {plan.name} already, which says something else or has other pairs.",
+            f"Give this one another name, or give that one up: stillroom probe abandon PROBE {plan.name} --reason ...",
+        )
+    return earlier.plan
 
 
 def _plan(
@@ -160,15 +184,15 @@ def _chosen(probe: Path, wish: Wish, gathered: Gathered, accounts: Sequence[str]
         gathered.openings,
         accounts=set(accounts),
         spent=set(spent_among(gathered.pairs, read_spent(probe))),
-        reserved=_reserved(probe, log),
+        reserved=_reserved(probe, wish.name, log),
         number=wish.number,
         at_random=wish.is_pilot,
     )
 
 
-def _reserved(probe: Path, log: Sequence[LogLine]) -> set[str]:
-    """The pairs of plans that are neither opened nor given up."""
-    digests = {line.record.plan_digest: line.record.plan for line in log}
+def _reserved(probe: Path, name: str, log: Sequence[LogLine]) -> set[str]:
+    """The pairs of plans that are neither opened nor given up, for one called so: of others than itself."""
+    digests = {line.record.plan_digest: line.record.plan for line in log if line.record.plan != name}
     waiting = [name for each, name in digests.items() if state_of(records_of(log, each)) in ("planned", "answered")]
     return {pair.pair_id for name in waiting for pair in read_bounded_rows(probe / PLANS / name / PAIRS, Pair)}
 

@@ -2,7 +2,7 @@
 
 PROBE/plans/NAME/plan.json
 PROBE/plans/NAME/pairs.parquet   the plan's pairs
-PROBE/plans/NAME/thirds.parquet  further replies of the teacher that the plan has as references, if it has some
+PROBE/plans/NAME/thirds.parquet  further replies of the teacher: its references, or what was there at the test
 PROBE/plans/NAME/opening-salt    what hides the coins in `openings_digest`; the owner's alone until they are opened
 PROBE/plans/NAME/pack/           for whoever asks, see `stillroom.probe.pack`
 """
@@ -18,7 +18,7 @@ from stillroom import __version__
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import DataError, UsageError
 from stillroom.probe.bounded import read_bounded, read_bounded_rows
-from stillroom.probe.pack import PAIRS, PLAN, check_pairs, copy_pack, in_order, write_pack
+from stillroom.probe.pack import PAIRS, PLAN, check_pairs, copy_folder, in_order, write_pack
 from stillroom.probe.plan import Plan, read_plan
 from stillroom.probe.plan_log import (
     FILE,
@@ -115,12 +115,14 @@ def note(
 
 def make_pack(probe: Path, name: str) -> Path:
     """The plan's pack as a folder, made anew with the stamps that its record has by now. Returns the folder."""
-    recorded = read_recorded(probe, name)
-    pack = probe / PLANS / name / PACK
     with log_locked(probe):
-        log = read_log(probe / FILE)[: recorded.records[0].index + 1]
-        keys = read_object(probe / KEYS)
-        write_pack(pack, recorded.plan, recorded.pairs, log, stamp_files(probe, log), keys)
+        return _pack(probe, read_recorded(probe, name))
+
+
+def _pack(probe: Path, recorded: RecordedPlan) -> Path:
+    pack = probe / PLANS / recorded.plan.name / PACK
+    log = read_log(probe / FILE)[: recorded.records[0].index + 1]
+    write_pack(pack, recorded.plan, recorded.pairs, log, stamp_files(probe, log), read_object(probe / KEYS))
     return pack
 
 
@@ -129,14 +131,16 @@ def give_pack(probe: Path, name: str, to: Path, whom: str, signer: Signer, by: s
 
     Raises UsageError where the plan was opened or given up.
     """
-    recorded = read_recorded(probe, name)
-    if recorded.state in ("opened", "abandoned"):
-        raise UsageError(f"The plan {name} is {recorded.state}: nobody needs to ask any more.", "Make another plan.")
-    check_new(probe, to)
-    pack = make_pack(probe, name)
-    with log_locked(probe):
+    with log_locked(probe):  # until it is copied: another one is made where this one was
+        recorded = read_recorded(probe, name)
+        if recorded.state in ("opened", "abandoned"):
+            raise UsageError(
+                f"The plan {name} is {recorded.state}: nobody needs to ask any more.", "Make another plan."
+            )
+        check_new(probe, to)
+        pack = _pack(probe, recorded)
         note(probe, recorded.plan, "pack given", signer, by, said=whom)
-    copy_pack(pack, to)
+        copy_folder(pack, to)
 
 
 def check_new(probe: Path, to: Path) -> None:

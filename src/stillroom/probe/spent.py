@@ -45,6 +45,21 @@ def read_spent(probe: Path) -> list[Spent]:
     return [*by_plan.values()]
 
 
+def spent_before(probe: Path, plan_digest: str) -> list[Spent]:
+    """What was spent before this plan, where it is marked itself; else all. Of two that are opened at once, the pairs
+    are the one's that is marked first, in the gateway's state folder.
+
+    Raises StoreError, naming a line that is none.
+    """
+    by_plan: dict[str, Spent] = {}
+    for path in _files(probe):
+        for spent in _read(path):
+            if spent.plan_digest == plan_digest:
+                break
+            by_plan[spent.plan_digest] = spent
+    return [*by_plan.values()]
+
+
 def mark_spent(probe: Path, plan_digest: str, at: int, pairs: Sequence[Pair]) -> None:
     """Once for each plan, in each of the files. For who holds the log's lock. Raises StoreError."""
     replies = sorted({each for pair in pairs for each in reply_prints(pair)})
