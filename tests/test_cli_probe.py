@@ -49,6 +49,7 @@ def probe(tmp_path: Path) -> Path:
 def test_the_owners_folder_in_place_of_a_pack_or_a_bundle_is_told_where_those_are(probe: Path, tmp_path: Path) -> None:
     words = said("plan", probe, "--name", "first", "--suspect", "abacus-7b", "--number", PAIRS + 1)
     assert f"{PAIRS + 1} were wanted: these are all that are left." in words
+    assert f"stillroom probe ask {probe / 'plans' / 'first' / 'pack'} --model MODEL --out ANSWERS" in words
     address = ("--model", "abacus-7b", "--base-url", "http://127.0.0.1:9/v1", "--price", "none")
     asked = stillroom("ask", probe, *address, "--out", tmp_path / "answers")
     assert asked.exit_code == 1
@@ -208,3 +209,53 @@ def test_a_gateways_key_signs_where_its_file_is_named(probe: Path, tmp_path: Pat
     said(*wish)
     assert [each["kid"] for each in json.loads((probe / "keys.json").read_text())["keys"]] == [kid]
     assert not (probe / "signing-key.json").exists()
+
+
+def gateway_in(folder: Path) -> Path:
+    """The settings of a gateway that has a key."""
+    from stillroom.serve.keyring import Keyring
+
+    folder.mkdir()
+    config = folder / "gateway.yaml"
+    config.write_text("owner: Abacus\nstate: state\n")
+    Keyring.open(folder / "state")
+    return config
+
+
+def test_one_key_signs_a_folders_log_from_its_first_record_on(probe: Path, tmp_path: Path) -> None:
+    """Records of another key would make every later bundle one that its readers' keys refuse."""
+    config, another = gateway_in(tmp_path / "abacus"), gateway_in(tmp_path / "crow")
+    said("plan", probe, "--name", "one", "--suspect", "s", "--number", 6, "--config", config)
+    before = (probe / "plans.jsonl").read_bytes()
+    commands: list[tuple[object, ...]] = [
+        ("plan", probe, "--name", "two", "--suspect", "s"),
+        ("pack", probe, "one", "--to", "Ito", "--out", tmp_path / "for-ito"),
+        ("test", probe, "one", "--answers", tmp_path),
+        ("give", probe, "one", "--to", "Ito", "--out", tmp_path / "for-ito"),
+        ("abandon", probe, "one", "--reason", "gone"),
+    ]
+    for command in commands:
+        without, with_another = stillroom(*command), stillroom(*command, "--config", another)
+        assert without.exit_code == with_another.exit_code == 2
+        assert "signed with a gateway's key, and without its file another key would sign" in without.stderr
+        assert "--config gateway.yaml" in without.stderr
+        assert "and not this one's" in with_another.stderr
+    assert (probe / "plans.jsonl").read_bytes() == before
+    assert not (probe / "signing-key.json").exists()
+    said("abandon", probe, "one", "--reason", "gone", "--config", config)
+
+
+def test_a_folders_own_key_goes_on_and_so_does_a_gateway_with_a_new_key(probe: Path, tmp_path: Path) -> None:
+    from stillroom.serve.keyring import Keyring
+
+    said("plan", probe, "--name", "one", "--suspect", "s", "--number", 3)
+    config = gateway_in(tmp_path / "abacus")
+    refused = stillroom("plan", probe, "--name", "two", "--suspect", "s", "--config", config)
+    assert refused.exit_code == 2
+    assert "Leave out --config" in refused.stderr
+    said("abandon", probe, "one", "--reason", "gone")
+
+    said("import", tmp_path / "drawn.jsonl", "--out", tmp_path / "other")
+    said("plan", tmp_path / "other", "--name", "one", "--suspect", "s", "--number", 3, "--config", config)
+    Keyring.open(tmp_path / "abacus" / "state").rotate()
+    said("abandon", tmp_path / "other", "one", "--reason", "gone", "--config", config)

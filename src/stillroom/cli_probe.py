@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stillroom import cli_probe_ask, cli_probe_bundle, cli_probe_likeness, cli_probe_pairs, cli_probe_watermark
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_arguments import FLAG, Json, Roots, person_of, roots_of
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_probe_arguments import By, Config, Name, Probe, Roots, To, Tsa, check_gathered, roots_of, signer_of
+from stillroom.cli_probe_arguments import By, Config, Given, Name, Probe, To, Tsa, check_gathered, signer_of
 from stillroom.cli_probe_model import checked
 from stillroom.cli_rows import group_of_commands, show_rows
-from stillroom.cli_watch_arguments import person_of
 from stillroom.text.counted import counted
+
+if TYPE_CHECKING:
+    from stillroom.probe.plan import Plan
 
 probe_commands = group_of_commands(
     "Evidence, for or against, that a model was trained on replies that this gateway served. docs/probe.md says how."
@@ -93,6 +96,7 @@ def plan(
         from stillroom.probe.recorded import make_pack
         from stillroom.probe.spent import escrow_missing
         from stillroom.probe.stamping import stamp_log
+        from stillroom.probe.words import left_out_in_words
 
     trusted = roots_of(roots)
     if tsa is not None:
@@ -122,16 +126,32 @@ def plan(
     if as_json:
         print_json({"plan": made.plan.model_dump(mode="json"), "digest": made.plan.digest, "pack": str(made.pack)})
         return
-    left_out = sum(made.plan.left_out.values())
+    left_out = made.plan.left_out
     wanted = f" {number:,} were wanted: these are all that are left." if number and made.plan.pairs < number else ""
     print_result(
         f"Planned {name}: {counted(made.plan.pairs, 'pair')} of {counted(made.plan.questions, 'question')}; "
-        f"{counted(left_out, 'was', 'were')} left out.{wanted}",
+        f"{counted(sum(left_out.values()), 'was', 'were')} left out.{wanted}",
+        *(f"  {number:,}: {left_out_in_words(reason)}" for reason, number in left_out.items()),
         _references_in_words(made.references, no_references, made.plan.samples == 0),
         f"The log has it as {made.plan.digest}, record {made.record.index}.",
+        *_key_in_words(made.plan, config),
         *filter(None, [escrow_missing(probe)]),
-        f"Have the suspect asked: stillroom probe ask {made.pack} ...",
+        f"Have the suspect asked: {_asking(made.pack, made.plan)}",
     )
+
+
+def _asking(pack: Path, plan: Plan) -> str:
+    """The command of whoever asks."""
+    return f"stillroom probe ask {pack} --model MODEL {'' if plan.base is None else '--base BASE '}--out ANSWERS"
+
+
+def _key_in_words(plan: Plan, config: Path | None) -> Iterator[str]:
+    """Of a plan over a gateway's pairs that the gateway's key did not sign: it is easily forgotten, and stays so."""
+    if config is None and plan.grade == "recorded":
+        yield (
+            "A key of this folder signed that. Others know the gateway's: it signs where --config names its file, from "
+            "the first plan of a folder on."
+        )
 
 
 def _references_in_words(references: int, are_left_out: bool, by_likelihood_alone: bool) -> str:
@@ -147,12 +167,12 @@ def _references_in_words(references: int, are_left_out: bool, by_likelihood_alon
     return "References: none for these questions. stillroom probe thirds, before the plan, draws some: fewer pairs do."
 
 
-@command("pack", "stillroom probe pack PROBE first --to 'Prof. Ito' --out for-ito")
+@command("pack", "stillroom probe pack PROBE first --to 'Prof. Ito' --out for-ito --config gateway.yaml")
 def pack(
     probe: Probe,
     name: Name,
     to: To,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder that is not there yet.")],
+    out: Given,
     config: Config = None,
     by: By = None,
     as_json: Json = False,
@@ -187,7 +207,7 @@ def _rounded(p_value: float | None) -> str | None:
     return None if p_value is None else f"{p_value:.2g}"
 
 
-@command("abandon", "stillroom probe abandon PROBE first --reason 'the suspect was taken offline'")
+@command("abandon", "stillroom probe abandon PROBE first --reason 'it was taken offline' --config gateway.yaml")
 def abandon(
     probe: Probe,
     name: Name,

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import Json
+from stillroom.cli_arguments import Json, Roots, person_of, roots_of
 from stillroom.cli_guard import command
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_probe_arguments import By, Config, Name, Probe, Roots, To, Tsa, roots_of, signer_of
-from stillroom.cli_watch_arguments import person_of
+from stillroom.cli_probe_arguments import By, Config, Given, Name, Probe, To, Tsa, signer_of
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ Answers = Annotated[Path, typer.Option("--answers", metavar="DIR", help="The fol
 def register(app: typer.Typer) -> None:
     """Make them commands of `app`."""
     command(app, "test", "stillroom probe test PROBE first --answers answers --config gateway.yaml")(open_coins)
-    command(app, "give", "stillroom probe give PROBE first --to 'the court' --out bundle")(give)
+    command(app, "give", "stillroom probe give PROBE first --to 'the court' --out bundle --config gateway.yaml")(give)
     command(app, "verify", "stillroom probe verify BUNDLE --keys https://gateway.example/.well-known/jwks.json")(verify)
 
 
@@ -62,7 +61,7 @@ def give(
     probe: Probe,
     name: Name,
     to: To,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder that is not there yet.")],
+    out: Given,
     config: Config = None,
     by: By = None,
     as_json: Json = False,

@@ -18,7 +18,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from stillroom.base.errors import StoreError
-from stillroom.base.signatures import ALGORITHM, PublicKeys, SigningKey
+from stillroom.base.signatures import ALGORITHM, PublicKeys, SignatureRefused, SigningKey, open_token
+from stillroom.probe.plan_log import FILE, RECORD_TYPE, read_log
 from stillroom.store.files import read_object, sync, write_json
 
 KEYS = "keys.json"
@@ -49,6 +50,30 @@ def own_signer(probe: Path) -> Signer:
     key = SigningKey(private_key)
     published = {**key.jwk.as_dict(private=False), "kid": key.kid, "use": "sig", "alg": ALGORITHM}
     return Signer(key.sign, {"keys": [published]})
+
+
+def has_own_key(probe: Path) -> bool:
+    return (probe / _OWN).exists()
+
+
+def goes_on_with(probe: Path, keys: Mapping[str, Any]) -> bool:
+    """Whether one of these keys (a JWK set) signed the last record of the folder's log; of an empty log, always.
+
+    A log that two owners' keys sign in turn is one that nobody can verify with the keys of either. Raises StoreError,
+    and SignatureRefused where the last record's signature is damaged.
+    """
+    log = read_log(probe / FILE)
+    if not log:
+        return True
+    if not keys["keys"]:
+        return False
+    try:
+        open_token(log[-1].jws, RECORD_TYPE, public_keys(keys, KEYS))
+    except SignatureRefused as refused:
+        if refused.reason == "unknown_key":
+            return False
+        raise
+    return True
 
 
 def remember_keys(probe: Path, signer: Signer) -> dict[str, Any]:
