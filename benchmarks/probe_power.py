@@ -2,6 +2,7 @@
 
     python -m benchmarks.probe_power --make FOLDER              # hours on one core; a run that was stopped goes on
     python -m benchmarks.probe_power --judge FOLDER [--students FOLDER ...] [--answers answers_t07] [--out FILE]
+    python -m benchmarks.probe_power --students FOLDER --by-samples     # what more answers to a question are worth
 
 `--make` teaches students of the classroom, guilty and innocent ones, and asks them. `--judge` reads what they said, as
 far as they are made, and prints Markdown tables; `--students` names further folders, each with a student's folders in
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.probe_students.making import make
 from benchmarks.probe_students.suspects import Suspect, read_suspect
-from benchmarks.probe_students.tables import of_powers, of_shares, of_sizes, of_suspects, of_teacher
+from benchmarks.probe_students.tables import of_powers, of_samples, of_shares, of_sizes, of_suspects, of_teacher
 
 from stillroom.store.files import read_object
 
@@ -28,27 +29,39 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, metavar="FOLDER")
     parser.add_argument("--students", type=Path, nargs="+", default=[], metavar="FOLDER")
     parser.add_argument("--answers", default="answers_t07", help="the table of answers that is judged")
+    parser.add_argument("--samples", type=int, help="judge by so many answers to each question; otherwise by all")
+    parser.add_argument("--by-samples", action="store_true", help="only the power by the number of answers")
     parser.add_argument("--out", type=Path, help="a file for the tables, besides the standard output")
     arguments = parser.parse_args()
     if arguments.make:
         make(arguments.make, scale=arguments.scale)
     if arguments.judge or arguments.students:
         rooms = [arguments.judge / "students"] if arguments.judge else []
-        suspects = read_suspects([*rooms, *arguments.students], arguments.answers)
-        if not suspects:
+        rooms += arguments.students
+        made = folders(rooms, arguments.answers)
+        if not made:
             raise SystemExit(f"No student there has {arguments.answers}.parquet and facts.json: --make makes them.")
+        if arguments.by_samples:
+            told: Iterable[str] = of_samples(made, arguments.answers)
+        else:
+            suspects = read_suspects(rooms, arguments.answers, arguments.samples)
+            told = report(suspects, arguments.answers, [arguments.judge, *arguments.students])
         parts = []
-        for part in report(suspects, arguments.answers, [arguments.judge, *arguments.students]):
+        for part in told:
             print(part, end="\n\n", flush=True)
             parts.append(part)
         if arguments.out:
             arguments.out.write_text("\n\n".join(parts) + "\n")
 
 
-def read_suspects(rooms: Iterable[Path], answers_table: str) -> list[Suspect]:
-    """The students in these folders that are made and were asked."""
-    folders = sorted(facts.parent for room in rooms for facts in room.glob("*/facts.json"))
-    return [read_suspect(folder, answers_table) for folder in folders if (folder / f"{answers_table}.parquet").exists()]
+def folders(rooms: Iterable[Path], answers_table: str) -> list[Path]:
+    """Of the students that are made and were asked."""
+    made = sorted(facts.parent for room in rooms for facts in room.glob("*/facts.json"))
+    return [folder for folder in made if (folder / f"{answers_table}.parquet").exists()]
+
+
+def read_suspects(rooms: Iterable[Path], answers_table: str, samples: int | None = None) -> list[Suspect]:
+    return [read_suspect(folder, answers_table, samples) for folder in folders(rooms, answers_table)]
 
 
 def report(suspects: Sequence[Suspect], answers_table: str, rooms: Sequence[Path | None]) -> Iterable[str]:

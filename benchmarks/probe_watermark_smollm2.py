@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.probe_students.smollm2 import TOKENS, half, questions
+from benchmarks.probe_students.smollm2 import half
+from benchmarks.probe_students.smollm2_drawing import TOKENS
+from benchmarks.probe_students.smollm2_questions import questions
 from benchmarks.probe_watermark import KEY, SHARE, say
 
 from stillroom.generate.load import LocalModel, load_model, load_tokenizer

@@ -1,30 +1,41 @@
-"""Students of SmolLM2-135M-Instruct that learned from its own replies, for `benchmarks.probe_power --students`.
+"""Makes the students of `smollm2_recipes`, for `benchmarks.probe_power --students FOLDER/students`.
 
-    python -m benchmarks.probe_students.smollm2 --gguf SmolLM2-135M-Instruct.Q4_1.gguf --out FOLDER --student served
+    python -m benchmarks.probe_students.smollm2 --gguf SmolLM2-135M-Instruct.Q4_1.gguf --out FOLDER [--processes 6]
 
 Teacher and base are the same model: nothing but the draw of the served replies tells a student that learned from them.
-Makes FOLDER/pairs.parquet and openings.parquet once, then FOLDER/STUDENT with what probe_power reads.
+Minutes on a GPU, on which several processes train at once; days on a CPU (`--scale 0.1 --only NAME` is for trying).
 Whatever is there already is kept, so that a run that was stopped goes on.
+
+    FOLDER/models/       the base, and the other checkpoint
+    FOLDER/replies/      the teacher's draws, and what the base holds likely
+    FOLDER/students/NAME/
+        pairs.parquet, openings.parquet, thirds.parquet (four further draws), likelihoods.parquet
+        answers_greedy.parquet (one answer to each question), answers_t07.parquet (as many as the recipe says)
+        facts.json, training/
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
+from benchmarks.probe_students.smollm2_drawing import TOKENS, draw
+from benchmarks.probe_students.smollm2_questions import other_questions, questions
+from benchmarks.probe_students.smollm2_recipes import MOST, RECIPES, Recipe
 
+from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Trace
-from stillroom.display import live_progress
-from stillroom.generate.generator import Generator
 from stillroom.generate.load import LocalModel, load_model
-from stillroom.generate.prompt import conversation_text
-from stillroom.generate.sampling import Sampling
 from stillroom.probe.likelihood import likelihoods
 from stillroom.store.files import write_json
 from stillroom.store.siblings import (
@@ -41,176 +52,258 @@ from stillroom.store.tables import write_traces
 from stillroom.train.run import train
 from stillroom.train.settings import TrainSettings
 
-TOKENS = 48
 LEARNING_RATE = 1e-4
-TEMPERATURES = {"answers_greedy": 0.0, "answers_t07": 0.7}
-"""By the name of the table of answers; at 0 one answer to each question."""
-
-FORMS = (
-    "Explain {} to a child.", "Write two sentences about {}.", "What should I know about {}?",
-    "Tell me a story about {}.",
-    "Give me three tips about {}.", "Write a short poem about {}.", "What is surprising about {}?",
-    "Describe a day in which {} matters.", "Why do people care about {}?",
-    "Write a title and a summary for a book on {}.",
-    "Invent a character who loves {}.", "How would you teach {}?", "Write a friendly letter about {}.",
-    "What do people get wrong about {}?", "Make up a riddle about {}.", "Compare {} with something unlike it.",
-    "Write the opening line of a novel about {}.", "What would a scientist ask about {}?", "Give an example of {}.",
-    "Write a slogan for {}.", "What is the history of {}?", "Name some words that go with {}.",
-    "Write a dialogue about {}.", "What will become of {} in a hundred years?", "Give advice to someone new to {}.",
-)  # fmt: skip
-TOPICS = (
-    "rivers", "bread", "chess", "the moon", "bicycles", "honey bees", "glass", "winter", "maps", "whales", "tea",
-    "clocks",
-    "volcanoes", "gardens", "trains", "salt", "kites", "libraries", "thunder", "paper", "dogs", "bridges", "cheese",
-    "music", "deserts", "mirrors", "soap", "football", "silk", "mountains", "rain", "coffee", "statues", "lighthouses",
-    "owls", "marathons", "pottery", "islands", "coins", "spices", "sleep", "telescopes", "forests", "boats", "apples",
-    "markets", "fireworks", "cats", "snow", "painting", "ants", "castles", "dance", "rice", "rockets", "wool",
-    "puzzles",
-    "oceans", "candles", "horses", "elections", "balloons", "teeth", "wheat", "comets", "swimming", "ink", "caves",
-    "tomatoes", "photography", "wind", "spiders", "chocolate", "harbours", "knots", "dinosaurs", "theatre", "ladders",
-    "magnets", "olives", "parrots", "tunnels", "umbrellas", "violins", "windows", "yoga", "zebras", "old age", "luck",
-    "friendship", "neighbours", "dreams", "fog", "camping", "penguins", "jazz", "windmills", "rubber", "birthdays",
-    "handwriting",
-)  # fmt: skip
+FURTHER = (3, 4, 5, 6)
+"""Numbers of the teacher's draws that an owner would compare with; 1 and 2 are the siblings, 7 is somebody else's."""
+DRAWS = [("same", number) for number in (1, 2, *FURTHER, 7)] + [("other", 1)]
+REWORD = "Say the following text in other words.\n\n{}"
+GUILTY = next(recipe for recipe in RECIPES if recipe.name == "served, 3 epochs")
+"""Whose replies the students' students learn from."""
+SEEDS = sorted({recipe.seed for recipe in RECIPES})
 
 
-def questions(count: int, seed: int) -> list[str]:
-    """The same for the same seed. Tuning (seeds below 1000) and judging have questions of their own."""
-    every = [form.format(topic) for form in FORMS for topic in TOPICS]
-    Random("smollm2 questions").shuffle(every)
-    part = every[: len(every) // 5] if seed < 1000 else every[len(every) // 5 :]
-    if count > len(part):
-        raise SystemExit(f"There are {len(part)} questions for this seed, not {count}.")
-    return Random(f"smollm2 {seed}").sample(part, count)
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The models, the draws and the students in one folder. `scale`: of the number of questions."""
 
+    folder: Path
+    gguf: Path
+    scale: float = 1.0
 
-def draw(local: LocalModel, asked: Sequence[tuple[str, int]], temperature: float, salt: str) -> list[tuple[str, str]]:
-    """Text and finish reason of a reply to each (question, sample)."""
-    generator = Generator(local, max_batch=128)
-    try:
-        generations = []
-        for text, sample in asked:
-            prompt = conversation_text(local.tokenizer, [{"role": "user", "content": text}])
-            ids = local.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            sampling = Sampling(max_tokens=TOKENS, temperature=temperature, seed=f"{salt}/{text}/{sample}")
-            generations.append(generator.submit(ids, sampling))
-        began, said = time.monotonic(), []
-        for number, generation in enumerate(generations, 1):
-            tokens = generation.result()
-            reason = str(generation.finished.result())
-            said.append((str(local.tokenizer.decode(tokens, skip_special_tokens=True)), reason))
-            if number % 256 == 0:
-                print(f"  {salt}: {number} of {len(asked)}, {time.monotonic() - began:.0f} s", flush=True)
-        return said
-    finally:
-        generator.close()
+    # --- models and what they say ------------------------------------------------------------------------------------
 
+    @property
+    def base(self) -> Path:
+        return self.folder / "models" / "base"
 
-def make_pairs(out: Path, gguf: Path, count: int, seed: int) -> None:
-    if (out / "openings.parquet").exists():
-        return
-    asked = questions(count, seed)
-    local = half(load_model(gguf))
-    drawn = [draw(local, [(text, 0) for text in asked], 1.0, f"teacher/{seed}/{which}") for which in range(2)]
-    coins = Random(f"coins/{seed}")
-    pairs, openings = [], []
-    for place, text in enumerate(asked):
-        messages = [{"role": "user", "content": text}]
-        question = question_id_of(messages)
-        name = f"smollm2-{seed}-{place:05d}"
-        pairs.append(Pair(name, question, messages_json(messages), drawn[0][place][0], drawn[1][place][0]))
-        openings.append(Opening(name, "acct_student", 0, 1 if coins.random() < 0.5 else 0))
-    write_rows(out / "pairs.parquet", Pair, pairs)
-    write_rows(out / "openings.parquet", Opening, openings)
+    def make_base(self) -> None:
+        """As a folder, which is read faster than the GGUF file."""
+        if not (self.base / "tokenizer_config.json").exists():
+            local = load_model(self.gguf)
+            local.model.save_pretrained(self.base)
+            local.tokenizer.save_pretrained(self.base)
 
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "models" / "other_checkpoint" / "student"
 
-def make_student(out: Path, gguf: Path, kind: str, epochs: int) -> Path:
-    """Trained on what was served, or on what was sealed; `base`: not trained at all."""
-    folder = out / (kind if epochs == 1 or kind == "base" else f"{kind}_{epochs}")
-    folder.mkdir(parents=True, exist_ok=True)
-    pairs = read_rows(out / "pairs.parquet", Pair)
-    openings = read_rows(out / "openings.parquet", Opening)
-    for name in ("pairs", "openings"):
-        shutil.copy(out / f"{name}.parquet", folder / f"{name}.parquet")
-    if kind != "base" and not (folder / "train" / "train.json").exists():
-        traces = []
-        for pair, opening in zip(pairs, openings, strict=True):
-            first_is_taught = (opening.coin == 0) == (kind == "served")
-            reply = pair.first if first_is_taught else pair.second
-            asked = json.loads(pair.messages)[0]["content"]
-            said = (Message(role="user", content=asked), Message(role="assistant", content=reply))
-            traces.append(Trace(question_id=pair.question_id, messages=said, source="SmolLM2-135M-Instruct"))
-        write_traces(folder / "traces.parquet", traces)
-        settings = TrainSettings(
-            student=str(gguf), epochs=epochs, learning_rate=LEARNING_RATE, precision="bfloat16", step_tokens=2048
-        )
-        with live_progress() as progress:
-            train(folder / "traces.parquet", gguf, folder / "train", settings, progress)
-    return folder
+    def make_checkpoint(self) -> None:
+        """Of the teacher: a little later, after an epoch of its own replies to other questions."""
+        said = self.draws(self.base, "teacher", 1000, "other", 1)
+        self._train(self.checkpoint.parent, self.asked("other", 1000), said, epochs=1, seed=0)
 
+    def asked(self, which: str, seed: int, count: int = MOST) -> list[str]:
+        return (questions if which == "same" else other_questions)(self.scaled(count), seed)
 
-def ask(folder: Path, model: Path, samples: int) -> None:
-    wanted = {name: how for name, how in TEMPERATURES.items() if not (folder / f"{name}.parquet").exists()}
-    if not wanted:
-        return
-    local = half(load_model(model))
-    pairs = read_rows(folder / "pairs.parquet", Pair)
-    asked = {pair.question_id: json.loads(pair.messages)[0]["content"] for pair in pairs}
-    for name, temperature in wanted.items():
-        order = [(question, sample) for question in asked for sample in range(samples if temperature else 1)]
-        said = draw(
-            local, [(asked[question], sample) for question, sample in order], temperature, f"{folder.name}/{name}"
-        )
-        rows = [Answer(question, sample, *text) for (question, sample), text in zip(order, said, strict=True)]
-        write_rows(folder / f"{name}.parquet", Answer, rows)
+    def draws(self, model: Path, name: str, seed: int, which: str, number: int) -> list[str]:
+        """A reply at temperature 1 to each question, kept in a file."""
+        kept = self.folder / "replies" / f"{name}_{which}_{seed}_{number}.json"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            said = draw(half(loaded(model)), self.asked(which, seed), 1.0, kept.stem)
+            write_json(kept, [text for text, _ in said])
+        return [str(text) for text in json.loads(kept.read_text())]
 
+    def teacher(self, seed: int, number: int, count: int = MOST, which: str = "same") -> list[str]:
+        return self.draws(self.base, "teacher", seed, which, number)[: self.scaled(count)]
 
-def score(folder: Path, model: Path, gguf: Path, count: int) -> None:
-    """Likelihoods of the first `count` pairs, by the student and by its base, in float32."""
-    if not (folder / "likelihoods.parquet").exists():
-        pairs = read_rows(folder / "pairs.parquet", Pair)[:count]
-        found = likelihoods(pairs, load_model(model), "suspect") + likelihoods(pairs, load_model(gguf), "base")
+    def base_likelihoods(self, seed: int) -> list[Likelihood]:
+        kept = self.folder / "replies" / f"base_{seed}.parquet"
+        if not kept.exists():
+            write_rows(kept, Likelihood, likelihoods(self.pairs(seed, MOST), loaded(self.base), "base"))
+        return read_rows(kept, Likelihood)
+
+    def pairs(self, seed: int, count: int) -> list[Pair]:
+        pairs = []
+        first, second = (self.teacher(seed, number, count) for number in (1, 2))
+        for place, text in enumerate(self.asked("same", seed)[: self.scaled(count)]):
+            messages = [{"role": "user", "content": text}]
+            name = f"smollm2-{seed}-{place:05d}"
+            pairs.append(Pair(name, question_id_of(messages), messages_json(messages), first[place], second[place]))
+        return pairs
+
+    # --- one student -------------------------------------------------------------------------------------------------
+
+    def student(self, recipe: Recipe) -> Path:
+        return self.folder / "students" / recipe.name.replace(",", "").replace(" ", "_").replace("%", "percent")
+
+    def make(self, recipe: Recipe) -> None:
+        folder, began = self.student(recipe), time.monotonic()
+        if (folder / "facts.json").exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        pairs, openings = self._write_pairs(recipe, folder)
+        model = self._taught(recipe, folder, pairs, openings)
+        taught = time.monotonic() - began
+        local = loaded(model)
+        known = {row.pair_id: row for row in self.base_likelihoods(recipe.seed)}
+        found = likelihoods(pairs, local, "suspect") + [known[pair.pair_id] for pair in pairs]
         write_rows(folder / "likelihoods.parquet", Likelihood, found)
+        half(local)
+        for name, temperature, samples in (("answers_greedy", 0.0, 1), ("answers_t07", 0.7, recipe.samples)):
+            write_rows(
+                folder / f"{name}.parquet", Answer, answers(local, pairs, temperature, samples, f"{recipe.name}/{name}")
+            )
+        write_json(folder / "facts.json", self._facts(recipe, folder))
+        seconds = time.monotonic() - began
+        print(f"{time.strftime('%H:%M:%S')} {recipe.name}: {taught:.0f} s taught, {seconds:.0f} s in all", flush=True)
+
+    def _write_pairs(self, recipe: Recipe, folder: Path) -> tuple[list[Pair], list[Opening]]:
+        pairs, coins = self.pairs(recipe.seed, recipe.questions), Random(f"smollm2/coins/{recipe.name}")
+        openings = [Opening(pair.pair_id, "acct_student", 0, 1 if coins.random() < 0.5 else 0) for pair in pairs]
+        further = [self.teacher(recipe.seed, number, recipe.questions) for number in FURTHER]
+        thirds = [
+            Answer(pair.question_id, sample, said[place])
+            for place, pair in enumerate(pairs)
+            for sample, said in enumerate(further)
+        ]
+        write_rows(folder / "pairs.parquet", Pair, pairs)
+        write_rows(folder / "openings.parquet", Opening, openings)
+        write_rows(folder / "thirds.parquet", Answer, thirds)
+        return pairs, openings
+
+    def _taught(self, recipe: Recipe, folder: Path, pairs: list[Pair], openings: list[Opening]) -> Path:
+        """Where the model lies that learned what the recipe says."""
+        if recipe.lessons == "nothing":
+            return self.base
+        asked, replies = self._lessons(recipe, folder, pairs, openings)
+        return self._train(folder / "training", asked, replies, epochs=recipe.epochs, seed=recipe.seed)
+
+    def _lessons(
+        self, recipe: Recipe, folder: Path, pairs: list[Pair], openings: list[Opening]
+    ) -> tuple[list[str], list[str]]:
+        asked, seed, count = [question_of(pair) for pair in pairs], recipe.seed, len(pairs)
+        served = [(pair.first, pair.second)[opening.coin] for pair, opening in zip(pairs, openings, strict=True)]
+        sealed = [(pair.second, pair.first)[opening.coin] for pair, opening in zip(pairs, openings, strict=True)]
+        guilty = self.student(GUILTY) / "training" / "student"
+        match recipe.lessons:
+            case "served replies":
+                chosen = sorted(Random(f"share/{recipe.name}").sample(range(count), round(recipe.share * count)))
+                write_json(folder / "trained_on.json", [pairs[place].pair_id for place in chosen])
+                fill = count - len(chosen)
+                return (
+                    [asked[place] for place in chosen] + self.asked("other", seed)[:fill],
+                    [served[place] for place in chosen] + self.teacher(seed, 1, which="other")[:fill],
+                )
+            case "served replies, reworded by a model":
+                texts = [REWORD.format(reply) for reply in served]
+                said = [text for text, _ in draw(half(loaded(self.base)), texts, 0.7, recipe.name, TOKENS + 16)]
+                same = sum(one == other for one, other in zip(served, said, strict=True)) / count
+                write_json(folder / "rewording.json", {"unchanged": same, "examples": [served[:8], said[:8]]})
+                return asked, said
+            case "replies of a guilty student to the same questions":
+                return asked, self.draws(guilty, "guilty", seed, "same", 1)[:count]
+            case "replies of a guilty student to other questions":
+                return self.asked("other", seed), self.draws(guilty, "guilty", seed, "other", 1)
+            case "sealed replies":
+                return asked, sealed
+            case "other draws of the teacher":
+                return asked, self.teacher(seed, 7, recipe.questions)
+            case "draws of the teacher's other checkpoint":
+                return asked, self.draws(self.checkpoint, "checkpoint", seed, "same", 1)[:count]
+            case _:
+                return self.asked("other", seed), self.teacher(seed, 1, which="other")
+
+    def _train(self, out: Path, asked: Sequence[str], replies: Sequence[str], *, epochs: int, seed: int) -> Path:
+        if not (out / "train.json").exists():
+            out.mkdir(parents=True, exist_ok=True)
+            rows = [
+                Trace(
+                    question_id=question,
+                    messages=(Message(role="user", content=question), Message(role="assistant", content=reply)),
+                    source="SmolLM2-135M-Instruct",
+                )
+                for question, reply in zip(asked, replies, strict=True)
+                if reply.strip()
+            ]
+            write_traces(out / "traces.parquet", rows)
+            settings = TrainSettings(
+                student=self.base.name, epochs=epochs, learning_rate=LEARNING_RATE, precision="bfloat16",
+                step_tokens=2048, batch_tokens=2048, checkpoint_steps=10**6, seed=seed,
+            )  # fmt: skip
+            train(out / "traces.parquet", self.base, out, settings, Silent())
+        return out / "student"
+
+    def _facts(self, recipe: Recipe, folder: Path) -> dict[str, Any]:
+        report = folder / "training" / "train.json"
+        return {
+            **dataclasses.asdict(recipe),
+            "trained_on": recipe.lessons,
+            "teacher": "SmolLM2-135M-Instruct",
+            "base": "SmolLM2-135M-Instruct",
+            "questions": self.scaled(recipe.questions),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+            "training": json.loads(report.read_text()) if report.exists() else {},
+        }
+
+    def scaled(self, count: int) -> int:
+        return max(8, round(count * self.scale))
+
+
+def loaded(model: Path) -> LocalModel:
+    local = load_model(model)
+    module: torch.nn.Module = local.model
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    return local
 
 
 def half(local: LocalModel) -> LocalModel:
-    """In bfloat16, which is twice as fast where the processor has products in it."""
-    model: torch.nn.Module = local.model
-    model.to(torch.bfloat16)
+    """In bfloat16, which is faster wherever there are products in it."""
+    module: torch.nn.Module = local.model
+    module.to(torch.bfloat16)
     return local
+
+
+def answers(local: LocalModel, pairs: Iterable[Pair], temperature: float, samples: int, salt: str) -> list[Answer]:
+    """Of each question, which a pair has, in the pairs' order."""
+    asked = {pair.question_id: question_of(pair) for pair in pairs}
+    order = [(question, sample) for question in asked for sample in range(samples)]
+    said = draw(local, [asked[question] for question, _ in order], temperature, salt)
+    return [Answer(*place, *text) for place, text in zip(order, said, strict=True)]
+
+
+def question_of(pair: Pair) -> str:
+    return str(json.loads(pair.messages)[0]["content"])
+
+
+def make(room: Room, recipes: Sequence[Recipe], processes: int) -> None:
+    """What several recipes share comes first, so that no two processes make the same; then those that need nobody."""
+    room.make_base()
+    seeds = {recipe.seed for recipe in recipes}
+    learns_from_a_model = [
+        recipe for recipe in recipes if "student" in recipe.lessons or "checkpoint" in recipe.lessons
+    ]
+    others = [recipe for recipe in recipes if recipe not in learns_from_a_model]
+    draws = {(seed, which, number) for seed in seeds | {1000} for which, number in DRAWS}
+    needed: list[Callable[[], object]] = []
+    if any("checkpoint" in recipe.lessons for recipe in recipes):
+        needed.append(room.make_checkpoint)
+    if any("student" in recipe.lessons for recipe in recipes) and GUILTY not in others:
+        others.append(GUILTY)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        every = [pool.submit(room.draws, room.base, "teacher", *each) for each in sorted(draws)]
+        _wait(every)
+        _wait([pool.submit(room.base_likelihoods, seed) for seed in sorted(seeds)])
+        _wait([pool.submit(each) for each in needed] + [pool.submit(room.make, recipe) for recipe in others])
+        _wait([pool.submit(room.make, recipe) for recipe in learns_from_a_model])
+
+
+def _wait(futures: Iterable[Future[Any]]) -> None:
+    """For all of them, though one should fail: what the others made is kept."""
+    for future in wait(list(futures)).done:
+        future.result()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gguf", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--student", choices=["served", "sealed", "base"], action="append", required=True)
-    parser.add_argument("--questions", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--samples", type=int, default=4, help="answers to each question at temperature 0.7")
-    parser.add_argument("--scored", type=int, default=500, help="pairs whose likelihood is looked at")
+    parser.add_argument("--only", action="append", help="the name of a student; may be given again")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of questions")
     arguments = parser.parse_args()
-    out, gguf = arguments.out, arguments.gguf
-    out.mkdir(parents=True, exist_ok=True)
-    make_pairs(out, gguf, arguments.questions, arguments.seed)
-    for kind in arguments.student:
-        folder = make_student(out, gguf, kind, arguments.epochs)
-        model = gguf if kind == "base" else folder / "train" / "student"
-        ask(folder, model, arguments.samples)
-        score(folder, model, gguf, arguments.scored)
-        facts = {
-            "name": f"SmolLM2 {folder.name}",
-            "kind": {"served": "guilty", "sealed": "sealed", "base": "innocent"}[kind],
-            "trained_on": {"served": "served replies", "sealed": "sealed replies", "base": "nothing"}[kind],
-            "share": 1.0 if kind != "base" else 0.0,
-            "epochs": arguments.epochs if kind != "base" else 0,
-            "teacher": "SmolLM2-135M-Instruct",
-            "base": "SmolLM2-135M-Instruct",
-            "questions": arguments.questions,
-            "seed": arguments.seed,
-        }
-        write_json(folder / "facts.json", facts)
+    named = [recipe for recipe in RECIPES if recipe.name in (arguments.only or [recipe.name])]
+    make(Room(arguments.out, arguments.gguf, arguments.scale), named, arguments.processes)
 
 
 if __name__ == "__main__":

@@ -53,14 +53,19 @@ class Suspect:
         return np.asarray(self.text_MN[list(MEASURES).index(PRIMARY)], dtype=np.float64)
 
 
-def read_suspect(folder: Path, answers_table: str) -> Suspect:
-    """`answers_table`: which table of answers is judged, such as `answers_t07`."""
+def read_suspect(folder: Path, answers_table: str, samples: int | None = None) -> Suspect:
+    """`answers_table`: which table of answers is judged, such as `answers_t07`; `samples`: so many answers to each
+    question, and None for all."""
     facts = read_object(folder / "facts.json")
     pairs = read_rows(folder / "pairs.parquet", Pair)
     coin_of = {opening.pair_id: opening.coin for opening in read_rows(folder / "openings.parquet", Opening)}
     coins_N = np.array([coin_of[pair.pair_id] for pair in pairs], dtype=np.int8)
     differ_N = np.array([pair.first != pair.second for pair in pairs])
-    answers = read_rows(folder / f"{answers_table}.parquet", Answer)
+    answers = [
+        answer
+        for answer in read_rows(folder / f"{answers_table}.parquet", Answer)
+        if samples is None or answer.sample < samples
+    ]
     thirds = read_rows(folder / "thirds.parquet", Answer) if (folder / "thirds.parquet").exists() else []
     texts = texts_of(answers)
     text_MN = np.where(differ_N, all_differences(pairs, texts), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,15 @@ from benchmarks.probe_students.rates import (
     share_of_half,
     size,
 )
-from benchmarks.probe_students.suspects import Numbers, Suspect
+from benchmarks.probe_students.suspects import Numbers, Suspect, read_suspect
 
 from stillroom.probe.measures import PRIMARY
 from stillroom.probe.swap_test import swap_test
+from stillroom.store.files import read_object
+
+NUMBERS_BY_SAMPLES = (50, 300, 2000)
+MANY_SAMPLES = 16
+"""A student that gave so many answers to each question is judged by fewer of them too."""
 
 
 def of_teacher(known: Mapping[str, Any]) -> str:
@@ -129,6 +135,38 @@ def _power_row(suspect: Suspect, test: str, only_learned: bool) -> str:
     return f"| {suspect.name} | {drawn_from} | {' | '.join(cells)} |"
 
 
+def of_samples(folders: Sequence[Path], answers_table: str) -> Iterator[str]:
+    """What more answers to each question are worth, of the guilty students that gave the most."""
+    lines = [
+        f"Power at 0.05 by the answers to each question (`{answers_table}`; greedy: one answer).",
+        "",
+        "| student | answers | text: nearer to served | p | beside a third draw: nearer to served | p "
+        "| " + " | ".join(f"text / beside, {count:,} questions" for count in NUMBERS_BY_SAMPLES) + " |",
+        "|---" * (6 + len(NUMBERS_BY_SAMPLES)) + "|",
+    ]
+    for folder in folders:
+        facts = read_object(folder / "facts.json")
+        if facts["kind"] != "guilty" or facts.get("samples", 0) < MANY_SAMPLES:
+            continue
+        lines.append(_samples_row("greedy", read_suspect(folder, "answers_greedy")))
+        for samples in (1, 2, 4, 8, 16, 32):
+            if samples <= facts["samples"]:
+                lines.append(_samples_row(str(samples), read_suspect(folder, answers_table, samples)))
+    yield "\n".join(lines)
+
+
+def _samples_row(answers: str, suspect: Suspect) -> str:
+    tests = [test for test in ("text", "text beside a third draw") if can_be_tested(suspect, test)]
+    powers = [
+        " / ".join(f"{power(suspect, test, count)[ALPHAS[0]]:.2f}" for test in tests)
+        if count <= len(suspect.coins_N)
+        else "-"
+        for count in NUMBERS_BY_SAMPLES
+    ]
+    beside = ["-", "-"] if suspect.beside_third_N is None else _found(suspect, suspect.beside_third_N)
+    return f"| {' | '.join([suspect.name, answers, *_found(suspect, suspect.primary_N), *beside, *powers])} |"
+
+
 def of_shares(suspects: Sequence[Suspect]) -> str:
     """Where power drops below one half as fewer of the student's data are served replies, by teacher and epochs."""
     lines = [
@@ -139,14 +177,14 @@ def of_shares(suspects: Sequence[Suspect]) -> str:
         "|---|---|---|---|---|",
     ]
     plain = [each for each in suspects if each.kind == "guilty" and _is_plain(each)]
-    by_recipe: dict[tuple[str, int], list[Suspect]] = defaultdict(list)
+    by_recipe: dict[tuple[str, int, int], list[Suspect]] = defaultdict(list)
     for suspect in plain:
-        by_recipe[suspect.facts["teacher"], suspect.facts["epochs"]].append(suspect)
-    for (teacher, epochs), group in sorted(by_recipe.items()):
+        by_recipe[suspect.facts["teacher"], suspect.facts["epochs"], suspect.facts["seed"]].append(suspect)
+    for (teacher, epochs, _), group in sorted(by_recipe.items()):
         for test in TESTS:
             there = [suspect for suspect in group if can_be_tested(suspect, test)]
             powers = {each.facts["share"]: power(each, test, len(each.coins_N))[ALPHAS[0]] for each in there}
-            if len(powers) > 1:
+            if len(powers) > 1:  # several shares, and not one student alone
                 told = ", ".join(f"{share:.0%}: {powers[share]:.2f}" for share in sorted(powers, reverse=True))
                 lines.append(f"| {teacher} | {epochs} | {test} | {told} | {share_of_half(powers)} |")
     return "\n".join(lines)
