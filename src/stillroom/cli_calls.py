@@ -12,36 +12,25 @@ import typer
 
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import Json
+from stillroom.cli_arguments import Config, Json, Roots, roots_of
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_rows import BEGINS_WITH_A_DAY, account_id_itself
+from stillroom.cli_rows import BEGINS_WITH_A_DAY, account_id_itself, group_of_commands
 from stillroom.cli_usage import By, show_usage, usage_as_json
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-
     from stillroom.base.signatures import PublicKeys
     from stillroom.serve.meter.verification import LogReport
     from stillroom.serve.settings import GatewaySettings
 
-calls = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="A gateway's log of calls: what was used, whether it is as it was written, forgetting, time stamps.",
+calls = group_of_commands(
+    "A gateway's log of calls: what was used, whether it is as it was written, forgetting, time stamps."
 )
 command = functools.partial(command_of, calls)
 
 _FOLDER = "calls"
 _SHOWN = 20
-
-Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")]
-Roots = Annotated[
-    Path | None,
-    typer.Option("--roots", metavar="FILE", help="Certificates (PEM) that time stamps have to trace back to."),
-]
 
 
 @command("usage", "stillroom calls usage --config gateway.yaml --by organisation --since 2026-11-01")
@@ -101,7 +90,7 @@ def verify(
 
     place = folder if folder is not None else _state(config) / _FOLDER
     public = _keys(config, keys)
-    report = verify_log(place, public, _roots(roots))
+    report = verify_log(place, public, roots_of(roots))
     if as_json:
         print_json(asdict(report))
     else:
@@ -149,7 +138,7 @@ def stamp(
     with ends_at_once():
         from stillroom.serve.meter.time_stamps import stamp_log
 
-    stamped = stamp_log(_state(config) / _FOLDER, tsa, _roots(roots))
+    stamped = stamp_log(_state(config) / _FOLDER, tsa, roots_of(roots))
     if as_json:
         rows = [
             {"worker": each.worker, "record": each.index, "at": each.at.isoformat(), "file": str(each.file)}
@@ -221,11 +210,3 @@ def _keys(config: Path | None, keys: str | None) -> PublicKeys | None:
         return PublicKeys.from_jwks(read_keys(keys), keys)
     state = None if config is None else _state(config)
     return Keyring.open(state).public_keys() if state is not None and (state / FOLDER).is_dir() else None
-
-
-def _roots(path: Path | None) -> list[Certificate] | None:
-    if path is None:
-        return None
-    from stillroom.store.time_stamps import read_roots
-
-    return read_roots(path)

@@ -11,10 +11,10 @@ import typer
 
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_arguments import FLAG, By, Config, Json, person_of
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_rows import account_id_itself
+from stillroom.cli_rows import account_id_itself, group_of_commands
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -22,18 +22,8 @@ if TYPE_CHECKING:
     from stillroom.serve.escrow.holds import Hold
     from stillroom.serve.escrow.record_file import Opened
 
-escrow = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="Second replies that a gateway keeps sealed: what is there, opening, deleting, legal holds.",
-)
+escrow = group_of_commands("Second replies that a gateway keeps sealed: what is there, opening, deleting, legal holds.")
 command = functools.partial(command_of, escrow)
-
-Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")]
-By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Who does it, for the record; the system's name for you.")
-]
 
 
 @command("list", "stillroom escrow list --config gateway.yaml")
@@ -58,7 +48,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Open one call's record: its request and both replies. That you did is noted."""
-    opened = _escrow(config).open(call_id, _name(by))
+    opened = _escrow(config).open(call_id, person_of(by))
     if opened is None:
         raise UsageError(f"Nothing is kept of the call {call_id}.", "It was not in the sample, or has expired.")
     if as_json:
@@ -81,7 +71,7 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Delete an account's key and its records. Refused while a legal hold covers them."""
-    records = _escrow(config).forget(account_id_itself(account), _name(by))
+    records = _escrow(config).forget(account_id_itself(account), person_of(by))
     if as_json:
         print_json({"records": records})
     elif records:
@@ -106,7 +96,7 @@ def hold(
     if (account is None) != everybody:
         raise UsageError("A hold is on one account or on all.", "Give --account ACCOUNT or --all.")
     held = None if account is None else account_id_itself(account)
-    _print_hold(_escrow(config).hold(held, name, reason, _name(by)), as_json)
+    _print_hold(_escrow(config).hold(held, name, reason, person_of(by)), as_json)
 
 
 @command("release", "stillroom escrow release case-2026-114 --config gateway.yaml")
@@ -117,7 +107,7 @@ def release(
     as_json: Json = False,
 ) -> None:
     """End a legal hold: what is old enough expires from now on."""
-    _print_hold(_escrow(config).release(name, _name(by)), as_json)
+    _print_hold(_escrow(config).release(name, person_of(by)), as_json)
 
 
 def _escrow(config: Path) -> Escrow:
@@ -130,19 +120,6 @@ def _escrow(config: Path) -> Escrow:
     if not settings.state.is_dir():
         raise UsageError(f"{settings.state} is not there yet.", "The gateway makes it when it starts.")
     return Escrow(settings.state / FOLDER, Secrets.of(settings.state), settings.escrow)
-
-
-def _name(by: str | None) -> str:
-    """Not from the environment, which anyone can set."""
-    import os
-    import pwd
-
-    if by is not None:
-        return by
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without a name
-        return f"uid {os.getuid()}"
 
 
 def _print_hold(hold: Hold, as_json: bool) -> None:

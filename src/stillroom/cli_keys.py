@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from stillroom.admin_api import AdminApi
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import Json
+from stillroom.cli_arguments import Config, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_rows import (
     account_id,
@@ -28,6 +27,9 @@ admins = group_of_commands("Who administers a gateway: owners, operators and aud
 key_command = functools.partial(command_of, keys)
 admin_command = functools.partial(command_of, admins)
 
+Account = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="The account: its name, if no other one has it, or its id.")
+]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key's id: key_... (never the key itself).")]
 Expires = Annotated[
     str | None, typer.Option("--expires", metavar="WHEN", help="When it ends: 90d, 2027-01-31, 2027-01-31T18:00 (UTC).")
@@ -38,9 +40,7 @@ _ADMIN_COLUMNS = ("id", "name", "role", "organisation", "prefix", "created_at", 
 
 @key_command("create", "stillroom key create research --name laptop --expires 90d")
 def create_key(
-    account: Annotated[
-        str, typer.Argument(metavar="ACCOUNT", help="The account: its name, if no other one has it, or its id.")
-    ],
+    account: Account,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="What it is for.")] = None,
     expires: Expires = None,
     as_json: Json = False,
@@ -53,9 +53,7 @@ def create_key(
 
 @key_command("list", "stillroom key list research")
 def list_keys(
-    account: Annotated[
-        str, typer.Argument(metavar="ACCOUNT", help="The account: its name, if no other one has it, or its id.")
-    ],
+    account: Account,
     as_json: Json = False,
 ) -> None:
     """List an account's keys, by what they begin with."""
@@ -85,7 +83,7 @@ def revoke_key(key: Key, as_json: Json = False) -> None:
 @admin_command("create", "stillroom admin create Olga --role owner --config gateway.yaml")
 def create_admin(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is: every change is recorded with this name.")],
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")],
+    config: Config,
     role: Annotated[
         Literal["owner", "operator", "auditor"],
         typer.Option(help="owner: everything; operator: accounts, keys, permits; auditor: reads."),

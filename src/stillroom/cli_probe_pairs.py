@@ -10,7 +10,7 @@ import typer
 
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import Json
+from stillroom.cli_arguments import By, Config, Json, person_of
 from stillroom.cli_guard import command
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_probe_model import (
@@ -26,7 +26,6 @@ from stillroom.cli_probe_model import (
     checked,
 )
 from stillroom.cli_rows import account_id_itself
-from stillroom.cli_watch_arguments import person_of
 from stillroom.display import live_progress
 from stillroom.text.counted import counted
 
@@ -42,9 +41,6 @@ SUSPICIOUS = 0.01
 _THIRDS, _JOURNAL = "thirds.parquet", "thirds.sqlite"
 
 Out = Annotated[Path, typer.Option("--out", metavar="PROBE", help="A new folder, for you alone: tests start from it.")]
-By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Who does it, for the record; the system's name for you.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
 
 def pairs(
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")],
+    config: Config,
     out: Out,
     account: Annotated[
         list[str] | None,

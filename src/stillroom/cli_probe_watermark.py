@@ -12,7 +12,7 @@ import typer
 
 from stillroom.base.errors import DataError, UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_arguments import FLAG, Config, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import account_id_itself, group_of_commands
@@ -27,7 +27,6 @@ watermark = group_of_commands(
 )
 command = functools.partial(command_of, watermark)
 
-Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")]
 Model = Annotated[str, typer.Option("--model", metavar="NAME", help="Whose replies are marked: a model of that file.")]
 Account = Annotated[
     list[str] | None,

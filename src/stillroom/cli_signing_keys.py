@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from stillroom.base.errors import UsageError
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import Json
+from stillroom.cli_arguments import Config, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import group_of_commands
@@ -23,8 +21,6 @@ signing_keys = group_of_commands(
     "The keys that a gateway signs receipts and permits with. They lie in its state folder."
 )
 command = functools.partial(command_of, signing_keys)
-
-Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The gateway's YAML file.")]
 
 
 @command("list", "stillroom signing-key list --config gateway.yaml")

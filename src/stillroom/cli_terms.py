@@ -18,16 +18,14 @@ from stillroom.base.errors import UsageError
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result, visible
+from stillroom.cli_rows import group_of_commands
 from stillroom.terms.granting import not_in_the_ledger
 from stillroom.terms.ledger import OWN, Entry, read_ledger
 from stillroom.terms.permissions import Permission, permissions_file, read_permissions, record_permission
 from stillroom.terms.table import markdown_table
 
-terms = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="What a teacher's licence or terms allow; record a written permission. This is not legal advice.",
+terms = group_of_commands(
+    "What a teacher's licence or terms allow; record a written permission. This is not legal advice."
 )
 command = functools.partial(command_of, terms)
 

@@ -13,14 +13,16 @@ import typer
 from stillroom import cli_watch_banks, cli_watch_calibration, cli_watch_import, cli_watch_review
 from stillroom.admin_api import AdminApi
 from stillroom.base.interrupts import ends_at_once
-from stillroom.cli_arguments import FLAG, Json
+from stillroom.cli_arguments import FLAG, Json, person_of
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import group_of_commands
 from stillroom.cli_watch_arguments import (
+    By,
     Calls,
     EngineName,
     OfEngine,
+    Reason,
     State,
     Until,
     Watch,
@@ -29,7 +31,6 @@ from stillroom.cli_watch_arguments import (
     day_before,
     engine_of,
     existing_watch,
-    person_of,
     role_of,
     secrets_of,
     watch_of,
@@ -94,8 +95,8 @@ def run(
 @command("forget", "stillroom watch forget acct_7Qm2 --by Olga --reason 'they asked us to' --state state")
 def forget(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's id, as it stands in the calls.")],
-    by: Annotated[str, typer.Option("--by", metavar="PERSON", help="Who does it: a person's name, for the record.")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")],
+    by: By,
+    reason: Reason,
     state: State = None,
     watch: Watch = None,
     as_json: Json = False,

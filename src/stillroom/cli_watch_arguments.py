@@ -40,6 +40,8 @@ Until = Annotated[
     str | None,
     typer.Option("--until", metavar="DAY", help="The last day that is looked at, in UTC; that of the last call."),
 ]
+By = Annotated[str, typer.Option("--by", metavar="PERSON", help="Who does it: a person's name, for the record.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 OfEngine = Annotated[EngineName, typer.Option("--engine", help="What adds up the calls: `spark` needs pyspark.")]
 
 
@@ -74,19 +76,6 @@ def secrets_of(state: Path | None) -> Secrets | None:
     from stillroom.store.secrets import Secrets
 
     return Secrets.of(state)
-
-
-def person_of(by: str | None) -> str:
-    """Who is named, or the system's user: not from the environment, which anyone can set."""
-    import os
-    import pwd
-
-    if by is not None:
-        return by
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without a name
-        return f"uid {os.getuid()}"
 
 
 def role_of(state: Path | None) -> str:

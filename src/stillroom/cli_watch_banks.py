@@ -16,24 +16,16 @@ from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
+from stillroom.cli_rows import group_of_commands
+from stillroom.cli_watch_arguments import By, Reason, State, Watch
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
     from stillroom.watch.banks.stored import BankRow
 
-banks = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="Known collections of questions: how much of them accounts have asked is looked for.",
-)
+banks = group_of_commands("Known collections of questions: how much of them accounts have asked is looked for.")
 command = functools.partial(command_of, banks)
 
-State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="The gateway's state folder.")]
-Watch = Annotated[
-    Path | None,
-    typer.Option("--watch", metavar="DIR", help="Where watch keeps what it knows; STATE/watch if not given."),
-]
 Gateway = Annotated[
     bool,
     typer.Option(
@@ -42,8 +34,6 @@ Gateway = Annotated[
         help=f"Prove to be an owner by {KEY_ENV} to the gateway at {URL_ENV}, instead of by its secret in --state.",
     ),
 ]
-By = Annotated[str, typer.Option("--by", metavar="PERSON", help="Who does it: a person's name, for the record.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The bank's name.")]
 
 

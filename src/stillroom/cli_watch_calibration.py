@@ -15,9 +15,11 @@ from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import show_rows
 from stillroom.cli_watch_arguments import (
+    By,
     Calls,
     EngineName,
     OfEngine,
+    Reason,
     State,
     Until,
     Watch,
@@ -32,8 +34,6 @@ from stillroom.cli_watch_arguments import (
 if TYPE_CHECKING:
     from stillroom.watch.window import Window
 
-By = Annotated[str, typer.Option("--by", metavar="PERSON", help="Who does it: a person's name, for the record.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 Version = Annotated[str, typer.Argument(metavar="NAME", help="A calibration's name.")]
 
 

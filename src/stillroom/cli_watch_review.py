@@ -15,11 +15,11 @@ from stillroom.base.clock import SystemClock
 from stillroom.base.errors import DataError, UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.base.records import FindingStatus
-from stillroom.cli_arguments import Json
+from stillroom.cli_arguments import Json, person_of
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import group_of_commands, moment, show_rows
-from stillroom.cli_watch_arguments import person_of, role_of
+from stillroom.cli_watch_arguments import Reason, State, Watch, role_of
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -29,16 +29,10 @@ if TYPE_CHECKING:
 drill = group_of_commands("Campaigns that the operator runs against itself, to see which share of real ones is seen.")
 drill_command = functools.partial(command_of, drill)
 
-State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="The gateway's state folder.")]
-Watch = Annotated[
-    Path | None,
-    typer.Option("--watch", metavar="DIR", help="Where watch keeps what it knows; STATE/watch if not given."),
-]
 Name = Annotated[str, typer.Argument(metavar="FINDING", help="A finding's id.")]
 By = Annotated[
     str | None, typer.Option("--by", metavar="PERSON", help="Who does it, for the record; the system's name for you.")
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 _COLUMNS = ("finding", "status", "accounts", "calls", "score", "expected_a_month", "found_at", "what")
 _WHAT = 90
 _NAMES_SHOWN = 12
