@@ -61,11 +61,7 @@ def read_suspect(folder: Path, answers_table: str, samples: int | None = None) -
     coin_of = {opening.pair_id: opening.coin for opening in read_rows(folder / "openings.parquet", Opening)}
     coins_N = np.array([coin_of[pair.pair_id] for pair in pairs], dtype=np.int8)
     differ_N = np.array([pair.first != pair.second for pair in pairs])
-    answers = [
-        answer
-        for answer in read_rows(folder / f"{answers_table}.parquet", Answer)
-        if samples is None or answer.sample < samples
-    ]
+    answers = read_answers(folder, answers_table, samples)
     thirds = read_rows(folder / "thirds.parquet", Answer) if (folder / "thirds.parquet").exists() else []
     texts = texts_of(answers)
     text_MN = np.where(differ_N, all_differences(pairs, texts), 0.0)
@@ -92,6 +88,11 @@ def read_suspect(folder: Path, answers_table: str, samples: int | None = None) -
         by_heart=_by_heart(folder, pairs, coins_N),
         closeness=closeness(pairs, answers, thirds).verdict if thirds else "",
     )
+
+
+def read_answers(folder: Path, table: str, samples: int | None = None) -> list[Answer]:
+    every = read_rows(folder / f"{table}.parquet", Answer)
+    return [answer for answer in every if samples is None or answer.sample < samples]
 
 
 def texts_of(answers: Sequence[Answer]) -> dict[str, list[str]]:
