@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -62,6 +63,16 @@ def test_a_rotation_is_seen_by_a_worker_that_runs(tmp_path: Path, clock: ClockBy
         (new.kid, None),
         (old.kid, 1_000_500 + OVERLAP_S),
     ]
+
+
+def test_a_rotation_is_seen_where_the_folder_s_time_is_the_same(tmp_path: Path, clock: ClockByHand) -> None:
+    """As within a tick of the kernel's clock."""
+    worker = Keyring.open(tmp_path, clock)
+    before = (tmp_path / "keys").stat()
+    new = Keyring.open(tmp_path, clock).rotate()
+    os.utime(tmp_path / "keys", ns=(before.st_atime_ns, before.st_mtime_ns))
+    clock.seconds += 1
+    assert worker.active.kid == new.kid
 
 
 def test_the_newest_key_signs_however_fast_they_follow(tmp_path: Path, clock: ClockByHand) -> None:

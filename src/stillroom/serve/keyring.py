@@ -114,8 +114,9 @@ def _seconds(clock: Clock) -> int:
     return clock.now_us() // 1_000_000
 
 
-def _stamp(folder: Path) -> int:
-    return folder.stat().st_mtime_ns
+def _stamp(folder: Path) -> tuple[int, frozenset[str]]:
+    """Another one once a key came or went. Not the time alone: to many a kernel four milliseconds are one moment."""
+    return folder.stat().st_mtime_ns, frozenset(path.name for path in folder.glob("*.json"))
 
 
 def _read_keys(folder: Path) -> list[KeyInFile]:
