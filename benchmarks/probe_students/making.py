@@ -3,7 +3,7 @@
     FOLDER/replies/      the teachers' draws, and what the base holds likely
     FOLDER/models/       the other teachers, and the model that rewords
     FOLDER/students/NAME/
-        pairs.parquet, openings.parquet, thirds.parquet, likelihoods.parquet
+        pairs.parquet, openings.parquet, thirds.parquet (four further draws), likelihoods.parquet
         answers_greedy.parquet (one answer to each question), answers_t07.parquet (four)
         facts.json, training/
 
@@ -49,6 +49,8 @@ SEED = 1000
 """Of the judged questions; the next one's are the other questions."""
 TABLES = {"answers_greedy": (0.0, 1), "answers_t07": (0.7, 4)}
 """Name, temperature and samples of each table of answers."""
+FURTHER = (3, 4, 5, 6)
+"""Numbers of the teacher's draws that suspects are compared with; 1 and 2 are the siblings."""
 GUILTY = next(recipe for recipe in RECIPES if recipe.name == "served, 3 epochs")
 """Whose replies the student's student learns from, and who is asked other questions."""
 
@@ -133,8 +135,12 @@ class Classroom:
             pairs.append(Pair(name, question_id_of(messages), messages_json(messages), first[place], second[place]))
             openings.append(Opening(name, "acct_student", 0, 1 if coins.random() < 0.5 else 0))
         if which == "the same":
-            third = self.draws("teacher", which, count, 3)
-            thirds = [Answer(pair.question_id, 0, text) for pair, text in zip(pairs, third, strict=True)]
+            further = [self.draws("teacher", which, count, number) for number in FURTHER]
+            thirds = [
+                Answer(pair.question_id, sample, said[place])
+                for place, pair in enumerate(pairs)
+                for sample, said in enumerate(further)
+            ]
             write_rows(folder / "thirds.parquet", Answer, thirds)
         write_rows(folder / "pairs.parquet", Pair, pairs)
         write_rows(folder / "openings.parquet", Opening, openings)

@@ -44,9 +44,9 @@ def by_all_texts(suspect: Suspect, places: Places) -> float:
     return float(adjusted_M.min())
 
 
-def by_text_beside_third(suspect: Suspect, places: Places) -> float:
-    assert suspect.beside_third_N is not None
-    return _alone(suspect.beside_third_N, suspect, places)
+def by_text_beside_further(suspect: Suspect, places: Places) -> float:
+    assert suspect.beside_further_N is not None
+    return _alone(suspect.beside_further_N, suspect, places)
 
 
 def by_likelihood(suspect: Suspect, places: Places) -> float:
@@ -61,14 +61,14 @@ def _alone(differences_N: Numbers, suspect: Suspect, places: Places) -> float:
 
 TESTS: Mapping[str, Test] = {
     "text": by_text,
-    "text beside a third draw": by_text_beside_third,
+    "text beside further draws": by_text_beside_further,
     "all texts": by_all_texts,
     "likelihood": by_likelihood,
 }
 
 
 def can_be_tested(suspect: Suspect, test: str) -> bool:
-    needed = {"likelihood": suspect.likelihood_N, "text beside a third draw": suspect.beside_third_N}
+    needed = {"likelihood": suspect.likelihood_N, "text beside further draws": suspect.beside_further_N}
     return test not in needed or needed[test] is not None
 
 

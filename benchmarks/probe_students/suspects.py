@@ -34,8 +34,8 @@ class Suspect:
     differ_N: NDArray[np.bool_]
     text_MN: Numbers
     """Of every measure of MEASURES, in their order."""
-    beside_third_N: Numbers | None
-    """Of the primary measure, relative to a third draw of the teacher. None where there is none."""
+    beside_further_N: Numbers | None
+    """Of the primary measure, relative to further draws of the teacher. None where there is none."""
     likelihood_N: Numbers | None
     """Of the suspect, relative to its base; of a base, its own. None where likelihoods are not known."""
     trained_on_N: NDArray[np.bool_]
@@ -46,7 +46,7 @@ class Suspect:
     """Share of the greedy answers that equal the served reply word for word, and that equal the sealed one; of the
     pairs whose siblings differ."""
     closeness: str
-    """To the teacher, by its third draw; empty where there is none."""
+    """To the teacher, by its further draws; empty where there is none."""
 
     @property
     def primary_N(self) -> Numbers:
@@ -65,10 +65,10 @@ def read_suspect(folder: Path, answers_table: str, samples: int | None = None) -
     thirds = read_rows(folder / "thirds.parquet", Answer) if (folder / "thirds.parquet").exists() else []
     texts = texts_of(answers)
     text_MN = np.where(differ_N, all_differences(pairs, texts), 0.0)
-    beside_third_N = None
+    beside_further_N = None
     if thirds:
         beside = MEASURES[PRIMARY].differences(pairs, texts, references=texts_of(thirds))
-        beside_third_N = np.where(differ_N, beside, 0.0)
+        beside_further_N = np.where(differ_N, beside, 0.0)
     rows = read_rows(folder / "likelihoods.parquet", Likelihood) if (folder / "likelihoods.parquet").exists() else []
     if facts["epochs"] == 0 and facts.get("speaker", "student") == "student":  # the base, which is all of itself
         rows = [row for row in rows if row.model == "suspect"]
@@ -81,7 +81,7 @@ def read_suspect(folder: Path, answers_table: str, samples: int | None = None) -
         units_N=units_of(pairs),
         differ_N=differ_N,
         text_MN=text_MN,
-        beside_third_N=beside_third_N,
+        beside_further_N=beside_further_N,
         likelihood_N=likelihood_N,
         trained_on_N=_trained_on(folder, pairs),
         gain=gain,

@@ -43,7 +43,7 @@ def of_suspects(suspects: Sequence[Suspect]) -> str:
     lines = [
         "| student | is | learned from | share | epochs | questions | siblings differ | gain, nats a token "
         "| greedy answer = served / sealed | closeness to the teacher "
-        f"| {PRIMARY}: nearer to served | p | beside a third draw, p | all texts, p "
+        f"| {PRIMARY}: nearer to served | p | beside further draws, p | all texts, p "
         "| likelihood: nearer to served | p |",
         "|---" * 16 + "|",
     ]
@@ -57,7 +57,7 @@ def of_suspects(suspects: Sequence[Suspect]) -> str:
             f"{len(every):,}", f"{int(suspect.differ_N.sum()):,}", gain, heart, suspect.closeness or "-",
             *_found(suspect, suspect.primary_N),
             *(_p(TESTS[name](suspect, every)) if can_be_tested(suspect, name) else "-"
-              for name in ("text beside a third draw", "all texts")),
+              for name in ("text beside further draws", "all texts")),
             *(_found(suspect, suspect.likelihood_N) if suspect.likelihood_N is not None else ["-", "-"]),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
@@ -140,7 +140,7 @@ def of_samples(folders: Sequence[Path], answers_table: str) -> Iterator[str]:
     lines = [
         f"Power at 0.05 by the answers to each question (`{answers_table}`; greedy: one answer).",
         "",
-        "| student | answers | text: nearer to served | p | beside a third draw: nearer to served | p "
+        "| student | answers | text: nearer to served | p | beside further draws: nearer to served | p "
         "| " + " | ".join(f"text / beside, {count:,} questions" for count in NUMBERS_BY_SAMPLES) + " |",
         "|---" * (6 + len(NUMBERS_BY_SAMPLES)) + "|",
     ]
@@ -156,14 +156,14 @@ def of_samples(folders: Sequence[Path], answers_table: str) -> Iterator[str]:
 
 
 def _samples_row(answers: str, suspect: Suspect) -> str:
-    tests = [test for test in ("text", "text beside a third draw") if can_be_tested(suspect, test)]
+    tests = [test for test in ("text", "text beside further draws") if can_be_tested(suspect, test)]
     powers = [
         " / ".join(f"{power(suspect, test, count)[ALPHAS[0]]:.2f}" for test in tests)
         if count <= len(suspect.coins_N)
         else "-"
         for count in NUMBERS_BY_SAMPLES
     ]
-    beside = ["-", "-"] if suspect.beside_third_N is None else _found(suspect, suspect.beside_third_N)
+    beside = ["-", "-"] if suspect.beside_further_N is None else _found(suspect, suspect.beside_further_N)
     return f"| {' | '.join([suspect.name, answers, *_found(suspect, suspect.primary_N), *beside, *powers])} |"
 
 
