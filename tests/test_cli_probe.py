@@ -63,7 +63,9 @@ def test_the_whole_protocol_from_both_sides(probe: Path, tmp_path: Path) -> None
     """The owner plans and hands out; a neutral party asks with the pack alone; the owner opens; anybody verifies."""
     words = said("plan", probe, "--name", "first", "--suspect", "abacus-7b", "--samples", 2, "--by", "Olga")
     assert "Planned first: 12 pairs of 12 questions; 0 were left out." in words
-    assert "for Prof. Ito" in said("pack", probe, "first", "--to", "Prof. Ito", "--out", tmp_path / "for-ito")
+    given = said("pack", probe, "first", "--to", "Prof. Ito", "--out", tmp_path / "for-ito")
+    assert "for Prof. Ito" in given
+    assert f"stillroom probe ask {tmp_path / 'for-ito'} --model MODEL --out ANSWERS --by NAME" in given
 
     learned = {f"Question {number}": Said(replies(number)[0]) for number in range(PAIRS)}
     with MisbehavingTeacher(lambda text: learned[text], models=["abacus-7b"]) as suspect:

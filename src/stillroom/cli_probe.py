@@ -179,13 +179,17 @@ def pack(
 ) -> None:
     """Give somebody else what is needed to ask the suspect. Nothing in it says which reply was served."""
     with ends_at_once():
+        from stillroom.probe.pack import read_pack
         from stillroom.probe.recorded import give_pack
 
     give_pack(probe, name, out, to, signer_of(probe, config), person_of(by))
     if as_json:
         print_json({"pack": str(out)})
     else:
-        print_result(f"{out} is for {to}: stillroom probe ask {out} ... The log says that they have it.")
+        print_result(
+            f"{out} is for {to}. The log says that they have it.",
+            f"They ask the suspect: {_asking(out, read_pack(out).plan)} --by NAME",
+        )
 
 
 @command("plans", "stillroom probe plans PROBE")

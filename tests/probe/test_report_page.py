@@ -312,6 +312,16 @@ def test_a_pilot_is_no_evidence(needed: int | None, said: str) -> None:
     page = _page(statement)
     assert "opened, a pilot" in page.text
     assert "points tono account" in page.text  # though its own p-value is small
+    two = replace(statement, accounts=tuple(replace(statement.accounts[0], account=f"acct_{n}") for n in range(2)))
+    assert not any("Accounts that it points to" in line for line in sentences(two))  # not even "none"
+
+
+def test_a_plan_of_one_measure_speaks_of_no_others() -> None:
+    others = "The others are told beside it"
+    assert others in _page(_statement()).text
+    alone = _page(_statement(others=())).text
+    assert others not in alone
+    assert "It was\n  fixed in the plan, which looks at no other." in alone
 
 
 def test_accounts_are_told_apart_and_only_those_that_hold_after_correction_are_named() -> None:
@@ -369,6 +379,8 @@ def test_what_the_plan_and_the_asking_rest_on_is_said() -> None:
     assert any("only after" in line for line in could_be_wrong(_statement(plan_stamped_at=PLANNED + 6)))
     own = _statement(asking=replace(_statement().asking, by="Olga Ober"))
     assert any("The owner’s side asked" in line for line in could_be_wrong(own))
+    unsaid = _statement(asking=replace(_statement().asking, by=None))
+    assert any("Who asked the suspect is not said" in line for line in could_be_wrong(unsaid))
     assert not any("The owner’s side asked" in line for line in could_be_wrong(_statement()))
     assert any("30 pairs of 2,000 got no answer" in line for line in could_be_wrong(_statement()))
 

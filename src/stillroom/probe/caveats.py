@@ -144,8 +144,13 @@ def _of_the_asking(statement: Statement) -> Iterator[str]:
             f"{suspect_of(statement)}: that the two are one is to be shown first."
         )
     if asking.by is None or asking.by == statement.plan.by:
+        who = (
+            "Who asked the suspect is not said, so that it may have been the owner’s side"
+            if asking.by is None
+            else "The owner’s side asked the suspect"
+        )
         yield (
-            f"The owner’s side asked the suspect: that the answers are those of {suspect_of(statement)} is its word. "
+            f"{who}: that the answers are those of {suspect_of(statement)} is its word. "
             "Anybody else can ask the same questions again, and see whether the answers are of that kind."
         )
     else:

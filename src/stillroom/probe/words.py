@@ -204,7 +204,7 @@ def sentences(statement: Statement) -> list[str]:
     said = [found.headline, found.sentence, innocent(statement.result, statement.plan.level)]
     if asks_another(statement):
         said.append(f"The model that was asked is called {one_line(statement.asking.model, 80)}.")
-    if len(statement.accounts) > 1:
+    if len(statement.accounts) > 1 and found.outcome != "pilot":  # which points to nobody, whatever it shows
         named = [each.account for each in accused(statement)]
         said.append(
             f"Accounts that it points to, corrected for there being several: {_some(named) if named else 'none'}."
