@@ -286,6 +286,42 @@ def test_figures_that_are_no_logarithms_of_probabilities_are_refused(probe: Path
     assert opened(probe, figures).statement.is_positive
 
 
+@pytest.mark.parametrize("model", ["suspect", "base"])
+@pytest.mark.parametrize("figure", [-1.7e308, -2e12])
+def test_figures_that_no_model_gives_are_refused(probe: Path, tmp_path: Path, model: str, figure: float) -> None:
+    figures = score(planned(probe, primary="likelihood", base="abacus-7b-base").pack, probe, tmp_path / "figures")
+    alter_figures(figures, model, figure)
+    with pytest.raises(DataError, match=r"40 figures are below -1e\+12"):
+        opened(probe, figures)
+
+
+@pytest.mark.parametrize("model", ["suspect", "base"])
+@pytest.mark.parametrize("figure", [float("-inf"), float("nan")])
+def test_figures_that_are_no_numbers_are_missing(probe: Path, tmp_path: Path, model: str, figure: float) -> None:
+    made = planned(probe, primary="likelihood", base="abacus-7b-base")
+    figures = score(made.pack, probe, tmp_path / "figures")
+    alter_figures(figures, model, figure)
+    with pytest.raises(DataError, match="40 of 40 questions lack what the measure 'likelihood' needs"):
+        opened(probe, figures)
+    alter_figures(score(made.pack, probe, figures), model, figure, most=2)
+    assert opened(probe, figures).statement.counts.unanswered == 2
+
+
+def test_beside_a_base_that_hardly_tells_the_two_apart(probe: Path, tmp_path: Path) -> None:
+    figures = score(planned(probe, primary="likelihood", base="abacus-7b-base").pack, probe, tmp_path / "figures")
+    rows = read_rows(figures / LIKELIHOODS, Likelihood)
+    altered = [replace(row, first=-5e-324, second=0.0) if row.model == "base" else row for row in rows]
+    write_rows(figures / LIKELIHOODS, Likelihood, altered)
+    assert opened(probe, figures).statement.result.informative == 40
+
+
+def alter_figures(folder: Path, model: str, figure: float, most: int = 1000) -> None:
+    rows = read_rows(folder / LIKELIHOODS, Likelihood)
+    theirs = [row.pair_id for row in rows if row.model == model][:most]
+    altered = [replace(row, first=figure) if row.model == model and row.pair_id in theirs else row for row in rows]
+    write_rows(folder / LIKELIHOODS, Likelihood, altered)
+
+
 def test_only_accounts_with_a_pair_in_the_plan_are_named(tmp_path: Path) -> None:
     probe = make_probe(tmp_path / "probe", 40, ("acct_1", "acct_2", "acct_3"))
     account_of = {row.pair_id: row.account for row in read_rows(probe / "openings.parquet", Opening)}

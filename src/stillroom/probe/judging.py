@@ -172,12 +172,13 @@ def _likelihood_differences(plan: Plan, pairs: Sequence[Pair], likelihoods: Iter
     for each in likelihoods:
         if (each.pair_id, each.model) in figures:
             raise DataError(f"There are two likelihoods of the {each.model} for pair {each.pair_id}.")
-        figures[each.pair_id, each.model] = each.first - each.second if each.tokens else math.nan
+        is_there = each.tokens and math.isfinite(each.first) and math.isfinite(each.second)
+        figures[each.pair_id, each.model] = each.first - each.second if is_there else math.nan
     found = np.array([figures.get((pair.pair_id, "suspect"), math.nan) for pair in pairs])
     if plan.base is not None:
         base = np.array([figures.get((pair.pair_id, "base"), math.nan) for pair in pairs])
-        found = relative_to_base(found, base)
-    return np.where(np.isfinite(found), found, math.nan)
+        return relative_to_base(found, base)
+    return found
 
 
 def _rounded(values: Differences) -> Differences:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from stillroom.store.siblings import Answer, Likelihood, Pair
 
 _ROUNDING = 1e-3
 """So far above 0 may be what a model is certain of, by how floating point numbers are added."""
+_LEAST = -1e12
+"""No model gives less for a million tokens, however rare; with numbers far below, sums would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,19 @@ def _foreign(received: Received, plan: Plan, pairs: Sequence[Pair]) -> Iterator[
     figures = Counter((each.pair_id, each.model) for each in received.likelihoods)
     if figures and max(figures.values()) > 1:
         yield f"There are two likelihoods of one model for pair {figures.most_common(1)[0][0][0]}."
-    if above := [each.pair_id for each in received.likelihoods if max(each.first, each.second) > _ROUNDING]:
-        yield f"{len(above):,} figures are above 0, such as that of pair {above[0]}: no logarithm of a probability is."
+    for is_wrong, how in ((_is_above, "above 0"), (_is_below, f"below {_LEAST:g}")):
+        if wrong := [each.pair_id for each in received.likelihoods if is_wrong(each.first) or is_wrong(each.second)]:
+            said = f"such as that of pair {wrong[0]}: no logarithm of a probability is"
+            yield f"{len(wrong):,} figures are {how}, {said}."
+
+
+def _is_above(figure: float) -> bool:
+    return figure > _ROUNDING
+
+
+def _is_below(figure: float) -> bool:
+    """An infinite one is a figure that is missing, as one that is no number is."""
+    return -math.inf < figure < _LEAST
 
 
 def _moment(at_us: int) -> str:

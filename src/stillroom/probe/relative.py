@@ -25,7 +25,8 @@ def _slope(suspect_N: Differences, base_N: Differences) -> float:
     known_N = np.isfinite(suspect_N) & np.isfinite(base_N) & (base_N != 0)
     if not known_N.any():
         return 0.0
-    ratio_N, weight_N = suspect_N[known_N] / base_N[known_N], np.abs(base_N[known_N])
+    with np.errstate(over="ignore"):  # beside next to nothing of the base's, anything is beyond all bounds
+        ratio_N, weight_N = suspect_N[known_N] / base_N[known_N], np.abs(base_N[known_N])
     order_N = np.argsort(ratio_N, kind="stable")
     summed_N = np.cumsum(weight_N[order_N])
     return float(np.clip(ratio_N[order_N][np.searchsorted(summed_N, summed_N[-1] / 2)], 0, 1))

@@ -39,6 +39,8 @@ from stillroom.text.one_line import one_line
 
 JOURNAL = "scoring.sqlite"
 LOOK_AGAIN_S = 0.05
+_LEAST = -1e6
+"""Of one token: where a server hides how rare one is, it says some -10,000."""
 SCORED_BY = (
     "Name an endpoint whose /v1/completions takes echo with logprobs (vLLM's, stillroom serve's), or its folder."
 )
@@ -189,7 +191,7 @@ class _Scoring:
         if not isinstance(listed, list) or len(listed) not in (length, length + 1):
             raise self.scores_nothing()
         scores = listed[prompt:length]
-        if not all(isinstance(score, (int, float)) and score <= 0 for score in scores):
+        if not all(isinstance(score, (int, float)) and _LEAST <= score <= 0 for score in scores):
             raise self.scores_nothing(" What came of some tokens is no logarithm of a probability.")
         assert isinstance(told, dict)
         self.refuse_other_tokens(told.get("tokens"), prompt, reply)
