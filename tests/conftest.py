@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,14 @@ TAUGHT = {
     "count": "<think>\n1 2 3 4 5 6 7 8\n</think>\n\none, two, three, four",
 }
 """What `taught_model` replies to each of these questions, word for word, when it is asked greedily."""
+
+
+@pytest.fixture
+def whole_day() -> None:
+    """For what is counted by days of UTC and by the real clock: in the last minute of one, wait for the next."""
+    left_s = 86_400 - time.time() % 86_400
+    if left_s < 60:
+        time.sleep(left_s + 1)
 
 
 @pytest.fixture(scope="session")

@@ -127,6 +127,7 @@ def test_findings_and_show(state: str) -> None:
     assert json.loads(said("show", "f_3a9c", "--state", state, "--json"))["history"][0]["step"] == "found"
 
 
+@pytest.mark.usefixtures("whole_day")
 def test_who_looks_at_hits_of_banks_is_written_down(state: str) -> None:
     watch = Path(state) / "watch"
     said("findings", "--state", state)  # how many accounts, and not which

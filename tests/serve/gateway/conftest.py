@@ -252,14 +252,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Ite
         assert gateway.stop() == ""
 
 
-@pytest.fixture
-def whole_day() -> None:
-    """Budgets are of a day of UTC, by the real clock: in its last minute, wait for the next day."""
-    left_s = 86_400 - time.time() % 86_400
-    if left_s < 60:
-        time.sleep(left_s + 1)
-
-
 UPSTREAM_KEY = "upstream-key-9f8e7d6c5b4a"
 
 
