@@ -5,7 +5,7 @@ Colours are the page's own CSS variables, so that one drawing serves light, dark
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillroom.report.looks import looks_of
@@ -24,7 +24,7 @@ FAMILIES_DRAWN = 16
 def accuracy_chart(takers: Mapping[str, Taker]) -> Spec:
     """One row per taker: the accuracy as a mark with its figure, the 95 % interval as a line."""
     names = in_order(list(takers))
-    rows = [_row(name, takers[name]) for name in names]
+    rows = [accuracy_row(name, takers[name]) for name in names]
     taker = {"field": "taker", "type": "nominal"}
     y = {**taker, "sort": None, "title": None, "axis": {"labelFontSize": 14, "labelFontWeight": 500, "labelLimit": 150}}
     figure = {"type": "text", "dy": -15, "fontSize": 13, "fontWeight": 600, "color": "var(--ink)"}
@@ -34,8 +34,8 @@ def accuracy_chart(takers: Mapping[str, Taker]) -> Spec:
         height=52 * len(names),
         encoding={"y": y},
         layer=[
-            {"mark": interval_mark(3), "encoding": _interval_encoding(names)},
-            {"mark": point_mark(170), "encoding": _point_encoding(names)},
+            {"mark": interval_mark(3), "encoding": interval_encoding(names)},
+            {"mark": point_mark(170), "encoding": point_encoding(names)},
             {"mark": figure, "encoding": {"x": share_axis("accuracy"), "text": {"field": "said"}}},
         ],
     )
@@ -51,7 +51,7 @@ def family_chart(takers: Mapping[str, Taker]) -> Spec | None:
     if not 1 < len(families) <= FAMILIES_DRAWN:
         return None
     rows = [
-        {"family": short(family, 40), **_row(name, takers[name].families[family])}
+        {"family": short(family, 40), **accuracy_row(name, takers[name].families[family])}
         for family in families
         for name in names
         if family in takers[name].families
@@ -66,13 +66,14 @@ def family_chart(takers: Mapping[str, Taker]) -> Spec | None:
             "yOffset": {"field": "taker", "type": "nominal", "sort": None},
         },
         layer=[
-            {"mark": interval_mark(2), "encoding": _interval_encoding(names)},
-            {"mark": point_mark(105), "encoding": _point_encoding(names)},
+            {"mark": interval_mark(2), "encoding": interval_encoding(names)},
+            {"mark": point_mark(105), "encoding": point_encoding(names)},
         ],
     )
 
 
-def _row(name: str, taker: Accuracy) -> dict[str, Any]:
+def accuracy_row(name: str, taker: Accuracy) -> dict[str, Any]:
+    """What a taker's mark and interval are drawn from, and said."""
     return {
         "taker": short(taker_name(name), 40),
         "accuracy": taker.accuracy,
@@ -101,19 +102,16 @@ def point_mark(size: float) -> dict[str, Any]:
     return {"type": "point", "filled": True, "size": size, "opacity": 1, "stroke": "var(--paper)", "strokeWidth": 1.5}
 
 
-def _interval_encoding(names: list[str]) -> dict[str, Any]:
-    return {
-        "x": share_axis("low"),
-        "x2": {"field": "high"},
-        "color": {"field": "taker", "scale": _scale(names, _colours(names)), "legend": None},
-    }
+def colour_encoding(names: Sequence[str]) -> dict[str, Any]:
+    """The encoding that tells takers apart by colour."""
+    colours = [f"var(--taker-{looks.key})" for looks in looks_of(names).values()]
+    return {"color": {"field": "taker", "scale": _scale(names, colours), "legend": None}}
 
 
-def _point_encoding(names: list[str]) -> dict[str, Any]:
+def shape_encoding(names: Sequence[str]) -> dict[str, Any]:
+    """The encoding that tells takers' marks apart by shape, and says what they stand for where one points at them."""
     shapes = [looks.shape for looks in looks_of(names).values()]
     return {
-        "x": share_axis("accuracy"),
-        "color": {"field": "taker", "scale": _scale(names, _colours(names)), "legend": None},
         "shape": {"field": "taker", "scale": _scale(names, shapes), "legend": None},
         "tooltip": [
             {"field": "taker"},
@@ -124,12 +122,16 @@ def _point_encoding(names: list[str]) -> dict[str, Any]:
     }
 
 
-def _scale(names: list[str], values: list[str]) -> dict[str, Any]:
+def _scale(names: Sequence[str], values: list[str]) -> dict[str, Any]:
     return {"domain": [short(taker_name(name), 40) for name in names], "range": values}
 
 
-def _colours(names: list[str]) -> list[str]:
-    return [f"var(--taker-{looks.key})" for looks in looks_of(names).values()]
+def interval_encoding(names: Sequence[str]) -> dict[str, Any]:
+    return {"x": share_axis("low"), "x2": {"field": "high"}, **colour_encoding(names)}
+
+
+def point_encoding(names: Sequence[str]) -> dict[str, Any]:
+    return {"x": share_axis("accuracy"), **colour_encoding(names), **shape_encoding(names)}
 
 
 def specification(*, description: str, data: list[dict[str, Any]], **rest: Any) -> Spec:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stillroom.report.charts import Spec, interval_mark, point_mark, share_axis, specification
-from stillroom.report.looks import looks_of
+from stillroom.report.charts import (
+    Spec,
+    accuracy_row,
+    colour_encoding,
+    interval_encoding,
+    interval_mark,
+    point_encoding,
+    point_mark,
+    shape_encoding,
+    share_axis,
+    specification,
+)
 from stillroom.report.run_files import Accuracy, Comparison, Taker
-from stillroom.report.words import compare_names, interval, percent, points_between, short, taker_name
+from stillroom.report.words import compare_names, points_between, short
 
 SETS_DRAWN = 12
 PAIRS_DRAWN = 24
@@ -20,7 +30,7 @@ def accuracy_by_set(parts: Mapping[str, Mapping[str, Accuracy]], names: Sequence
     if len(parts) > SETS_DRAWN:
         return None
     rows = [
-        {"part": short(part, 40), **_accuracy_row(name, takers[name])}
+        {"part": short(part, 40), **accuracy_row(name, takers[name])}
         for part, takers in parts.items()
         for name in names
     ]
@@ -43,8 +53,11 @@ def accuracy_by_set(parts: Mapping[str, Mapping[str, Accuracy]], names: Sequence
         height=50 * len(names) if is_one else len(parts) * (17 * len(names) + 20),
         encoding=encoding,
         layer=[
-            {"mark": interval_mark(3), "encoding": {"x": share_axis("low"), "x2": {"field": "high"}, **_colour(names)}},
-            {"mark": point_mark(130), "encoding": {"x": share_axis("accuracy"), **_colour(names), **_shape(names)}},
+            {
+                "mark": interval_mark(3),
+                "encoding": interval_encoding(names),
+            },
+            {"mark": point_mark(130), "encoding": point_encoding(names)},
             *said,
         ],
     )
@@ -57,7 +70,7 @@ def pass_chart(takers: Mapping[str, Taker]) -> Spec | None:
         return None
     names = list(sampled)
     rows = [
-        {"k": int(k), **_accuracy_row(name, value)} for name, values in sampled.items() for k, value in values.items()
+        {"k": int(k), **accuracy_row(name, value)} for name, values in sampled.items() for k, value in values.items()
     ]
     ks = sorted({row["k"] for row in rows})
     x = {"field": "k", "type": "quantitative", "title": "k", "scale": {"type": "log", "base": 2}}
@@ -66,14 +79,14 @@ def pass_chart(takers: Mapping[str, Taker]) -> Spec | None:
         description="pass@k of each model with 95 % intervals; the table holds the figures.",
         data=rows,
         height=260,
-        encoding={"x": {**x, "axis": {"values": ks, "grid": False, "format": "d"}}, **_colour(names)},
+        encoding={"x": {**x, "axis": {"values": ks, "grid": False, "format": "d"}}, **colour_encoding(names)},
         layer=[
             {
                 "mark": {"type": "area", "opacity": 0.12 if len(names) < 3 else 0.06},
                 "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}},
             },
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"y": y}},
-            {"mark": point_mark(90), "encoding": {"y": y, **_shape(names)}},
+            {"mark": point_mark(90), "encoding": {"y": y, **shape_encoding(names)}},
         ],
     )
 
@@ -129,39 +142,5 @@ def difference_chart(comparisons: Sequence[Comparison]) -> Spec | None:
     )
 
 
-def _accuracy_row(name: str, value: Accuracy) -> dict[str, Any]:
-    return {
-        "taker": short(taker_name(name), 40),
-        "accuracy": value.accuracy,
-        "low": value.low,
-        "high": value.high,
-        "n": value.n,
-        "said": percent(value.accuracy),
-        "interval": interval(value.low, value.high),
-    }
-
-
 def _said(row: dict[str, Any]) -> str:
     return f"{row['part']}, {row['taker']}: {row['said']} ({row['interval']}, n = {row['n']})"
-
-
-def _colour(names: Sequence[str]) -> dict[str, Any]:
-    colours = [f"var(--taker-{looks.key})" for looks in looks_of(names).values()]
-    return {"color": {"field": "taker", "scale": _scale(names, colours), "legend": None}}
-
-
-def _shape(names: Sequence[str]) -> dict[str, Any]:
-    shapes = [looks.shape for looks in looks_of(names).values()]
-    return {
-        "shape": {"field": "taker", "scale": _scale(names, shapes), "legend": None},
-        "tooltip": [
-            {"field": "taker"},
-            {"field": "said", "title": "right"},
-            {"field": "interval", "title": "95 % interval"},
-            {"field": "n", "title": "questions", "format": ","},
-        ],
-    }
-
-
-def _scale(names: Sequence[str], values: list[str]) -> dict[str, Any]:
-    return {"domain": [short(taker_name(name), 40) for name in names], "range": values}
