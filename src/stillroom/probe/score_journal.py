@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from stillroom.base.errors import StoreError
 from stillroom.store.lock import FolderLock
+from stillroom.store.unusable import unusable
 
 _TABLE = "create table if not exists scores (key text primary key, first real, second real, asked_at integer not null)"
 
@@ -38,7 +39,7 @@ class ScoreJournal:
             found = self._database.execute("select key, first, second, asked_at from scores").fetchall()
         except sqlite3.Error as error:
             self._lock.release()
-            raise StoreError(f"{path} cannot be used: {error}.", "Move it away to begin anew.") from error
+            raise unusable(path, error) from error
         self._scored = {key: Scored(*rest) for key, *rest in found}
 
     def __enter__(self) -> Self:

@@ -28,6 +28,7 @@ from stillroom.base.errors import StoreError
 from stillroom.base.records import Attempt, Reply
 from stillroom.store.lock import FolderLock
 from stillroom.store.migrations import migrate
+from stillroom.store.unusable import unusable
 
 _REPLY = [field.name for field in fields(Reply)]
 _columns = attrgetter(*_REPLY)
@@ -106,9 +107,7 @@ class Journal:
             self._reader.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
         except sqlite3.Error as error:
             self._lock.release()
-            is_locked = "locked" in str(error)
-            remedy = "Close the program that has it open." if is_locked else "Move it away to begin anew."
-            raise StoreError(f"{path} cannot be used: {error}.", remedy) from error
+            raise unusable(path, error) from error
         except StoreError:
             self._lock.release()
             raise

@@ -30,8 +30,12 @@ class FolderLock:
             raise StoreError(
                 f"{what} is in use by process {holder}.", "Wait until that process ends, or stop it, then run again."
             ) from error
-        os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        try:
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StoreError(f"{path} could not be written: {error.strerror}.", "Free space on its disk.") from error
 
     def release(self) -> None:
         os.close(self._descriptor)
