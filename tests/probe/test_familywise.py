@@ -34,7 +34,8 @@ def test_it_is_the_share_of_all_swaps_whose_greatest_reaches_it() -> None:
     coins, units = np.zeros(4, np.int8), np.arange(4)
 
     def standardised(swapped: np.ndarray) -> list[float]:
-        return [swap_test(each, swapped, units).standardised for each in differences]
+        tests = [swap_test(each, swapped, units) for each in differences]
+        return [test.statistic / test.spread for test in tests]
 
     swaps = [np.array([number >> bit & 1 for bit in range(4)], np.int8) for number in range(16)]
     greatest = np.array([max(standardised(swap)) for swap in swaps])

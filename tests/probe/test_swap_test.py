@@ -127,7 +127,7 @@ def test_all_on_the_sealed_side_is_no_evidence() -> None:
 def test_nothing_to_tell_apart() -> None:
     test = swap_test(np.array([0.0, np.nan]), np.array([0, 1], np.int8), np.arange(2))
     assert (test.p_value, test.sign_p_value, test.share, test.informative) == (1.0, 1.0, None, 0)
-    assert (test.share_low, test.share_high, test.standardised) == (0.0, 1.0, 0.0)
+    assert (test.share_low, test.share_high, test.spread) == (0.0, 1.0, 0.0)
 
 
 def test_of_no_pairs() -> None:

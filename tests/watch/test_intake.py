@@ -12,14 +12,13 @@ import pytest
 from tests.watch.logs import DAY_US, FIRST_DAY, Row, counted_by_hand, earlier, made_calls, seal, window_rows
 
 from stillroom.base.errors import DataError, StoreError
-from stillroom.store.calls import call_dataset
 from stillroom.store.lock import FolderLock
 from stillroom.store.secrets import Secrets
 from stillroom.text.prints import Prints
 from stillroom.watch import parts as parts_of_state
 from stillroom.watch import segments
 from stillroom.watch.banks.prints import BankPrints, BankText
-from stillroom.watch.columns import CAPABILITIES, capabilities
+from stillroom.watch.columns import CAPABILITIES
 from stillroom.watch.engine import Engine
 from stillroom.watch.intake import TakenIn, new_key_ids, take_in
 from stillroom.watch.parts import PART_SCHEMAS, open_parts
@@ -210,7 +209,6 @@ def test_what_a_source_does_not_say_is_told(duck: Engine, tmp_path: Path) -> Non
     assert taken.capabilities["ip_print"] == taken.capabilities["turns"] == taken.capabilities["minhash"] == 0
     assert taken.capabilities["account"] == 1
     assert 0.6 < taken.capabilities["agent"] < 1
-    assert taken.capabilities == capabilities(call_dataset(tmp_path / "calls"))
     assert {"ip_print", "turns", "minhash"} <= window(duck, tmp_path / "state", *DAYS).missing
 
 

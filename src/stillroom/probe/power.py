@@ -1,4 +1,4 @@
-"""How many questions a test needs, and how often it would find what a sample of pairs shows."""
+"""How many questions a test needs to find what a pilot shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scipy.stats import norm
 
 from stillroom.base.errors import DataError
 from stillroom.probe.scores import scores_of
-from stillroom.probe.swap_test import p_value_of, toward_served
 
 ASSURANCE = 0.8
 _PARTS = 50
@@ -58,21 +57,3 @@ def _effect_deviation(differences_U: NDArray[np.float64]) -> float:
     part_U = np.arange(len(differences_U)) % parts
     without = [_effect(differences_U[part_U != part]) for part in range(parts)]
     return math.sqrt((parts - 1) * float(np.var(without)) * len(differences_U))
-
-
-def power_at(
-    differences_N: NDArray[np.float64],
-    coins_N: NDArray[np.int8],
-    units_N: NDArray[np.integer],
-    n: int,
-    alpha: float,
-    draws: int,
-    seed: int,
-) -> float:
-    """The share of `draws` samples of `n` units, drawn with replacement, whose p-value is at most `alpha`."""
-    oriented_U = toward_served(differences_N, coins_N, units_N)
-    if not len(oriented_U):
-        raise DataError("No pair has an answer.", "Ask the suspect first.")
-    generator = np.random.default_rng(seed)
-    samples = (generator.integers(0, len(oriented_U), n) for _ in range(draws))
-    return sum(p_value_of(oriented_U[sample]) <= alpha for sample in samples) / draws

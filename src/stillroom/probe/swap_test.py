@@ -46,11 +46,6 @@ class SwapTest:
     sign_p_value: float
     """Of the bare count `nearer_served`: for comparison, and for askers who chose questions by earlier replies."""
 
-    @property
-    def standardised(self) -> float:
-        """The statistic in standard deviations under fair coins."""
-        return self.statistic / self.spread if self.spread else 0.0
-
 
 def swap_test(differences_N: NDArray[np.float64], coins_N: NDArray[np.int8], units_N: NDArray[np.integer]) -> SwapTest:
     """The exact test, in which only the coins are random.

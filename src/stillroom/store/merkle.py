@@ -49,11 +49,6 @@ def merkle_root(leaves: Iterable[bytes]) -> bytes:
     return MerkleTree(leaves).root
 
 
-def merkle_path(leaves: Iterable[bytes], place: int) -> list[bytes]:
-    """`MerkleTree.path` of one leaf."""
-    return MerkleTree(leaves).path(place)
-
-
 def root_of_path(leaf: bytes, place: int, leaves: int, path: Sequence[bytes]) -> bytes | None:
     """The root of the tree of so many leaves that has this one at this place, counted from 0, with this path.
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from stillroom.store.calls import CALLS, EARLIER_PRINTS, SKETCHES
 from stillroom.watch.engine import Frame
@@ -37,21 +36,8 @@ def known_counts(calls: Frame, sketches: Frame) -> Frame:
     return of_calls.join(of_sketches, how="cross")
 
 
-def capabilities(calls: ds.Dataset, sketches: ds.Dataset | None = None) -> Mapping[str, float]:
-    """For each of CAPABILITIES the share of rows of which it is known, 0 to 1; all 0 where there are no rows."""
-    known = dict.fromkeys(CAPABILITIES, 0)
-    rows = calls.count_rows()
-    names = [name for name in CAPABILITIES if name in calls.schema.names]
-    for batch in calls.to_batches(columns=names):
-        for name in names:
-            known[name] += batch.num_rows - batch.column(name).null_count
-    if sketches is not None:
-        for batch in sketches.to_batches(columns=["minhash"]):
-            known["minhash"] += batch.num_rows - batch.column("minhash").null_count
-    return shares(rows, known)
-
-
 def shares(rows: int, known: Mapping[str, Any]) -> Mapping[str, float]:
+    """For each of CAPABILITIES the share of rows of which it is known, 0 to 1; all 0 where there are no rows."""
     return {name: min(1.0, known[name] / rows) if rows else 0.0 for name in CAPABILITIES}
 
 

@@ -24,7 +24,6 @@ from stillroom.serve.meter.ids import new_id
 from stillroom.serve.meter.lookup import find_receipt
 from stillroom.serve.meter.rows import call_of
 from stillroom.serve.meter.segment_file import LogFull, SegmentFile, begun_line, open_segments, read_segment
-from stillroom.serve.meter.unsealed import last_calls
 from stillroom.serve.meter.verification import verify_log
 from stillroom.store.calls import call_dataset
 
@@ -418,24 +417,3 @@ def test_the_log_is_readable_by_its_owner_alone(tmp_path: Path, opened: Any, fil
         (path,) = open_segments(tmp_path / "w0")
         assert path.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "w0").stat().st_mode & 0o777 == 0o700
-
-
-def test_the_last_calls_of_a_killed_worker_are_known_until_they_are_sealed(
-    tmp_path: Path, opened: Any, fill: Any, begun: Any
-) -> None:
-    assert last_calls(tmp_path / "w0", 0) == []
-    with opened(tmp_path / "w0") as log:
-        fill(log, 2)
-        time.sleep(0.01)
-        since = time.time_ns() // 1000
-        (late,) = fill(log, 1)
-        open_call = begun()
-        log.begin(open_call)
-        found = last_calls(tmp_path / "w0", since)
-        assert found is not None
-        assert [each.call for each in found] == [open_call, late]
-        assert found[0].settled_at is None
-        assert (found[1].settled_at or 0) >= since
-        assert len(last_calls(tmp_path / "w0", 0) or ()) == 4
-    assert last_calls(tmp_path / "w0", since) is None
-    assert last_calls(tmp_path / "w0", time.time_ns() // 1000) == []

@@ -7,7 +7,7 @@ import pytest
 from tests.watch.signals.windows import BANK, TEST_BANK, UNTIL, day, days, hits, ordinary, repeats, template, window
 
 from stillroom.base.errors import DataError
-from stillroom.watch.signals.candidates import AccountCandidate, account_candidates, candidates_of
+from stillroom.watch.signals.candidates import AccountCandidate, candidates_of
 from stillroom.watch.signals.measure import signals_of
 from stillroom.watch.signals.standing import Standings, fit_standings
 
@@ -18,7 +18,7 @@ def candidates(activity: list[dict[str, Any]], standings: Standings = EARLIER, *
     """Of these beside two hundred ordinary organisations."""
     others = ordinary(200, seed=2)
     sampled = others["repeats"] + parts.pop("repeats", [])
-    return account_candidates(window(others["activity"] + activity, repeats=sampled, **parts), standings)
+    return candidates_of(signals_of(window(others["activity"] + activity, repeats=sampled, **parts)), standings)
 
 
 def distiller(name: str = "a", calls: int = 60, **columns: Any) -> dict[str, Any]:
@@ -126,13 +126,13 @@ def test_who_was_there_in_the_fit_weeks_is_not_hidden_by_itself() -> None:
         others["activity"] + own["activity"], repeats=others["repeats"] + own["repeats"], bank_hits=own["bank_hits"]
     )
     standings = fit_standings(signals_of(earlier))
-    for found in (account_candidates(earlier, standings), candidates(**own, standings=standings)):
+    for found in (candidates_of(signals_of(earlier), standings), candidates(**own, standings=standings)):
         assert found[0].organisation == "org a"
         assert found[0].evidence["content"] > 4
 
 
 def test_nobody_there_and_nobody_to_compare_with() -> None:
-    assert account_candidates(window([]), EARLIER) == []
+    assert candidates_of(signals_of(window([])), EARLIER) == []
     nobody = fit_standings(signals_of(window([])))
     assert candidates(**distiller(), standings=nobody) == []
 

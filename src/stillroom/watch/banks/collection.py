@@ -2,8 +2,8 @@
 
 Whoever looks up who asked a few given questions may hide them among others that nobody asks. So a bank has many
 questions that differ; texts that say the same, that are filled into one template, or that are strings of words do not
-make them many. That alone cannot tell a real collection from one that somebody took pains to write: what a finding may
-say of a bank is limited too (`LEAST_SHOWN`), and every bank stands in the audit log, with its questions kept.
+make them many. That alone cannot tell a real collection from one that somebody took pains to write: every bank stands
+in the audit log, with its questions kept, and so does whoever was shown how much of it accounts asked.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ from stillroom.text.sketch import PLACES, Sketcher
 
 LEAST_QUESTIONS = 500
 MOST_QUESTIONS = 1_000_000
-LEAST_SHOWN = 50
-"""Different questions of a bank that accounts must have asked, together, before anybody is told that they asked any.
-So the few questions that somebody is after are never enough, whatever they are padded with."""
 
 _SHORTEST = 20
 """Bytes. Shorter texts ("hi", "please go on") are asked by anybody."""

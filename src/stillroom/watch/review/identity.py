@@ -22,10 +22,6 @@ class Trace:
     """`FAMILY:KIND:VALUE`."""
 
 
-def same_campaign(old: Trace, new: Trace) -> bool:
-    return likeness(old, new) > 0
-
-
 def likeness(old: Trace, new: Trace) -> float:
     """0 where they are two findings. Otherwise the greater, the surer: 2 at most, below 1 by inherited links alone.
 

@@ -11,11 +11,10 @@ from stillroom.base.errors import DataError
 from stillroom.base.records import Explanation, FindingSignal
 from stillroom.watch.signals.definitions import BY_NAME, SIGNALS
 from stillroom.watch.signals.explanations import Tested, explanations_of
-from stillroom.watch.signals.measure import Signals, signals_of
+from stillroom.watch.signals.measure import Signals
 from stillroom.watch.signals.organisations import Column
 from stillroom.watch.signals.sentences import Seen
 from stillroom.watch.signals.standing import Standings, evidence_by_signal, strongest_by_family
-from stillroom.watch.window import Window
 
 LEAST_CONTENT, LEAST_OTHER = 1.0, 0.7
 """Evidence of a family that counts: one organisation in ten has as much in its content, one in five elsewhere."""
@@ -44,13 +43,11 @@ class AccountCandidate:
     """Different questions of a bank, where it asked any."""
 
 
-def account_candidates(window: Window, standings: Standings) -> list[AccountCandidate]:
-    """All that have evidence in their content and in time, by falling score. Raises DataError."""
-    return candidates_of(signals_of(window), standings)
-
-
 def candidates_of(signals: Signals, standings: Standings) -> list[AccountCandidate]:
-    """`standings` are of windows as long as the one that `signals` are of: DataError otherwise."""
+    """All that have evidence in their content and in time, by falling score.
+
+    `standings` are of windows as long as the one that `signals` are of: DataError otherwise.
+    """
     if signals.days != standings.days:
         raise DataError(
             f"The window has {signals.days} days, and the standings are of windows of {standings.days} days.",
