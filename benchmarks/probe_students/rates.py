@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from benchmarks.probe_students.suspects import Numbers, Suspect
@@ -17,6 +17,7 @@ from stillroom.probe.swap_test import swap_test
 
 ALPHAS = (0.05, 0.01)
 BLOCKS = 20
+TOSSES = 50
 NUMBERS = (50, 100, 300, 1000, 2000)
 DRAWS = 200
 """Resamples of a power: its standard error is 0.035 at most."""
@@ -96,6 +97,15 @@ def block_p_values(suspect: Suspect, test: str) -> Numbers:
     """p of 20 disjoint blocks of questions: every twentieth question, from the first, the second and so on."""
     places = np.arange(len(suspect.coins_N))
     return np.array([TESTS[test](suspect, places[block::BLOCKS]) for block in range(BLOCKS)])
+
+
+def p_values_tossed_again(suspect: Suspect, test: str) -> Numbers:
+    """p of the blocks of an innocent, with other coins each of TOSSES times."""
+    generator = np.random.default_rng([SEED, len(suspect.coins_N)])
+    tossed = (
+        replace(suspect, coins_N=generator.integers(0, 2, len(suspect.coins_N)).astype(np.int8)) for _ in range(TOSSES)
+    )
+    return np.concatenate([block_p_values(each, test) for each in tossed])
 
 
 def size(p_values_SB: Sequence[Numbers], alpha: float) -> Size:
