@@ -15,7 +15,6 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
-EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
 class HungUp(Exception):  # noqa: N818 - not our error: the client's wish
@@ -27,7 +26,7 @@ class BodyTooLargeError(ValueError):
 
 
 class Connection(Protocol):
-    """What `protocol.bounded_protocol` tells of a connection beside what ASGI does."""
+    """What `protocol.BoundedProtocol` tells of a connection beside what ASGI does."""
 
     when_lost: Callable[[], None] | None
     """Called once, when the connection is gone, or has been cut for its client's slowness."""
