@@ -22,6 +22,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from stillroom import cli_watch_drills
 from stillroom.base.records import Explanation, Finding, FindingLink, FindingSignal
 from stillroom.cli_watch_review import register
 from stillroom.store.secrets import Secrets
@@ -35,6 +36,7 @@ from stillroom.watch.review.webhook import SECRET_ENV, URL_ENV
 PAGE = (Path(__file__).parents[1] / "docs" / "review.md").read_text(encoding="utf-8")
 APP = typer.Typer()
 register(APP)
+cli_watch_drills.register(APP)
 ACCOUNTS = tuple(f"acct_{number:022}" for number in range(3))
 ORGANISATIONS = tuple(f"org_{number:022}" for number in range(3))
 WITHOUT_WIRING = "import typer; from stillroom.cli_watch_review import register; a = typer.Typer(); register(a); a()"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import account_id_itself, group_of_commands
 from stillroom.text.counted import counted
+from stillroom.text.moments import to_the_second
 
 if TYPE_CHECKING:
     from stillroom.serve.escrow.escrow import Escrow, Kept
@@ -56,7 +56,7 @@ def show(
         return
     drawn = opened.drawn
     print_result(
-        f"Call {drawn.call_id} of {drawn.account}, {_moment(drawn.at)}; the coin said {drawn.coin}.",
+        f"Call {drawn.call_id} of {drawn.account}, {to_the_second(drawn.at)}; the coin said {drawn.coin}.",
         f"Its escrow_digest: {opened.escrow_digest}",
     )
     for name, data in (("request", drawn.request), ("served", drawn.served), ("sealed", drawn.sealed)):
@@ -133,16 +133,16 @@ def _print_hold(hold: Hold, as_json: bool) -> None:
 
 def _hold_in_words(hold: Hold) -> str:
     whose = "every account" if hold.account is None else hold.account
-    words = f"Hold {hold.name} on {whose}, since {_moment(hold.at)}, by {hold.by}: {hold.reason}"
+    words = f"Hold {hold.name} on {whose}, since {to_the_second(hold.at)}, by {hold.by}: {hold.reason}"
     if hold.released_at is None:
         return words
-    return f"{words}. Released {_moment(hold.released_at)} by {hold.released_by}"
+    return f"{words}. Released {to_the_second(hold.released_at)} by {hold.released_by}"
 
 
 def _kept_in_words(kept: Kept) -> str:
     words = f"{kept.account}  {counted(kept.records, 'record')}"
     if kept.oldest_at is not None and kept.newest_at is not None:
-        words += f", {_moment(kept.oldest_at)} to {_moment(kept.newest_at)}"
+        words += f", {to_the_second(kept.oldest_at)} to {to_the_second(kept.newest_at)}"
     return f"{words}; held: {', '.join(kept.holds)}" if kept.holds else words
 
 
@@ -165,7 +165,3 @@ def _as_json(opened: Opened) -> dict[str, str | int]:
         except UnicodeDecodeError:
             facts[f"{name}_base64"] = base64.b64encode(data).decode()
     return facts
-
-
-def _moment(at_us: int) -> str:
-    return f"{datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"

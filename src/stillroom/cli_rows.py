@@ -16,6 +16,7 @@ from rich.text import Text
 from stillroom.admin_api import AdminApi
 from stillroom.base.errors import UsageError
 from stillroom.cli_output import print_json, print_result, visible
+from stillroom.text.moments import to_the_second
 
 _ID = re.compile(r"[a-z]+_[0-9a-f]{22}", re.ASCII)
 NOTHING = "none"
@@ -168,7 +169,7 @@ def _in_words(column: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and (column == "at" or column.endswith("_at")):
-        return f"{datetime.fromtimestamp(value / _US, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return to_the_second(value)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)

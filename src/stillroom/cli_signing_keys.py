@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from stillroom.cli_arguments import Config, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import group_of_commands
+from stillroom.text.moments import to_the_second
 
 if TYPE_CHECKING:
     from stillroom.serve.keyring import Keyring
@@ -21,6 +21,8 @@ signing_keys = group_of_commands(
     "The keys that a gateway signs receipts and permits with. They lie in its state folder."
 )
 command = functools.partial(command_of, signing_keys)
+
+_US = 1_000_000
 
 
 @command("list", "stillroom signing-key list --config gateway.yaml")
@@ -31,8 +33,8 @@ def list_keys(config: Config, as_json: Json = False) -> None:
         print_json({"keys": keys})
         return
     for key in keys:
-        until = f"until {_moment(key['retired_at'])}" if "retired_at" in key else "and signs"
-        print_result(f"{key['kid']}  since {_moment(key['nbf'])} {until}")
+        until = f"until {to_the_second(key['retired_at'] * _US)}" if "retired_at" in key else "and signs"
+        print_result(f"{key['kid']}  since {to_the_second(key['nbf'] * _US)} {until}")
 
 
 @command("rotate", "stillroom signing-key rotate --config gateway.yaml")
@@ -58,7 +60,3 @@ def _keyring(config: Path) -> Keyring:
     if not (state / FOLDER).is_dir():
         raise UsageError(f"{state} has no signing keys yet.", "The gateway makes the first one when it starts.")
     return Keyring.open(state)
-
-
-def _moment(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

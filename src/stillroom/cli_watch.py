@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stillroom import cli_watch_banks, cli_watch_calibration, cli_watch_import, cli_watch_review
+from stillroom import cli_watch_banks, cli_watch_calibration, cli_watch_drills, cli_watch_import, cli_watch_review
 from stillroom.admin_api import AdminApi
 from stillroom.base.interrupts import ends_at_once
 from stillroom.cli_arguments import FLAG, Json, person_of
@@ -49,6 +49,7 @@ cli_watch_banks.register(watch_commands)
 cli_watch_calibration.register(watch_commands)
 cli_watch_import.register(watch_commands)
 cli_watch_review.register(watch_commands)
+cli_watch_drills.register(watch_commands)
 
 Events = Annotated[
     bool,

@@ -41,6 +41,9 @@ Until = Annotated[
     typer.Option("--until", metavar="DAY", help="The last day that is looked at, in UTC; that of the last call."),
 ]
 By = Annotated[str, typer.Option("--by", metavar="PERSON", help="Who does it: a person's name, for the record.")]
+Person = Annotated[
+    str | None, typer.Option("--by", metavar="PERSON", help="Who does it, for the record; the system's name for you.")
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 OfEngine = Annotated[EngineName, typer.Option("--engine", help="What adds up the calls: `spark` needs pyspark.")]
 
@@ -67,6 +70,16 @@ def existing_watch(state: Path | None, watch: Path | None) -> Path:
     if not kept.is_dir():
         raise UsageError(f"{kept} is no folder of stillroom watch.", "Name the one that it keeps what it knows in.")
     return kept
+
+
+def findings_folder(state: Path | None, watch: Path | None) -> Path:
+    """Where watch keeps what it knows. Raises UsageError where neither says so, or it is a place that is not there."""
+    given = watch if watch is not None else state
+    if given is None:
+        raise UsageError("It is not said where the findings are kept.", "Give --state or --watch.")
+    if not given.is_dir():
+        raise UsageError(f"{given} is no folder.", "Name the one that the gateway, or stillroom watch, has made.")
+    return given if watch is not None else given / "watch"
 
 
 def secrets_of(state: Path | None) -> Secrets | None:

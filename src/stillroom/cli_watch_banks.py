@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,7 @@ from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import group_of_commands
 from stillroom.cli_watch_arguments import By, Reason, State, Watch
 from stillroom.text.counted import counted
+from stillroom.text.moments import to_the_minute
 
 if TYPE_CHECKING:
     from stillroom.watch.banks.stored import BankRow
@@ -154,7 +154,8 @@ def audit(
         print_json({"problems": problems, "records": [_record(record) for record in records]})
     else:
         lines = [
-            f"{_day(record.at)}  {record.by} ({record.role}): {record.act} {record.detail.get('bank') or ''}".rstrip()
+            f"{to_the_minute(record.at)}  {record.by} ({record.role}): "
+            + f"{record.act} {record.detail.get('bank') or ''}".rstrip()
             + f". {record.reason}"
             for record in records
         ]
@@ -198,11 +199,7 @@ def _role(state: Path | None, gateway: bool) -> tuple[str, str]:
 
 def _in_words(row: BankRow) -> str:
     split = f" ({row.split})" if row.split else ""
-    return f"{row.name}{split}: {counted(row.questions, 'question')}, added {_day(row.added_at)} by {row.by}"
-
-
-def _day(at: int) -> str:
-    return f"{datetime.fromtimestamp(at / 1e6, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{row.name}{split}: {counted(row.questions, 'question')}, added {to_the_minute(row.added_at)} by {row.by}"
 
 
 def _record(record: Any) -> dict[str, Any]:

@@ -1,38 +1,30 @@
-"""`stillroom watch findings`, and what people do with findings: look, decide, tell whom they are about; drills."""
+"""`stillroom watch findings`, and what people do with findings: look, decide, tell whom they are about."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stillroom.base.clock import SystemClock
-from stillroom.base.errors import DataError, UsageError
 from stillroom.base.interrupts import ends_at_once
 from stillroom.base.records import FindingStatus
 from stillroom.cli_arguments import Json, person_of
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
-from stillroom.cli_rows import group_of_commands, moment, show_rows
-from stillroom.cli_watch_arguments import Reason, State, Watch, role_of
+from stillroom.cli_rows import show_rows
+from stillroom.cli_watch_arguments import Person, Reason, State, Watch, findings_folder, role_of
 from stillroom.text.counted import counted
+from stillroom.text.moments import to_the_minute
 
 if TYPE_CHECKING:
-    from stillroom.watch.drill_report import DrillOutcome
     from stillroom.watch.review.store import Decision, FindingStore, KeptFinding, Step
 
-drill = group_of_commands("Campaigns that the operator runs against itself, to see which share of real ones is seen.")
-drill_command = functools.partial(command_of, drill)
-
 Name = Annotated[str, typer.Argument(metavar="FINDING", help="A finding's id.")]
-By = Annotated[
-    str | None, typer.Option("--by", metavar="PERSON", help="Who does it, for the record; the system's name for you.")
-]
 _COLUMNS = ("finding", "status", "accounts", "calls", "score", "expected_a_month", "found_at", "what")
 _WHAT = 90
 _NAMES_SHOWN = 12
@@ -51,7 +43,6 @@ def register(app: typer.Typer) -> None:
         "export", "stillroom watch export f_3a9c --organisation org_7Qm2 --contact appeals@example.com --state state"
     )(export)
     command("review", "stillroom watch review --state state")(review)
-    app.add_typer(drill, name="drill")
 
 
 def findings(
@@ -61,7 +52,7 @@ def findings(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write all of them on one page, with their charts.")
     ] = None,
-    by: By = None,
+    by: Person = None,
     state: State = None,
     watch: Watch = None,
     as_json: Json = False,
@@ -86,7 +77,7 @@ def findings(
         print_result(f"Written to {html}.")
 
 
-def show(name: Name, by: By = None, state: State = None, watch: Watch = None, as_json: Json = False) -> None:
+def show(name: Name, by: Person = None, state: State = None, watch: Watch = None, as_json: Json = False) -> None:
     """Show one finding: what was seen, what it may be instead, and what was decided.
 
     Who looks at how much of a bank its accounts asked is written down.
@@ -105,21 +96,21 @@ def show(name: Name, by: By = None, state: State = None, watch: Watch = None, as
 
 
 def confirm(
-    name: Name, reason: Reason, by: By = None, state: State = None, watch: Watch = None, as_json: Json = False
+    name: Name, reason: Reason, by: Person = None, state: State = None, watch: Watch = None, as_json: Json = False
 ) -> None:
     """Decide that it is a campaign. Nothing is throttled or closed by it."""
     _decide(name, "confirm", reason, by, _store(state, watch), as_json)
 
 
 def dismiss(
-    name: Name, reason: Reason, by: By = None, state: State = None, watch: Watch = None, as_json: Json = False
+    name: Name, reason: Reason, by: Person = None, state: State = None, watch: Watch = None, as_json: Json = False
 ) -> None:
     """Decide that it is innocent, or cannot be told from innocent use."""
     _decide(name, "dismiss", reason, by, _store(state, watch), as_json)
 
 
 def ask(
-    name: Name, reason: Reason, by: By = None, state: State = None, watch: Watch = None, as_json: Json = False
+    name: Name, reason: Reason, by: Person = None, state: State = None, watch: Watch = None, as_json: Json = False
 ) -> None:
     """Note that the customer is asked. Writing to them is yours to do."""
     _decide(name, "ask", reason, by, _store(state, watch), as_json)
@@ -132,7 +123,7 @@ def export(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page instead of printing it.")
     ] = None,
-    by: By = None,
+    by: Person = None,
     state: State = None,
     watch: Watch = None,
     as_json: Json = False,
@@ -161,7 +152,7 @@ def export(
 
 def review(
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0: a free one.")] = 0,
-    by: By = None,
+    by: Person = None,
     state: State = None,
     watch: Watch = None,
 ) -> None:
@@ -181,91 +172,11 @@ def review(
     )
 
 
-@drill_command(
-    "add",
-    "stillroom watch drill add may accounts.txt --since 2027-05-01 --until 2027-05-15 --reason recall --state state",
-)
-def drill_add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called: no two share a name.")],
-    accounts: Annotated[Path, typer.Argument(metavar="FILE", help="The accounts that play it: an id on each line.")],
-    since: Annotated[str, typer.Option("--since", metavar="TIME", help="When it begins: 2027-05-01T18:00, or 2h.")],
-    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When it ends: 2027-05-15, or 14d.")],
-    reason: Reason,
-    by: By = None,
-    state: State = None,
-    watch: Watch = None,
-    as_json: Json = False,
-) -> None:
-    """Register a drill, before it is played. What is found of its accounts alone is marked as the drill."""
-    with ends_at_once():
-        from stillroom.watch.drill import Drills
-
-    since_at, until_at = moment(since, "--since"), moment(until, "--until")
-    assert since_at is not None
-    assert until_at is not None
-    drills = Drills(_folder(state, watch))
-    added = drills.add(name, _ids_in(accounts), since_at=since_at, until_at=until_at, by=person_of(by), reason=reason)
-    if as_json:
-        print_json({**asdict(added), "accounts": sorted(added.accounts)})
-    else:
-        words = f"{counted(len(added.accounts), 'account')}, {_moment(added.since_at)} to {_moment(added.until_at)}"
-        print_result(f"Registered the drill {added.id}: {words}.")
-
-
-@drill_command("list", "stillroom watch drill list --state state")
-def drill_list(state: State = None, watch: Watch = None, as_json: Json = False) -> None:
-    """List the drills."""
-    with ends_at_once():
-        from stillroom.watch.drill import Drills
-
-    rows = [
-        {
-            "drill": each.id,
-            "accounts": sorted(each.accounts) if as_json else len(each.accounts),
-            "since_at": each.since_at,
-            "until_at": each.until_at,
-            "registered_at": each.registered_at,
-            "by": each.by,
-            "reason": each.reason,
-        }
-        for each in Drills(_folder(state, watch)).list()
-    ]
-    columns = ("drill", "accounts", "since_at", "until_at", "by", "reason")
-    show_rows(rows, columns, as_json, "There are no drills.")
-
-
-@drill_command("report", "stillroom watch drill report --state state")
-def drill_report(state: State = None, watch: Watch = None, as_json: Json = False) -> None:
-    """Say which drills were seen, of how many of their accounts, and after how many days."""
-    with ends_at_once():
-        from stillroom.watch.drill_report import drill_report as report_of
-
-    report = report_of(_folder(state, watch))
-    if as_json:
-        drills = [_outcome_as_json(outcome) for outcome in report.outcomes]
-        print_json({**asdict(report), "outcomes": drills})
-        return
-    print_result(*([_outcome_in_words(each) for each in report.outcomes] or ["There are no drills."]))
-    if report.recall is not None and report.low is not None and report.high is not None:
-        share = f"{report.low:.0%} to {report.high:.0%} at 95 %"
-        print_result(f"Seen: {report.seen} of {counted(report.over, 'drill')} ({share}).")
-
-
-def _folder(state: Path | None, watch: Path | None) -> Path:
-    """Where watch keeps what it knows. Raises UsageError where neither says so, or it is a place that is not there."""
-    given = watch if watch is not None else state
-    if given is None:
-        raise UsageError("It is not said where the findings are kept.", "Give --state or --watch.")
-    if not given.is_dir():
-        raise UsageError(f"{given} is no folder.", "Name the one that the gateway, or stillroom watch, has made.")
-    return given if watch is not None else given / "watch"
-
-
 def _store(state: Path | None, watch: Path | None) -> FindingStore:
     with ends_at_once():
         from stillroom.watch.review.store import FindingStore
 
-    return FindingStore(_folder(state, watch))
+    return FindingStore(findings_folder(state, watch))
 
 
 def _decide(name: str, decision: Decision, reason: str, by: str | None, store: FindingStore, as_json: bool) -> None:
@@ -281,16 +192,6 @@ def _decide(name: str, decision: Decision, reason: str, by: str | None, store: F
     print_result(_step_in_words(step))
     if problem is not None:
         print_result(f"The webhook has not taken it: {problem} It is tried again later.")
-
-
-def _ids_in(file: Path) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{file} cannot be read: {error}.", "Give a text file with an account's id on each line."
-        ) from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _row(kept: KeptFinding) -> dict[str, Any]:
@@ -332,7 +233,7 @@ def _in_words(kept: KeptFinding) -> list[str]:
     lines = [
         f"{finding.id}: {finding.status}, {counted(len(finding.accounts), 'account')} of {whose}, score "
         f"{finding.score:.1f}{expected}",
-        f"{counted(finding.calls, 'call')} from {_moment(finding.since_at)} to {_moment(finding.until_at)}",
+        f"{counted(finding.calls, 'call')} from {to_the_minute(finding.since_at)} to {to_the_minute(finding.until_at)}",
     ]
     lines.append(f"Organisations: {_some(finding.organisations)}")
     lines.append(f"Accounts: {_some(finding.accounts)}")
@@ -364,24 +265,4 @@ def _some(names: Sequence[str]) -> str:
 def _step_in_words(step: Step) -> str:
     by = "" if step.by is None else f" by {step.by}"
     said = " ".join(filter(None, (step.reason, *step.detail.get("said", ()), step.detail.get("organisation"))))
-    return f"{_moment(step.at)}  {step.finding} {step.step}{by}" + (f": {said}" if said else "")
-
-
-def _outcome_as_json(outcome: DrillOutcome) -> dict[str, Any]:
-    facts = {name: value for name, value in asdict(outcome).items() if name != "drill"}
-    return {"drill": outcome.drill.id, "accounts": len(outcome.drill.accounts), **facts, "is_seen": outcome.is_seen}
-
-
-def _outcome_in_words(outcome: DrillOutcome) -> str:
-    name, accounts = outcome.drill.id, counted(len(outcome.drill.accounts), "account")
-    if outcome.days_until_seen is not None:
-        strangers = f", and {counted(outcome.strangers, 'stranger')} with them" if outcome.strangers else ""
-        seen = f"{outcome.accounts_found:,} of its {accounts} found{strangers}"
-        return f"{name}: seen after {outcome.days_until_seen:.1f} days, {seen} ({', '.join(outcome.findings)})"
-    if not outcome.is_over:
-        return f"{name}: not seen yet; it goes on until {_moment(outcome.drill.until_at)}"
-    return f"{name}: not seen ({outcome.accounts_found:,} of its {accounts} found)"
-
-
-def _moment(at_us: int) -> str:
-    return f"{datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{to_the_minute(step.at)}  {step.finding} {step.step}{by}" + (f": {said}" if said else "")
