@@ -101,7 +101,7 @@ def test_the_page_s_commands(state: str) -> None:
     assert {words[1] for words in commands if words[0] == "drill"} == {"add", "list", "report"}
     for words in commands:
         if words[0] != "review":
-            said(*words)
+            said(*(word.replace("2027-05-", "2999-05-") for word in words))  # a drill is registered before it begins
     steps = [step.step for step in FindingStore(Path(state) / "watch").history("f_3a9c")]
     assert steps == ["found", "confirmed", "dismissed", "asked", "exported", "exported"]
     assert "14.2" in Path("findings.html").read_text()
