@@ -118,6 +118,11 @@ def test_what_a_client_cut_is_cut_in_its_sibling(tmp_path: Path) -> None:
         ({"messages": "Q", "served": "a", "sealed": "b", "at": -1}, "line 2: `at` is no time"),
         ({"messages": "Q", "served": "a", "sealed": "b", "at": 1e9}, "line 2: `at` is no time"),
         ({"messages": "Q", "served": "a", "sealed": "b", "at": 10**18}, "line 2: `at` is no time"),
+        ({"messages": "Q", "served": "a", "sealed": "b", "at": "1960-01-01"}, "line 2: `at` is no time"),
+        ({"messages": "Q", "served": "a", "sealed": "b", "at": "9999-12-31T23:00-12:00"}, "line 2: `at` is no time"),
+        ({"messages": "Q", "served": "a", "sealed": "b", "account": ""}, "line 2: `account` is no text"),
+        ({"messages": "Q", "served": "a", "sealed": "b", "account": "a" * 501}, "line 2: `account` is no text"),
+        ({"messages": "Q", "served": "a", "sealed": "b", "id": {"a": 1}}, "line 2: `id` is no text"),
         ({"messages": "Q", "served": "a", "sealed": "b", "cut": "yes"}, "line 2: `cut` is neither"),
         ({"messages": "Q", "served": "a", "sealed": "b", "id": "one"}, "line 2 has the id of an earlier one"),
     ],
@@ -147,3 +152,11 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     pq.write_table(rows_of_bytes, tmp_path / "bytes.parquet")
     with pytest.raises(DataError, match="row 1: its messages"):
         import_pairs(tmp_path / "bytes.parquet")
+
+
+def test_a_time_zone_that_there_is_not(tmp_path: Path) -> None:
+    at = pa.array([10**15], pa.timestamp("us", tz="Mars/Base"))
+    table = pa.table({"messages": ["Q"], "served": ["a"], "sealed": ["b"], "at": at})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match="no Parquet file that can be read"):
+        import_pairs(tmp_path / "rows.parquet")

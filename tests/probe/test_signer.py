@@ -44,3 +44,11 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "signing-key.json").chmod(0o644)
     with pytest.raises(StoreError, match="can be read by others"):
         own_signer(tmp_path)
+
+
+@pytest.mark.parametrize("written", ["{}", '{"keys": 5}', '{"keys": [{}]}', '{"keys": [{"kid": []}]}', "[]"])
+def test_a_set_of_keys_that_is_none_is_told_of(tmp_path: Path, written: str) -> None:
+    signer = own_signer(tmp_path)
+    (tmp_path / "keys.json").write_text(written)
+    with pytest.raises(StoreError, match=r"keys\.json"):
+        remember_keys(tmp_path, signer)

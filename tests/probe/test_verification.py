@@ -39,6 +39,8 @@ from stillroom.serve.meter.time_stamps import stamp_log as stamp_calls
 from stillroom.store.files import read_object, write_json
 from stillroom.store.siblings import SCHEMAS, Answer, Opening, Pair, read_rows, write_rows
 
+DEEP = '[{"role": "user", "content": ' + "[" * 1000 + "]" * 1000 + "}]"
+
 
 @dataclass
 class Made:
@@ -235,6 +237,10 @@ def turned(rows: list[Opening]) -> list[Opening]:
         (rewritten("pairs.parquet", Pair, lambda rows: rows[1:]), "not those of the plan"),
         (
             rewritten("pairs.parquet", Pair, lambda rows: [replace(rows[0], first="another"), *rows[1:]]),
+            "not those of the plan",
+        ),
+        (
+            rewritten("pairs.parquet", Pair, lambda rows: [replace(rows[0], messages=DEEP), *rows[1:]]),
             "not those of the plan",
         ),
         (

@@ -28,6 +28,8 @@ from stillroom.store.siblings import Coin, Opening, Pair, messages_json, questio
 NO_ACCOUNT = "an unknown account"
 _COLUMNS = ("messages", "served", "sealed")
 _MOST_LINE_BYTES = 64 << 20
+_LONGEST_NAME = 500
+"""As long as a plan's may be."""
 _REMEDY = "A row has messages, served and sealed: docs/probe-pairs.md."
 
 
@@ -63,8 +65,8 @@ def _pair_of(row: Mapping[str, Any], name: str, number: int) -> tuple[Pair, Open
     read = _siblings(row, name, texts, coin)
     if not isinstance(read, Siblings):
         return read
-    pair_id = str(row["id"]) if row.get("id") is not None else f"row-{number:08d}"
-    account = str(row["account"]) if row.get("account") is not None else NO_ACCOUNT
+    pair_id = _name(row, "id", name) or f"row-{number:08d}"
+    account = _name(row, "account", name) or NO_ACCOUNT
     pair = Pair(pair_id, question_id_of(read.messages), messages_json(read.messages), read.first, read.second)
     return pair, Opening(pair_id, account, _at(row.get("at"), name), coin, "assumed")
 
@@ -100,6 +102,16 @@ def _text(row: Mapping[str, Any], column: str, name: str) -> str:
     return value
 
 
+def _name(row: Mapping[str, Any], column: str, name: str) -> str | None:
+    """None where none is given."""
+    value = row.get(column)
+    if value is None:
+        return None
+    if not isinstance(value, (str, int)) or isinstance(value, bool) or not 0 < len(str(value)) <= _LONGEST_NAME:
+        raise DataError(f"{name}: `{column}` is no text of 1 to {_LONGEST_NAME} characters, and no number.", _REMEDY)
+    return str(value)
+
+
 def _at(value: Any, name: str) -> int:
     """0 where it is not known: rows are then in the order of the file."""
     if value is None:
@@ -111,9 +123,9 @@ def _at(value: Any, name: str) -> int:
             raise DataError(f"{name}: `at` is no time: {value!r}.", _REMEDY) from error
     if isinstance(value, datetime):
         moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1_000_000)
+        value = round(moment.timestamp() * 1_000_000)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LATEST * 1_000_000:
-        raise DataError(f"{name}: `at` is no time in microseconds.", _REMEDY)
+        raise DataError(f"{name}: `at` is no time in microseconds, or none since 1970.", _REMEDY)
     return value
 
 
@@ -154,6 +166,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}, row {number}", row
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, KeyError) as error:  # a KeyError: a time zone that there is not
         said = str(error).partition("\n")[0]
         raise DataError(f"{path} is no Parquet file that can be read: {said}.", _REMEDY) from error

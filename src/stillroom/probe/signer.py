@@ -77,10 +77,13 @@ def goes_on_with(probe: Path, keys: Mapping[str, Any]) -> bool:
 
 
 def remember_keys(probe: Path, signer: Signer) -> dict[str, Any]:
-    """Add the signer's public keys to those that signed here before; returns the JWK set of all."""
+    """Add the signer's public keys to those that signed here before; returns the JWK set of all. Raises StoreError."""
     path = probe / KEYS
     known = read_object(path) if path.exists() else {"keys": []}
-    by_kid = {each["kid"]: each for each in [*known["keys"], *signer.keys["keys"]]}
+    try:
+        by_kid = {each["kid"]: each for each in [*known["keys"], *signer.keys["keys"]]}
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{path} is no set of keys.", "Put it back from a backup.") from error
     merged = {"keys": list(by_kid.values())}
     if merged != known:
         write_json(path, merged)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
 from stillroom import __version__
 from stillroom.base.errors import DataError, StoreError
 from stillroom.base.signatures import PublicKeys
@@ -24,6 +22,7 @@ from stillroom.probe.log_checks import log_problems
 from stillroom.probe.log_times import log_times
 from stillroom.probe.logged_call import LoggedCall, read_calls
 from stillroom.probe.pack import LOG, PAIRS, PLAN, STAMPS, read_pack
+from stillroom.probe.pack_messages import messages_of
 from stillroom.probe.plan import Plan, openings_digest_of, pairs_digest_of, read_plan
 from stillroom.probe.plan_log import LogLine, read_log, records_of
 from stillroom.probe.proof import proof_problems
@@ -183,8 +182,8 @@ def _other_than_planned(plan: Plan, pairs: Sequence[Pair], openings: Sequence[Op
 
 def _question_of(pair: Pair) -> str | None:
     try:
-        return question_id_of(orjson.loads(pair.messages))
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return question_id_of(messages_of(pair.question_id, pair.messages))
+    except (DataError, ValueError):  # no messages, or a text that is none
         return None
 
 
