@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 from tests.probe.probes import ask, gathered, make_probe, planned, signer
 from tests.probe.test_plan import PLAN
 
@@ -52,6 +53,11 @@ def test_the_differences_are_the_same_whatever_the_coins() -> None:
     turned: list[Opening] = [replace(each, coin=1 - each.coin) for each in one.openings]  # type: ignore[arg-type]
     assert np.array_equal(measure(one).differences_MN, measure(replace(one, openings=turned)).differences_MN)
     assert judged(one).result.nearer_served == judged(replace(one, openings=turned)).result.nearer_sealed
+
+
+def test_the_bare_count_has_a_p_value_of_its_own() -> None:
+    result = judged(evidence()).result
+    assert result.sign_p_value == pytest.approx(binom.sf(result.nearer_served - 1, result.informative, 0.5))
 
 
 def test_likelihood_is_relative_to_the_base_where_there_is_one() -> None:

@@ -81,7 +81,7 @@ def _result(measure: str = "ngrams", *, served: int = 1_100, sealed: int = 850, 
     units = served + sealed
     share = served / units if units else None
     low, high = (None, None) if share is None else (share - 0.02, share + 0.02)
-    return Result(measure, p, min(1.0, 2 * p), 4_000.0, 700.0, units, units, served, sealed, share, low, high)
+    return Result(measure, p, min(1.0, 2 * p), 4_000.0, 700.0, units, units, served, sealed, share, low, high, 0.01)
 
 
 def _statement(*, plan: Plan | None = None, **changes: Any) -> Statement:

@@ -226,6 +226,7 @@ def _result(measure: str, test: SwapTest, adjusted: float) -> Result:
         share=test.share,
         share_low=None if test.share is None else test.share_low,
         share_high=None if test.share is None else test.share_high,
+        sign_p_value=test.sign_p_value,
     )
 
 

@@ -41,6 +41,9 @@ class Result:
     share_low: float | None
     """Of its 95 % interval (Wilson)."""
     share_high: float | None
+    sign_p_value: float
+    """One-sided, of the bare count: how often fair coins alone would bring so many of the informative units to the
+    served side. For customers who may have chosen questions by earlier replies: docs/probe.md says when it holds."""
 
 
 @dataclass(frozen=True, slots=True)
