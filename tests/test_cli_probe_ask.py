@@ -81,8 +81,10 @@ def test_a_model_of_this_machine_is_asked_and_scored_beside_its_base(tiny_model:
 
 def test_a_plan_of_likelihoods_alone_asks_for_no_answer(tiny_model: Path, tmp_path: Path) -> None:
     made = planned(make_probe(tmp_path / "probe", 3), primary="likelihood")
-    told = said("ask", made.pack, "--model", tiny_model, "--out", tmp_path / "answers")
-    assert told.startswith("How likely the suspect tiny@")
+    result = stillroom("ask", made.pack, "--model", tiny_model, "--out", tmp_path / "answers")
+    assert result.stdout.startswith("How likely the suspect tiny@")
+    assert "load tiny@" in result.stderr
+    assert "likelihood (suspect): 6 of 6" in result.stderr
     assert read_asked(tmp_path / "answers").samples == 0
     assert problems(tmp_path / "answers", made.pack, made.record.at) == []
 

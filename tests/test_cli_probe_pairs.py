@@ -51,7 +51,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pairs_are_laid_out_and_what_was_left_out_is_told(config: Path, tmp_path: Path) -> None:
-    told = said("pairs", "--config", config, "--account", "acct_1", "--out", tmp_path / "probe", "--by", "Olga")
+    result = stillroom("pairs", "--config", config, "--account", "acct_1", "--out", tmp_path / "probe", "--by", "Olga")
+    assert "open: 4 of 4" in result.stderr
+    told = result.stdout
     for words in (
         "4 pairs of replies found, 3 kept",
         "3 of acct_1",

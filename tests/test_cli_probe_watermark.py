@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
@@ -147,7 +150,7 @@ def test_a_text_itself(owner: Owner, tmp_path: Path) -> None:
     only_other = ("--account", owner.accounts[1], "--json")
     assert json.loads(stillroom("detect", tmp_path / "essay.txt", *named, *only_other).stdout)["p_value"] > 0.01
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\xfd")
-    assert "is no text that can be read" in refused("detect", tmp_path / "bytes", *named)
+    assert "is no UTF-8 text: invalid start byte, byte 0" in refused("detect", tmp_path / "bytes", *named)
     (tmp_path / "short").write_text("cats")
     assert "50 are the fewest" in refused("detect", tmp_path / "short", *named)
 
@@ -257,3 +260,37 @@ def test_commitments_are_listed_and_an_altered_file_is_told(owner: Owner, tmp_pa
     path.write_bytes(whole)
     (tmp_path / "gateway.yaml").write_text(SETTINGS)
     assert "0 commitments" in said("commitments", "--config", tmp_path / "gateway.yaml")
+
+
+def test_what_is_missing_is_told_before_the_tokenizer_is_loaded(owner: Owner, tmp_path: Path) -> None:
+    named = ("--config", owner.config, "--model", "abacus")
+    told = [
+        refused("detect", tmp_path / "no.txt", *named),
+        refused(*owner.test(tmp_path / "nowhere")),
+        refused("verify", tmp_path, "--tokenizer", teacher_folder()),
+    ]
+    for words, at in zip(
+        told, ("no.txt cannot be read: No such file", "There is no folder", "result.json"), strict=True
+    ):
+        assert at in words
+        assert "load tokenizer" not in words
+    (tmp_path / "asked.json").write_text("{}")
+    assert "has likelihoods and no answers" in refused(*owner.test(tmp_path))
+
+
+def test_what_takes_long_says_where_it_is(owner: Owner, tmp_path: Path) -> None:
+    words = refused(*owner.test(owner.answers(tmp_path / "answers", 0)), code=0)
+    assert "load tokenizer: 1 of 1" in words
+    assert "random keys: 19,998 of 19,998" in words  # of the two accounts whose keys were committed to
+
+
+def test_the_owners_keys_are_taken_from_its_address(owner: Owner, tmp_path: Path) -> None:
+    said(*owner.test(owner.answers(tmp_path / "answers", 0), "--out", tmp_path / "evidence", "--reveal"))
+    serve = functools.partial(SimpleHTTPRequestHandler, directory=owner.config.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/jwks.json"
+        told = said("verify", tmp_path / "evidence", "--tokenizer", teacher_folder(), "--keys", address)
+        server.shutdown()
+    assert "What was looked at is as the folder says." in told
+    assert "Not looked at" not in told

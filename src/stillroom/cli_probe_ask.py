@@ -108,7 +108,7 @@ def _answers(
     from stillroom.probe.asking import ask_suspect, questions_of
     from stillroom.probe.plan import sampling_of
 
-    with suspect.served() as endpoint:
+    with suspect.served(progress) as endpoint:
         ask_suspect(
             questions_of(given.pairs),
             endpoint,
@@ -157,18 +157,20 @@ def _likelihoods(
 def _scored(
     given: Pack, model: AskedModel, which: Which, tokenizer: Path | None, out: Path, progress: Progress
 ) -> list[Likelihood]:
+    from stillroom.base.progress import loading
     from stillroom.run_folder import importing_extra
-
-    with importing_extra("serve"):
-        from stillroom.generate.load import load_model
-        from stillroom.probe.likelihood import likelihoods
-        from stillroom.probe.scoring_api import api_likelihoods
 
     def tell(done: int, total: int) -> None:
         progress.update(f"likelihood ({which})", done, total)
 
-    if model.folder is not None:
-        return likelihoods(given.pairs, load_model(model.folder), which, tell)
+    with loading(progress, model.name if model.folder is not None else "tokenizer"):
+        with importing_extra("serve"):
+            from stillroom.generate.load import load_model
+            from stillroom.probe.likelihood import likelihoods
+            from stillroom.probe.scoring_api import api_likelihoods
+        local = None if model.folder is None else load_model(model.folder)
+    if local is not None:
+        return likelihoods(given.pairs, local, which, tell)
     assert model.endpoint is not None
     assert tokenizer is not None
     return api_likelihoods(given.pairs, model.endpoint, tokenizer, which, out, on_progress=tell)

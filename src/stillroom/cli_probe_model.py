@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 import typer
 
 from stillroom.base.errors import RecipeError, UsageError
+from stillroom.base.progress import Progress, loading
 from stillroom.cli_arguments import FLAG
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class AskedModel:
     def of(
         cls, model: str, base_url: str | None, api_key_env: str | None, price: str | None, stream: bool
     ) -> AskedModel:
+        """Raises UsageError where there is no such folder and no address, or nobody knows the price."""
         from stillroom.client.price import pricing
         from stillroom.client.settings import Endpoint
         from stillroom.local_models import served_name
@@ -81,7 +83,7 @@ class AskedModel:
         return cls(model, endpoint, None)
 
     @contextmanager
-    def served(self) -> Iterator[Endpoint]:
+    def served(self, progress: Progress) -> Iterator[Endpoint]:
         """Where it is asked while the body runs."""
         if self.endpoint is not None:
             yield self.endpoint
@@ -90,9 +92,11 @@ class AskedModel:
         from stillroom.client.settings import Endpoint
         from stillroom.run_folder import importing_extra
 
-        with importing_extra("serve"):
-            from stillroom.serve.spawn import serving
-        with serving({self.name: self.folder}) as url:
+        with ExitStack() as server:
+            with loading(progress, self.name):
+                with importing_extra("serve"):
+                    from stillroom.serve.spawn import serving
+                url = server.enter_context(serving({self.name: self.folder}))
             yield Endpoint(model=self.name, base_url=url, price="none")
 
 

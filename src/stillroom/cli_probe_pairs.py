@@ -70,7 +70,8 @@ def pairs(
 
     accounts = sorted(set(map(account_id_itself, account))) if account else None
     settings = read_settings(config)
-    gathered = gather_pairs(settings.state, settings, accounts, person_of(by), most)
+    with live_progress() as progress:
+        gathered = gather_pairs(settings.state, settings, accounts, person_of(by), most, progress)
     if not gathered.pairs:
         raise UsageError(f"There is nothing to compare. {' '.join(_in_words(gathered))}", "docs/escrow.md says why.")
     write_gathered(out, gathered)
@@ -143,7 +144,7 @@ def thirds(
     settings = asking_settings(concurrency, requests_per_minute, budget_usd)
     has_default = temperature is not None or max_tokens is not None
     default = checked(lambda: Sampling(temperature=temperature, max_tokens=max_tokens)) if has_default else None
-    with live_progress() as progress, asked.served() as endpoint:
+    with live_progress() as progress, asked.served(progress) as endpoint:
         drawn = draw_again(
             chosen,
             gathered.openings,

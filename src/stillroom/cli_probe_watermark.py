@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +15,14 @@ from stillroom.cli_arguments import FLAG, Config, Json
 from stillroom.cli_guard import command as command_of
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_rows import account_id_itself, group_of_commands
+from stillroom.display import live_progress
 from stillroom.text.counted import counted
+from stillroom.text.moments import to_the_second
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stillroom.base.progress import Progress
     from stillroom.marked_model import MarkedModel
     from stillroom.probe.watermark.green_test import GreenTest
 
@@ -56,9 +60,11 @@ def detect(
         from stillroom.probe.watermark.green_test import green_test
         from stillroom.probe.watermark.weights import each_once
 
-    marked = MarkedModel(config, model, _ids(account))
-    pairs = pairs_of_texts((_read_text(path) for path in texts), marked.tokenizer.encode)
-    found = green_test(each_once(pairs), marked.marks(), seed)
+    written, ids = [_read_text(path) for path in texts], _ids(account)
+    with live_progress() as progress:
+        marked = MarkedModel(config, model, ids, progress)
+        pairs = pairs_of_texts(written, marked.tokenizer.encode)
+        found = green_test(each_once(pairs), marked.marks(), seed, on_progress=_told(progress))
     _show(found, marked, as_json, "These texts", {})
 
 
@@ -103,24 +109,24 @@ def radioactivity(
     """Test whether a suspect learned from marked replies, by the words it favours in answers of its own."""
     with ends_at_once():
         from stillroom.marked_model import MarkedModel
+        from stillroom.probe.asked import read_said
         from stillroom.probe.bounded import read_bounded_rows
-        from stillroom.probe.pack import ANSWERS, PAIRS
+        from stillroom.probe.pack import PAIRS
         from stillroom.probe.watermark.green_test import green_test
         from stillroom.probe.watermark.verification import compute
-        from stillroom.store.siblings import Answer, Pair
+        from stillroom.store.siblings import Pair
 
     if reveal and out is None:
         raise UsageError("--reveal is for a folder that others check.", "Give --out, too.")
     if out is not None and out.exists():
         raise UsageError(f"{out} is there already.", "Name a new folder.")
-    marked = MarkedModel(config, model, _ids(account))
+    ids = _ids(account)
     asked = {pair.question_id: pair.messages for pair in read_bounded_rows(questions / PAIRS, Pair)}
-    said, reference = (
-        None if folder is None else read_bounded_rows(folder / ANSWERS, Answer) for folder in (answers, unmarked)
-    )
-    assert said is not None
-    weights = compute(said, reference, asked, marked.tokenizer.encode)
-    found = green_test(weights, marked.marks(), seed)
+    said, reference = read_said(answers), None if unmarked is None else read_said(unmarked)
+    with live_progress() as progress:
+        marked = MarkedModel(config, model, ids, progress)
+        weights = compute(said, reference, asked, marked.tokenizer.encode)
+        found = green_test(weights, marked.marks(), seed, on_progress=_told(progress))
     more: dict[str, Any] = {}
     if out is not None:
         from stillroom.probe.watermark.evidence import Material
@@ -142,19 +148,25 @@ def verify(
         ),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option("--keys", metavar="FILE", help="The owner's public keys (JWK set), from the owner.")
+        str | None,
+        typer.Option("--keys", metavar="URL|FILE", help="The owner's public keys (JWK set), from the owner."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Compute such a result again, offline. Exit code 1 where something is not as it says."""
     with ends_at_once():
-        from stillroom.base.signatures import MAX_KEYS_BYTES, PublicKeys
+        from stillroom.base.progress import loading
+        from stillroom.base.signatures import PublicKeys
+        from stillroom.check.receipts.run import read_keys
         from stillroom.marked_model import tokenizer_in
-        from stillroom.probe.bounded import read_bounded
-        from stillroom.probe.watermark import verification
+        from stillroom.probe.watermark import evidence, verification
 
-    trusted = None if keys is None else PublicKeys.from_jwks(read_bounded(keys, MAX_KEYS_BYTES), str(keys))
-    verified = verification.verify(folder, None if tokenizer is None else tokenizer_in(tokenizer), trusted)
+    evidence.read_result(folder)  # before what takes longer: it may be another folder
+    trusted = None if keys is None else PublicKeys.from_jwks(read_keys(keys), keys)
+    with live_progress() as progress:
+        with loading(progress, "tokenizer"):
+            of_model = None if tokenizer is None else tokenizer_in(tokenizer)
+        verified = verification.verify(folder, of_model, trusted, on_progress=_told(progress))
     if as_json:
         print_json({"problems": verified.problems, "not_looked_at": verified.not_looked_at})
     else:
@@ -184,7 +196,7 @@ def commitments(config: Config, as_json: Json = False) -> None:
         print_json({"problems": problems, "records": [line.record.model_dump(mode="json") for line in lines]})
     else:
         for line in lines:
-            print_result(f"{line.record.index:6}  {_moment(line.record.at)}  {line.record.commitment}")
+            print_result(f"{line.record.index:6}  {to_the_second(line.record.at)}  {line.record.commitment}")
         print_result(*(problems or [f"{counted(len(lines), 'commitment')}, each as it was written."]))
         if lines:
             print_result(f"The last one's digest, to be kept elsewhere: {lines[-1].record.digest}")
@@ -195,8 +207,16 @@ def commitments(config: Config, as_json: Json = False) -> None:
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no text that can be read: {error}.", "Give files of UTF-8 text.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "Give files of UTF-8 text.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is no UTF-8 text: {error.reason}, byte {error.start:,}.", "Save it as UTF-8."
+        ) from error
+
+
+def _told(progress: Progress) -> Callable[[int, int], None]:
+    return functools.partial(progress.update, "random keys")
 
 
 def _show(found: GreenTest, marked: MarkedModel, as_json: bool, what: str, more: dict[str, Any]) -> None:
@@ -209,10 +229,6 @@ def _show(found: GreenTest, marked: MarkedModel, as_json: bool, what: str, more:
         return
     print_result(*sentences(found, what, {account: record.at for account, (_, record) in marked.committed.items()}))
     print_result(*(f"{name.capitalize()}: {value}" for name, value in more.items()))
-
-
-def _moment(at: int) -> str:
-    return f"{datetime.fromtimestamp(at / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ids(accounts: list[str] | None) -> list[str] | None:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from stillroom.base.errors import StoreError
+from stillroom.base.progress import Progress, Silent, loading
 from stillroom.probe.dependence import independent
 from stillroom.probe.exclusions import Reason
 from stillroom.probe.logged_call import LoggedCall, LogStamp
@@ -38,6 +39,7 @@ _PACK, _UNPACK = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
 _TEXT_ROUTES = ("chat", "completions", "responses", "messages")
 _MOST_LATER = 500
 """Records between a segment's and the one that was stamped: three weeks of hours."""
+_SILENT = Silent()
 _DAMAGED = "Put it back from a backup; `stillroom calls verify` says what is wrong."
 
 
@@ -49,7 +51,12 @@ class _Found(NamedTuple):
 
 
 def gather_pairs(
-    state: Path, settings: GatewaySettings, accounts: Collection[str] | None, by: str, most: int | None = None
+    state: Path,
+    settings: GatewaySettings,
+    accounts: Collection[str] | None,
+    by: str,
+    most: int | None = None,
+    progress: Progress = _SILENT,
 ) -> Gathered:
     """Open the escrow's records of these accounts (None: of all), and take what can be compared.
 
@@ -60,7 +67,8 @@ def gather_pairs(
     calls = state / "calls"
     if not calls.is_dir():
         raise StoreError(f"{calls} is not there: this gateway has not passed on a call yet.", "Is it the right file?")
-    _have_all_sealed(calls, state)
+    with loading(progress, "the log of calls"):
+        _have_all_sealed(calls, state)
     gathered = Gathered(escrow=state / FOLDER)
     logged = _logged_calls(calls, accounts, gathered.without_sibling)
     escrow = Escrow(state / FOLDER, Secrets.of(state), settings.escrow)
@@ -68,6 +76,7 @@ def gather_pairs(
     seen: set[str] = set()
     for call_id, opened in escrow.opened_records(accounts, by, "pairs"):
         seen.add(call_id)
+        progress.update("open", len(seen), len(logged))
         made = _pair_of(opened, logged.get(call_id))
         if isinstance(made, str):
             gathered.left_out[made] += 1

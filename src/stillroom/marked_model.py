@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import DataError, UsageError
+from stillroom.base.progress import Progress, Silent, loading
 from stillroom.classroom.models import teacher_folder
 from stillroom.probe.watermark import evidence
 from stillroom.probe.watermark.evidence import Material
@@ -29,11 +30,13 @@ from stillroom.store.secrets import Secrets
 from stillroom.text.green_list import Mark
 from stillroom.text.mark_commitments import CommitmentRecord, Marking, commitments_file, first_of, read_commitments
 
+_SILENT = Silent()
+
 
 class MarkedModel:
     """A gateway's model whose replies are marked, and those of its keys that were committed to."""
 
-    def __init__(self, config: Path, model: str, accounts: list[str] | None) -> None:
+    def __init__(self, config: Path, model: str, accounts: list[str] | None, progress: Progress = _SILENT) -> None:
         """`accounts`: their ids; None: all there ever were.
 
         Raises UsageError for a model that has no marks, DataError where no key was committed to; ModelError and
@@ -43,7 +46,8 @@ class MarkedModel:
         self._secrets = Secrets.of(self._settings.state)
         chosen = _model_of(self._settings, model)
         assert chosen.folder is not None
-        self.tokenizer = tokenizer_in(chosen.folder)
+        with loading(progress, "tokenizer"):
+            self.tokenizer = tokenizer_in(chosen.folder)
         path = commitments_file(self._settings.state)
         lines = read_commitments(path)
         self.commitments = path.read_bytes() if lines else b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -28,3 +30,11 @@ class Silent:
 
     def say(self, sentence: str) -> None:
         pass
+
+
+@contextmanager
+def loading(progress: Progress, what: str) -> Iterator[None]:
+    """Around what takes seconds and cannot say how far it is, such as a model that is read from the disk."""
+    progress.update(f"load {what}", 0, 1)
+    yield
+    progress.update(f"load {what}", 1, 1)

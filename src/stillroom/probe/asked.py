@@ -11,7 +11,8 @@ from stillroom import __version__
 from stillroom.base.errors import DataError
 from stillroom.base.validation import first_problem
 from stillroom.client.settings import Sampling
-from stillroom.probe.bounded import read_bounded
+from stillroom.probe.bounded import read_bounded, read_bounded_rows
+from stillroom.probe.pack import ANSWERS
 from stillroom.store.files import write_atomically
 from stillroom.store.siblings import Answer
 
@@ -75,6 +76,16 @@ def is_usable(answer: Answer) -> bool:
 
 def is_cut(answer: Answer) -> bool:
     return answer.finish_reason == CUT
+
+
+def read_said(folder: Path) -> list[Answer]:
+    """The answers in a folder that `stillroom probe ask` wrote. Raises DataError where there are none."""
+    if (folder / ASKED).is_file() and not (folder / ANSWERS).exists():
+        raise DataError(
+            f"{folder} has likelihoods and no answers: its plan asked for no texts.",
+            "Ask with the pack of a plan whose measure is one of texts.",
+        )
+    return read_bounded_rows(folder / ANSWERS, Answer)
 
 
 def write_asked(folder: Path, asked: Asked) -> None:

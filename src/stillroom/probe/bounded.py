@@ -27,7 +27,7 @@ def read_bounded(path: Path, most_bytes: int = _MOST_JSON_BYTES) -> bytes:
     """Raises DataError where there is no such file, it is a link, or it is larger."""
     try:
         if path.is_symlink() or not path.is_file():
-            raise DataError(f"{path} is not there, or no file.", "Take the whole folder again.")
+            raise _missing(path)
         with path.open("rb") as file:
             data = file.read(most_bytes + 1)
     except OSError as error:
@@ -40,7 +40,7 @@ def read_bounded(path: Path, most_bytes: int = _MOST_JSON_BYTES) -> bytes:
 def read_bounded_rows(path: Path, kind: type[Row]) -> list[Row]:
     """`read_rows` of a table that was made by somebody else. Raises DataError."""
     if path.is_symlink() or not path.is_file():
-        raise DataError(f"{path} is not there, or no file.", "Take the whole folder again.")
+        raise _missing(path)
     if path.stat().st_size > MOST_FILE_BYTES:
         raise DataError(f"{path} is larger than {MOST_FILE_BYTES:,} bytes, which it may not be.")
     try:
@@ -51,6 +51,12 @@ def read_bounded_rows(path: Path, kind: type[Row]) -> list[Row]:
     rows = read_rows(path, kind)
     _check_values(path, kind, rows)
     return rows
+
+
+def _missing(path: Path) -> DataError:
+    if not path.parent.is_dir():
+        return DataError(f"There is no folder {path.parent}.", "Name the one that was given, or made.")
+    return DataError(f"{path} is not there, or no file.", "Take the whole folder again, or name another one.")
 
 
 def _check_size(path: Path, kind: type[Row]) -> None:

@@ -29,6 +29,10 @@ def test_the_first_usable_answer_to_each_question_counts(tmp_path: Path) -> None
         read_answers(tmp_path / "none.parquet")
     with pytest.raises(DataError, match="is not there"):
         read_answers(tmp_path / "missing.parquet")
+    (tmp_path / "scored").mkdir()
+    (tmp_path / "scored" / "asked.json").write_text("{}")
+    with pytest.raises(DataError, match="has likelihoods and no answers"):
+        read_answers(tmp_path / "scored")
 
 
 def test_of_a_question_that_stands_there_twice_the_first_pair_counts(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from stillroom.base.errors import DataError
-from stillroom.probe.asked import is_usable
+from stillroom.probe.asked import is_usable, read_said
 from stillroom.probe.bounded import read_bounded_rows
-from stillroom.probe.pack import ANSWERS, PAIRS
+from stillroom.probe.pack import PAIRS
 from stillroom.probe.question_text import question_text
 from stillroom.store.siblings import Answer, Pair
 
@@ -32,11 +32,11 @@ def read_answers(path: Path) -> dict[str, str]:
 
     Raises DataError where there is none.
     """
-    file = path / ANSWERS if path.is_dir() else path
+    said = read_said(path) if path.is_dir() else read_bounded_rows(path, Answer)
     found: dict[str, str] = {}
-    for answer in sorted(read_bounded_rows(file, Answer), key=lambda answer: answer.sample):
+    for answer in sorted(said, key=lambda answer: answer.sample):
         if is_usable(answer):
             found.setdefault(answer.question_id, answer.text)
     if not found:
-        raise DataError(f"{file} holds no answer that says anything.", "Ask this model again, or leave it out.")
+        raise DataError(f"{path} holds no answer that says anything.", "Ask this model again, or leave it out.")
     return found

@@ -9,7 +9,7 @@ random ones (the maximum over accounts on both sides), and so is each account's 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,10 +64,15 @@ class GreenTest:
 
 
 def green_test(
-    weights: Weights, marks: Mapping[str | None, Mark], seed: int, *, accounts: int | None = None
+    weights: Weights,
+    marks: Mapping[str | None, Mark],
+    seed: int,
+    *,
+    accounts: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> GreenTest:
     """`marks`: by account, None for the owner's; of one share and strength. `seed`: of the random keys. `accounts`: how
-    many were tried, where others were than those of `marks`.
+    many were tried, where others were than those of `marks`. `on_progress` is told (random keys tried, of so many).
 
     Raises DataError where there are no marks or too many, or too few pairs for anything to be said.
     """
@@ -90,7 +95,7 @@ def green_test(
             f"{tried:,} accounts are too many to be looked for at once: {MOST_ACCOUNTS:,} are the most.",
             "Name those that matter with --account.",
         )
-    null_D = _null(print_N, weight_N, share, tried, seed)
+    null_D = _null(print_N, weight_N, share, tried, seed, on_progress)
     scores = []
     for account, mark in marks.items():
         z = float(_z(key_words([mark.key]), print_N, weight_N, share)[0])
@@ -111,26 +116,32 @@ def green_test(
 
 
 def _null(
-    print_N: NDArray[np.uint64], weight_N: NDArray[np.float64], share: float, accounts: int, seed: int
+    print_N: NDArray[np.uint64],
+    weight_N: NDArray[np.float64],
+    share: float,
+    accounts: int,
+    seed: int,
+    on_progress: Callable[[int, int], None] | None,
 ) -> NDArray[np.float64]:
     """The best z of as many random keys as there are accounts, for each draw."""
     random = np.random.Generator(np.random.PCG64(seed))
     best_D = np.full(RANDOM_KEYS, -np.inf)
-    for _ in range(accounts):
+    step = max(1, _AT_ONCE // len(print_N))
+    for account in range(accounts):
         word_D2 = random.integers(0, 2**64, (RANDOM_KEYS, 2), dtype=np.uint64)
-        np.maximum(best_D, _z(word_D2, print_N, weight_N, share), out=best_D)
+        for first in range(0, RANDOM_KEYS, step):
+            some = slice(first, first + step)
+            best_D[some] = np.maximum(best_D[some], _z(word_D2[some], print_N, weight_N, share))
+            if on_progress is not None:
+                on_progress(account * RANDOM_KEYS + min(first + step, RANDOM_KEYS), accounts * RANDOM_KEYS)
     return best_D
 
 
 def _z(
     word_K2: NDArray[np.uint64], print_N: NDArray[np.uint64], weight_N: NDArray[np.float64], share: float
 ) -> NDArray[np.float64]:
-    step = max(1, _AT_ONCE // len(print_N))
-    scores = [
-        (is_green_KN(word_K2[first : first + step], print_N, share) - share) @ weight_N
-        for first in range(0, len(word_K2), step)
-    ]
-    z_K: NDArray[np.float64] = np.concatenate(scores) / math.sqrt(share * (1 - share) * float(weight_N @ weight_N))
+    score_K = (is_green_KN(word_K2, print_N, share) - share) @ weight_N
+    z_K: NDArray[np.float64] = score_K / math.sqrt(share * (1 - share) * float(weight_N @ weight_N))
     # What is equal but for rounding is equal: a key that scores as a random one does is no better than it.
     return np.round(z_K, 9)
 

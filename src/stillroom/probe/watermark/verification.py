@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,9 +48,16 @@ def compute(
     )
 
 
-def verify(folder: Path, tokenizer: Tokenizer | None, trusted: PublicKeys | None = None) -> Verified:
+def verify(
+    folder: Path,
+    tokenizer: Tokenizer | None,
+    trusted: PublicKeys | None = None,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Verified:
     """`tokenizer`: of the model whose replies were marked; None: there is none at hand. `trusted`: the owner's public
-    keys, from elsewhere; None: those of the folder, which only says that its parts are by one hand.
+    keys, from elsewhere; None: those of the folder, which only says that its parts are by one hand. `on_progress`: as
+    for `green_test`.
 
     Raises DataError where the folder can't be read at all.
     """
@@ -60,7 +67,7 @@ def verify(folder: Path, tokenizer: Tokenizer | None, trusted: PublicKeys | None
         return verified
     _check_signatures(folder, verified, trusted)
     _check_key(folder, verified)
-    _compute_again(folder, verified, tokenizer)
+    _compute_again(folder, verified, tokenizer, on_progress)
     return verified
 
 
@@ -103,7 +110,9 @@ def _check_key(folder: Path, verified: Verified) -> None:
         verified.problems.append("The key was committed to at another time than the result says.")
 
 
-def _compute_again(folder: Path, verified: Verified, tokenizer: Tokenizer | None) -> None:
+def _compute_again(
+    folder: Path, verified: Verified, tokenizer: Tokenizer | None, on_progress: Callable[[int, int], None] | None
+) -> None:
     result = verified.result
     if evidence.REVEALED not in result.files:
         return
@@ -115,7 +124,7 @@ def _compute_again(folder: Path, verified: Verified, tokenizer: Tokenizer | None
             f"This tokenizer is {tokenizer.digest}, and the replies were marked with {result.tokenizer}.",
             "Give the folder of the model that the owner served.",
         )
-    found = recomputed(folder, result, tokenizer.encode)
+    found = recomputed(folder, result, tokenizer.encode, on_progress)
     (score,) = found.scores
     same = (
         math.isclose(score.z, result.z, abs_tol=1e-6)
@@ -131,7 +140,9 @@ def _compute_again(folder: Path, verified: Verified, tokenizer: Tokenizer | None
         )
 
 
-def recomputed(folder: Path, result: Result, encode: Encode) -> GreenTest:
+def recomputed(
+    folder: Path, result: Result, encode: Encode, on_progress: Callable[[int, int], None] | None = None
+) -> GreenTest:
     """The test of the one account whose key is shown, against as many random keys as accounts were tried."""
     unmarked = None
     if result.weights == "against unmarked":
@@ -140,4 +151,4 @@ def recomputed(folder: Path, result: Result, encode: Encode) -> GreenTest:
     questions = evidence.read_questions(folder / evidence.QUESTIONS)
     mark = Mark(evidence.read_key(folder / evidence.REVEALED), result.share, result.strength)
     weights = compute(answers, unmarked, questions, encode)
-    return green_test(weights, {result.account: mark}, result.seed, accounts=result.accounts)
+    return green_test(weights, {result.account: mark}, result.seed, accounts=result.accounts, on_progress=on_progress)
