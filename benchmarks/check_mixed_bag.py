@@ -30,7 +30,8 @@ from stillroom.base.records import Message, Question
 from stillroom.check.reasons import REASONS
 from stillroom.check.run import check
 from stillroom.check.settings import CheckSettings, MixSettings
-from stillroom.store.tables import REPLIES, read_rows, write_questions, write_table
+from stillroom.store.schemas import REPLIES
+from stillroom.store.tables import read_rows, write_questions, write_table
 
 Row = dict[str, Any]
 KEPT = "kept"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stillroom.ask.source_settings import FileSource
 from stillroom.ask.sources import read_questions
-from stillroom.store.tables import ATTEMPTS, QUESTIONS, REJECTED, REPLIES, TRACES
+from stillroom.store.schemas import ATTEMPTS, QUESTIONS, REJECTED, REPLIES, TRACES
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -16,7 +16,8 @@ from stillroom.check.overlap.settings import OverlapSettings
 from stillroom.check.run import check
 from stillroom.check.settings import CheckSettings
 from stillroom.store.files import read_json
-from stillroom.store.tables import REPLIES, read_rows, read_traces, write_questions, write_table
+from stillroom.store.schemas import REPLIES
+from stillroom.store.tables import read_rows, read_traces, write_questions, write_table
 
 
 def question(name: str, answer: str | None = "18", kind: Any = "number", **rest: Any) -> Question:

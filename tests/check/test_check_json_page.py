@@ -11,7 +11,8 @@ from stillroom.ask.files import file_rows
 from stillroom.base.records import Message, Question
 from stillroom.check.run import check
 from stillroom.check.settings import CheckSettings
-from stillroom.store.tables import REPLIES, write_questions, write_table
+from stillroom.store.schemas import REPLIES
+from stillroom.store.tables import write_questions, write_table
 from stillroom.testing import Answer, MisbehavingTeacher
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats" / "check-json.md").read_text(encoding="utf-8")

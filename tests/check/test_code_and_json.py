@@ -9,7 +9,8 @@ from typing import Any
 from stillroom.base.records import Message, Question
 from stillroom.check.run import check
 from stillroom.check.settings import CheckSettings
-from stillroom.store.tables import REPLIES, read_rows, write_questions, write_table
+from stillroom.store.schemas import REPLIES
+from stillroom.store.tables import read_rows, write_questions, write_table
 from stillroom.verify.sandbox import sandbox_protection
 
 

@@ -20,7 +20,8 @@ from stillroom.check import published
 from stillroom.check.dataset import write_dataset
 from stillroom.check.manifest import verify_manifest
 from stillroom.check.origin import Origin
-from stillroom.store.tables import REJECTED, REPLIES, message_row, write_table, write_traces
+from stillroom.store.schemas import REJECTED, REPLIES
+from stillroom.store.tables import message_row, write_table, write_traces
 from stillroom.text.think import split_think
 
 ORIGIN = Origin(

@@ -17,7 +17,8 @@ from stillroom.check.student_tokens import token_count
 from stillroom.classroom.models import base_folder
 from stillroom.recipe import load_recipe
 from stillroom.store.files import write_json
-from stillroom.store.tables import REPLIES, read_rows, write_questions, write_table
+from stillroom.store.schemas import REPLIES
+from stillroom.store.tables import read_rows, write_questions, write_table
 from stillroom.teacher_terms import require_grant
 from stillroom.terms.grants import keep_grant
 

@@ -19,7 +19,8 @@ from stillroom.check.reasons import MAY_BE_WRONG, REASONS
 from stillroom.check.run import check
 from stillroom.check.settings import CheckSettings
 from stillroom.store.lock import FolderLock
-from stillroom.store.tables import REPLIES, read_rows, write_questions, write_table
+from stillroom.store.schemas import REPLIES
+from stillroom.store.tables import read_rows, write_questions, write_table
 from stillroom.testing import Answer, MisbehavingTeacher
 
 NUMBERS = ["three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen"]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from stillroom.recipe import load_recipe
-from stillroom.store.tables import EXAM_ANSWERS
+from stillroom.store.schemas import EXAM_ANSWERS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -16,15 +16,8 @@ import pytest
 from scipy.stats import binomtest
 
 from stillroom.base.records import Message, Question, Trace
-from stillroom.store.tables import (
-    EXAM_ANSWERS,
-    REJECTED,
-    REPLIES,
-    message_row,
-    write_questions,
-    write_table,
-    write_traces,
-)
+from stillroom.store.schemas import EXAM_ANSWERS, REJECTED, REPLIES
+from stillroom.store.tables import message_row, write_questions, write_table, write_traces
 
 Row = dict[str, Any]
 

@@ -22,7 +22,8 @@ from stillroom.report.exam_page import write_exam_page
 from stillroom.report.looks import looks_of
 from stillroom.report.page import print_summary, summarise, write_report
 from stillroom.report.words import headline
-from stillroom.store.tables import EXAM_ANSWERS, write_table
+from stillroom.store.schemas import EXAM_ANSWERS
+from stillroom.store.tables import write_table
 
 HOSTILE = '</script><script>alert(1)</script> <img src=x onerror="alert(1)"> {{ 7 * 7 }} \u202egnp'
 SKILL = {"alpha": 0.85, "beta": 0.6, "gamma-1": 0.5, "gamma-2": 0.45}

@@ -14,7 +14,8 @@ from stillroom.base.errors import DataError, StoreError
 from stillroom.report.page import write_report
 from stillroom.report.rendering import script_json, without_credentials
 from stillroom.report.words import duration, interval, money, percent
-from stillroom.store.tables import EXAM_ANSWERS, read_rows, write_table
+from stillroom.store.schemas import EXAM_ANSWERS
+from stillroom.store.tables import read_rows, write_table
 
 HOSTILE = (
     "</script><script>alert(1)</script>",

@@ -12,7 +12,8 @@ from stillroom.report import charts, words
 from stillroom.report.rendering import SCRIPTS
 from stillroom.report.run_files import Accuracy, Comparison, Taker
 from stillroom.report.samples import choose, excerpt, read_samples
-from stillroom.store.tables import EXAM_ANSWERS, read_rows, write_table
+from stillroom.store.schemas import EXAM_ANSWERS
+from stillroom.store.tables import read_rows, write_table
 
 
 def _taker(accuracy: float, families: int = 2) -> Taker:

@@ -12,8 +12,9 @@ import pytest
 from stillroom.base.errors import StoreError
 from stillroom.report.rows import Found, RowFilter, find_rows, in_turn
 from stillroom.store.files import write_json
+from stillroom.store.schemas import REPLIES
 from stillroom.store.stages import file_digest
-from stillroom.store.tables import REPLIES, write_table
+from stillroom.store.tables import write_table
 
 EVERYTHING = RowFilter()
 

@@ -13,11 +13,8 @@ from stillroom.base.canonical import digest_bytes
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Attempt, Message, Question, Reply, Trace, question_id
 from stillroom.store import tables
+from stillroom.store.schemas import ATTEMPTS, QUESTIONS, REPLIES, TRACES
 from stillroom.store.tables import (
-    ATTEMPTS,
-    QUESTIONS,
-    REPLIES,
-    TRACES,
     count_rows,
     query,
     read_question_rows,

@@ -15,7 +15,8 @@ from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Question
 from stillroom.check.run import check
 from stillroom.check.settings import CheckSettings
-from stillroom.store.tables import REPLIES, read_traces, write_questions, write_table
+from stillroom.store.schemas import REPLIES
+from stillroom.store.tables import read_traces, write_questions, write_table
 from stillroom.train.render import Renderer
 from stillroom.train.run import train
 from stillroom.train.settings import TrainSettings

@@ -32,7 +32,8 @@ from stillroom.client.told_receipt import read_receipt
 from stillroom.store.files import remove_unfinished, write_json
 from stillroom.store.journal import Finished, Journal, Spent
 from stillroom.store.permits import keep_permit, kept_permits
-from stillroom.store.tables import ATTEMPTS, REPLIES, count_rows, query, read_question_rows, read_questions, write_table
+from stillroom.store.schemas import ATTEMPTS, REPLIES
+from stillroom.store.tables import count_rows, query, read_question_rows, read_questions, write_table
 
 Again = Literal["truncated", "failed", "refused", "empty"]
 LONGER_LIMITS = (4096, 16384, 32768)

@@ -25,8 +25,9 @@ from stillroom.check.origin import Origin
 from stillroom.check.published import Row, has_tools, messages_form, write_rejected, write_split
 from stillroom.store.files import replacing_folder
 from stillroom.store.permits import kept_permits
+from stillroom.store.schemas import REJECTED, TRACES
 from stillroom.store.stages import file_digest
-from stillroom.store.tables import REJECTED, TRACES, count_rows, read_rows
+from stillroom.store.tables import count_rows, read_rows
 from stillroom.terms.grants import GRANT
 
 DATASET = "dataset"

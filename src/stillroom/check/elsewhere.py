@@ -22,7 +22,8 @@ from stillroom.base.errors import DataError
 from stillroom.base.records import Kind, Message, Question, messages_bytes, question_id
 from stillroom.check.rows import ROWS, TOOLS, Row, Tables
 from stillroom.check.settings import MixSettings
-from stillroom.store.tables import QUESTIONS, question_row, read_question_rows, table_writer
+from stillroom.store.schemas import QUESTIONS
+from stillroom.store.tables import question_row, read_question_rows, table_writer
 from stillroom.text.columns import as_text, text_in
 from stillroom.text.conversation import conversation, listed
 from stillroom.text.naming import PLACE

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from stillroom.base.errors import DataError
 from stillroom.base.records import Question
 from stillroom.check.sorting import write_sorted
-from stillroom.store.tables import QUESTIONS, REPLIES, read_questions, read_rows, write_questions
+from stillroom.store.schemas import QUESTIONS, REPLIES
+from stillroom.store.tables import read_questions, read_rows, write_questions
 
 Row = dict[str, Any]
 """A row of `ROWS`: a reply of the teacher, or one from elsewhere."""

@@ -18,7 +18,8 @@ from stillroom.check.held_out import HeldOut
 from stillroom.check.rows import TOOLS, Row
 from stillroom.check.sorting import write_sorted
 from stillroom.store.files import replacing
-from stillroom.store.tables import REJECTED, ROWS_PER_GROUP, TRACES, message_row, open_parquet, table_writer
+from stillroom.store.schemas import REJECTED, TRACES
+from stillroom.store.tables import ROWS_PER_GROUP, message_row, open_parquet, table_writer
 
 _GOOD = pa.schema(
     [

@@ -24,7 +24,8 @@ from stillroom.exam.settings import ExamSettings, Paper
 from stillroom.exam.ship import ship
 from stillroom.store.files import write_json
 from stillroom.store.journal import Journal
-from stillroom.store.tables import EXAM_ANSWERS, write_table
+from stillroom.store.schemas import EXAM_ANSWERS
+from stillroom.store.tables import write_table
 from stillroom.verify.sandbox import sandbox_protection
 
 SCHEMA_VERSION = 2

@@ -17,23 +17,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from stillroom.base.errors import StoreError
+from stillroom.store.schemas import table_schema
 
 CallTable = Literal["calls", "sketches", "earlier_prints", "receipts", "commitments"]
-SCHEMA_VERSION = 1
 SALT_BYTES, SKETCH_BYTES, COMMITMENT_BYTES = 16, 64, 32
-
-
-def _schema(table: str, *fields: tuple[str, pa.DataType]) -> pa.Schema:
-    metadata: dict[bytes | str, bytes | str] = {
-        "stillroom.table": table,
-        "stillroom.schema_version": str(SCHEMA_VERSION),
-    }
-    return pa.schema([pa.field(name, kind) for name, kind in fields], metadata=metadata)
 
 
 _text, _integer, _number, _truth = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
-CALLS = _schema(
+CALLS = table_schema(
     "call",
     ("call_id", _text),
     ("at", _integer),
@@ -75,8 +67,8 @@ CALLS = _schema(
     ("row", _integer),
     ("salt", pa.binary(SALT_BYTES)),
 )
-SKETCHES = _schema("sketch", ("call_id", _text), ("minhash", pa.binary(SKETCH_BYTES)))
-EARLIER_PRINTS = _schema(
+SKETCHES = table_schema("sketch", ("call_id", _text), ("minhash", pa.binary(SKETCH_BYTES)))
+EARLIER_PRINTS = table_schema(
     "earlier_prints",
     ("call_id", _text),
     ("print_key_id", _text),
@@ -88,8 +80,8 @@ EARLIER_PRINTS = _schema(
     ("skeleton_print", _text),
     ("minhash", pa.binary(SKETCH_BYTES)),
 )
-RECEIPTS = _schema("receipt", ("receipt_id", _text), ("call_id", _text), ("account", _text), ("receipt", _text))
-COMMITMENTS = _schema("commitment", ("commitment", pa.binary(COMMITMENT_BYTES)))
+RECEIPTS = table_schema("receipt", ("receipt_id", _text), ("call_id", _text), ("account", _text), ("receipt", _text))
+COMMITMENTS = table_schema("commitment", ("commitment", pa.binary(COMMITMENT_BYTES)))
 SCHEMAS: dict[CallTable, pa.Schema] = {
     "calls": CALLS,
     "sketches": SKETCHES,

@@ -22,27 +22,19 @@ import pyarrow.parquet as pq
 from stillroom.base.canonical import digest
 from stillroom.base.errors import DataError
 from stillroom.store.files import replacing
+from stillroom.store.schemas import table_schema
 
-SCHEMA_VERSION = 1
 Coin = Literal[0, 1]
 """0: the first of the two was served; 1: the second."""
 Row = TypeVar("Row", "Pair", "Opening", "Answer", "Likelihood")
 
 
-def _schema(table: str, *fields: tuple[str, pa.DataType]) -> pa.Schema:
-    metadata: dict[bytes | str, bytes | str] = {
-        "stillroom.table": table,
-        "stillroom.schema_version": str(SCHEMA_VERSION),
-    }
-    return pa.schema([pa.field(name, kind) for name, kind in fields], metadata=metadata)
-
-
 _text, _integer, _number, _bytes = pa.string(), pa.int64(), pa.float64(), pa.binary()
 
-PAIRS = _schema(
+PAIRS = table_schema(
     "pair", ("pair_id", _text), ("question_id", _text), ("messages", _text), ("first", _text), ("second", _text)
 )
-OPENINGS = _schema(
+OPENINGS = table_schema(
     "opening",
     ("pair_id", _text),
     ("account", _text),
@@ -56,7 +48,7 @@ OPENINGS = _schema(
     ("served", _bytes),
     ("sealed", _bytes),
 )
-ANSWERS = _schema(
+ANSWERS = table_schema(
     "answer",
     ("question_id", _text),
     ("sample", _integer),
@@ -64,7 +56,7 @@ ANSWERS = _schema(
     ("finish_reason", _text),
     ("asked_at", _integer),
 )
-LIKELIHOODS = _schema(
+LIKELIHOODS = table_schema(
     "likelihood",
     ("pair_id", _text),
     ("model", _text),

@@ -1,10 +1,7 @@
-"""Tables between stages: Arrow schemas of the records, Parquet out in row groups, Parquet and DuckDB in.
+"""Tables between stages: Parquet out in row groups, Parquet and DuckDB in.
 
 Every file carries `stillroom.table` and `stillroom.schema_version` in its schema's metadata. A file without them, made
-by another tool, is read as well. A trace's `messages` are nested (list of struct), so that SQL can look into them; a
-question's are canonical JSON text, the very bytes that its id and its request's key are taken over. Files of version 1,
-and of other tools, may hold them nested, too. `meta`, `tools` and `tool_calls`, whose shape is anybody's, are JSON
-text.
+by another tool, is read as well. Files of version 1, and of other tools, may hold a question's messages nested.
 """
 
 from __future__ import annotations
@@ -23,10 +20,8 @@ from pydantic import ValidationError
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Message, Question, Trace, messages_bytes
 from stillroom.store.files import replacing
+from stillroom.store.schemas import QUESTIONS, SCHEMA_VERSION, TRACES, TRACES_OF_VERSION_1, VERSION_KEY
 
-SCHEMA_VERSION = 2
-"""The newest that is read. Version 2: questions hold their messages as canonical JSON; traces and rejected rows say of
-their question what a reader without the other tables needs, and who judged the answer."""
 ROWS_PER_GROUP = 2048
 """Rows held in memory while writing: some 20 MB of long replies."""
 
@@ -37,174 +32,6 @@ _READ_AHEAD = 2**20
 """Bytes of each column. Without it, a whole column of a row group would be."""
 
 _Record = TypeVar("_Record", Question, Trace)
-_TABLE, _VERSION = b"stillroom.table", b"stillroom.schema_version"
-
-
-def _schema(table: str, fields: Sequence[tuple[str, pa.DataType]], version: int = 1) -> pa.Schema:
-    metadata: dict[bytes | str, bytes | str] = {_TABLE: table, _VERSION: str(version)}
-    return pa.schema([pa.field(name, kind) for name, kind in fields], metadata=metadata)
-
-
-_text, _integer, _number, _truth = pa.string(), pa.int64(), pa.float64(), pa.bool_()
-_messages = pa.list_(
-    pa.struct(
-        [("role", _text), ("content", _text), ("reasoning", _text), ("tool_calls", _text), ("train", _truth)],
-    )
-)
-
-QUESTIONS = _schema(
-    "question",
-    [
-        ("id", _text),
-        ("messages", _text),
-        ("answer", _text),
-        ("kind", _text),
-        ("source", _text),
-        ("licence", _text),
-        ("split", _text),
-        ("family", _text),
-        ("meta", _text),
-    ],
-    version=2,
-)
-REPLIES = _schema(
-    "reply",
-    [
-        ("key", _text),
-        ("question_id", _text),
-        ("sample", _integer),
-        ("teacher", _text),
-        ("served_model", _text),
-        ("fingerprint", _text),
-        ("endpoint", _text),
-        ("asked_at", _integer),
-        ("latency_us", _integer),
-        ("status", _text),
-        ("error_kind", _text),
-        ("reasoning_form", _text),
-        ("finish_reason", _text),
-        ("prompt_tokens", _integer),
-        ("cached_tokens", _integer),
-        ("completion_tokens", _integer),
-        ("reasoning_tokens", _integer),
-        ("counted_by", _text),
-        ("cost_usd", _text),
-        ("price_id", _text),
-        ("receipt", _text),
-        ("max_tokens", _integer),
-        ("http_status", _integer),
-        ("choice", _integer),
-        # Derived from the journal's `raw`, which stays in the journal.
-        ("reasoning", _text),
-        ("answer", _text),
-        ("block", _text),
-    ],
-)
-ATTEMPTS = _schema(
-    "attempt",
-    [
-        ("key", _text),
-        ("attempt", _integer),
-        ("sent_at", _integer),
-        ("status", _text),
-        ("error_kind", _text),
-        ("cost_usd", _text),
-        ("tokens", _integer),
-        ("reserved_usd", _text),
-        ("reserved_tokens", _integer),
-        ("request_id", _text),
-    ],
-)
-TRACES = _schema(
-    "trace",
-    [
-        ("question_id", _text),
-        ("messages", _messages),
-        ("verdict", _text),
-        ("pass_rate", _number),
-        ("tokens", _integer),
-        ("teacher", _text),
-        ("terms_id", _text),
-        ("reply_key", _text),
-        ("receipt", _text),
-        ("source", _text),
-        ("licence", _text),
-        # Since version 2; null in what is read of version 1.
-        ("family", _text),
-        ("kind", _text),
-        ("expected", _text),
-        ("judged_by", _text),
-        ("tools", _text),
-    ],
-    version=2,
-)
-_TRACES_OF_VERSION_1 = TRACES.names[:-5]
-REJECTED = _schema(
-    "rejected",
-    [
-        ("question_id", _text),
-        ("sample", _integer),
-        ("reply_key", _text),
-        ("reason", _text),
-        ("detail", _text),
-        ("verdict", _text),
-        ("extracted", _text),
-        ("expected", _text),
-        ("family", _text),
-        ("reasoning", _text),
-        ("answer", _text),
-        # Since version 2. `messages` are the question's alone: what was replied stands in the two columns above.
-        ("messages", _messages),
-        ("kind", _text),
-        ("source", _text),
-        ("licence", _text),
-        ("teacher", _text),
-        ("tokens", _integer),
-        ("receipt", _text),
-        ("judged_by", _text),
-    ],
-    version=2,
-)
-OVERLAP = _schema(
-    "overlap",
-    [
-        ("question_id", _text),
-        ("other_id", _text),
-        # The examination's file; null where the other one is a question of the run.
-        ("other_source", _text),
-        ("rule", _text),
-        ("score", _number),
-        ("action", _text),
-        ("opinion", _text),
-        ("question", _text),
-        ("other", _text),
-    ],
-)
-EXAM_ANSWERS = _schema(
-    "exam_answer",
-    [
-        ("taker", _text),
-        ("set", _text),
-        ("question_id", _text),
-        ("sample", _integer),
-        ("family", _text),
-        ("question", _text),
-        ("expected", _text),
-        ("reasoning", _text),
-        ("answer", _text),
-        ("verdict", _text),
-        ("reason", _text),
-        ("extracted", _text),
-        ("cut_verdict", _text),
-        ("status", _text),
-        ("completion_tokens", _integer),
-        ("latency_us", _integer),
-        ("cost_usd", _text),
-    ],
-    version=2,
-)
-
-
 _QUESTION_COLUMNS = tuple(QUESTIONS.names)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
@@ -299,7 +126,7 @@ def read_question_rows(path: Path) -> Iterator[tuple[str, str]]:
 def read_traces(path: Path) -> Iterator[Trace]:
     """Raises StoreError for a file or a row that is not what it should be."""
     with _open(path) as file:
-        known = [name for name in TRACES.names if name in file.schema_arrow.names or name in _TRACES_OF_VERSION_1]
+        known = [name for name in TRACES.names if name in file.schema_arrow.names or name in TRACES_OF_VERSION_1]
     for number, row in enumerate(read_rows(path, known)):
         if isinstance(row.get("tools"), str):
             try:
@@ -362,7 +189,7 @@ def _open(path: Path) -> pq.ParquetFile:
         raise StoreError(f"{path} does not exist.", "Run the stage that writes it first.") from error
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path} cannot be read as Parquet.", "Delete it and run its stage again.") from error
-    version = (file.schema_arrow.metadata or {}).get(_VERSION, b"1")
+    version = (file.schema_arrow.metadata or {}).get(VERSION_KEY, b"1")
     if not version.isdigit() or int(version) > SCHEMA_VERSION:
         file.close()
         raise StoreError(

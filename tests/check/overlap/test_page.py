@@ -10,7 +10,7 @@ import pytest
 from stillroom.check.overlap import duplicates, rules, table
 from stillroom.check.overlap.hits import REASON_OF
 from stillroom.check.overlap.settings import OverlapSettings
-from stillroom.store.tables import OVERLAP
+from stillroom.store.schemas import OVERLAP
 
 PAGE = (Path(__file__).parents[3] / "docs" / "overlap.md").read_text(encoding="utf-8")
 WORDS = " ".join(PAGE.split())

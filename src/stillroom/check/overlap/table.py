@@ -16,7 +16,8 @@ from stillroom.check.overlap.hits import REASON_OF, Action, LeftOut, Overlap
 from stillroom.check.overlap.opinion import SecondOpinion
 from stillroom.check.overlap.settings import OverlapSettings
 from stillroom.check.overlap.texts import said
-from stillroom.store.tables import OVERLAP, read_rows, write_table
+from stillroom.store.schemas import OVERLAP
+from stillroom.store.tables import read_rows, write_table
 
 SURE = 0.6
 """A rewording with this share of common words needs no second opinion."""
