@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.full_disk import room_for
 
 from stillroom.base.errors import StoreError
 from stillroom.probe.score_journal import ScoreJournal
 from stillroom.store.journal import Journal
 from stillroom.store.lock import FolderLock
-
-
-@contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """No file grows beyond so many bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("kind", [Journal, ScoreJournal])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
@@ -14,6 +15,8 @@ from stillroom.base.escrow_commitment import is_opened_by
 from stillroom.escrow_pairs import gather_pairs
 from stillroom.serve.escrow.escrow import FOLDER, Escrow
 from stillroom.serve.settings import EscrowSettings, read_settings
+from stillroom.testing import MisbehavingTeacher
+from stillroom.testing.answer import Answer
 
 if TYPE_CHECKING:
     from tests.serve.gateway.conftest import ModelServer, Start
@@ -74,3 +77,17 @@ def test_without_a_reply_nothing_is_kept_and_of_a_client_that_hung_up_what_it_ha
     assert b"word3 " in opened.drawn.served
     assert b"word59 " not in opened.drawn.served
     assert b"word59 " in opened.drawn.sealed
+
+
+def test_a_limit_of_length_strikes_both_replies(start_gateway: Start) -> None:
+    """Of two replies one is too long, and which of them is served is a coin's: neither pair is kept."""
+    lengths: defaultdict[str, Iterator[int]] = defaultdict(lambda: iter((20, 2000)))
+    with MisbehavingTeacher(lambda question: Answer("word " * next(lengths[question])), models=["m"]) as model:
+        gateway = start_gateway(model.base_url.removesuffix("/v1"), escrow={"share": 1}, bounds={"reply_bytes": 6000})
+        key = gateway.key(retention=True)
+        for number in range(10):
+            body = chat({"number": number}, temperature=0.7, stream=True)
+            assert gateway.post("/v1/chat/completions", body, key.key)[0] == 200
+        assert gateway.stop() == ""
+    assert [row["status"] for row in gateway.calls()] == ["ok"] * 10
+    assert [row["escrow_digest"] for row in gateway.calls()] == [None] * 10

@@ -74,9 +74,13 @@ def make_key(folder: Path, account: str, wrapping_key: bytes) -> AccountKey:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """A new file that is the owner's alone to read, on the disk when this returns."""
+    """A new file that is the owner's alone to read, on the disk when this returns; none where the disk is full."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -78,10 +79,19 @@ def holding(holds: Iterable[Hold], account: str) -> list[str]:
 
 
 def note_action(folder: Path, action: dict[str, Any]) -> None:
-    """Who did what to the records, and when; on the disk when this returns."""
-    descriptor = os.open(folder / _ACTIONS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """Who did what to the records, and when; on the disk when this returns. Raises OSError where it is not, whole.
+
+    Of a line that a full disk cut short, others have to be told apart: it is ended where the next one begins.
+    """
+    path = folder / _ACTIONS
+    line = orjson.dumps(action) + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(descriptor, orjson.dumps(action) + b"\n")
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

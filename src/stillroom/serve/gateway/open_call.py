@@ -52,6 +52,7 @@ class OpenCall:
         self.reader = ReplyReader(admitted.route)
         self._second: SecondReply | None = None
         self._served: list[bytes] = []
+        self._served_bytes = 0
 
     @classmethod
     def begin(cls, parts: Parts, exchange: Exchange, admitted: Admitted, at_us: int) -> OpenCall:
@@ -98,9 +99,18 @@ class OpenCall:
             self._second = await SecondReply.ask(escrow, self.call, admitted, bodies, headers, bounds)
 
     def keep(self, piece: bytes) -> None:
-        """A piece of the reply, as it came: for the escrow, where this call is one for it."""
-        if self._second is not None:
+        """A piece of the reply, as it came: for the escrow, where this call is one for it.
+
+        Nothing of one that is longer than the second reply may be: with a limit for one of the two alone, the long
+        ones among the kept would all be the served.
+        """
+        if self._second is None:
+            return
+        self._served_bytes += len(piece)
+        if self._served_bytes <= self._parts.settings.bounds.reply_bytes:
             self._served.append(piece)
+        else:
+            self._served.clear()
 
     def receipt(self) -> str:
         """A receipt over what was asked and said, for the client. Counts the tokens, which it states."""
