@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,8 @@ _ID = re.compile(r"[a-z]+_[0-9a-f]{22}", re.ASCII)
 NOTHING = "none"
 """Takes a limit, or another value, away."""
 _WIDE = 400
+_GAP = 2
+"""Spaces between two columns."""
 BEGINS_WITH_A_DAY = re.compile(r"\d{4}-\d\d-\d\d([T ]|$)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _US = 1_000_000
@@ -47,11 +50,35 @@ def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json
     elif not shown:
         print_result(nothing)
     else:
-        table = Table(*(column.replace("_", " ") for column in columns), box=None, padding=(0, 2, 0, 0))
-        for row in shown:
-            table.add_row(*(Text(visible(_in_words(column, row[column])), no_wrap=True) for column in columns))
-        # A file or a pipe has no width of its own, and a cut id is none.
-        Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
+        # A file or a pipe has no width of its own.
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+        names = [column.replace("_", " ") for column in columns]
+        cells = [[visible(_in_words(column, row[column])) for column in columns] for row in shown]
+        if _narrowest(names, cells) <= console.width:
+            console.print(_table(names, cells))
+        else:
+            print_result("\n\n".join("\n".join(_field_lines(dict(zip(names, row, strict=True)))) for row in cells))
+
+
+def _narrowest(names: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """The width of a table whose cells go on in the next line between words: a word is whole, or is no id any more."""
+    columns = zip(names, *cells, strict=True)
+    return sum(max(cell_len(word) for text in column for word in text.split() or [""]) + _GAP for column in columns)
+
+
+def _table(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0))
+    for name, *column in zip(names, *cells, strict=True):
+        table.add_column(name, no_wrap=not any(" " in text for text in (name, *column)), overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _field_lines(told: Mapping[str, str]) -> Iterator[str]:
+    """A name and what it has on each line."""
+    widest = max(map(len, told))
+    return (f"{name:{widest}}  {text}" for name, text in told.items())
 
 
 def show_events(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
@@ -67,8 +94,7 @@ def show_row(row: Mapping[str, Any], as_json: bool) -> None:
         return
     fields = {name: value for name, value in row.items() if name != "limits"} | row.get("limits", {})
     told = {name: value for name, value in fields.items() if value is not None}
-    widest = max(map(len, told))
-    print_result(*(f"{name.replace('_', ' '):{widest}}  {_in_words(name, value)}" for name, value in told.items()))
+    print_result(*_field_lines({name.replace("_", " "): _in_words(name, value) for name, value in told.items()}))
 
 
 def show_new_key(made: Mapping[str, Any], as_json: bool) -> None:
