@@ -129,7 +129,7 @@ def start(folder: Path, base_url: str, samples: list[tuple[int, float]], kill_at
 
 def resume(folder: Path, base_url: str) -> int:
     """What a start costs that finds everything done: the journal opened, every request made and looked up."""
-    script = ASK.replace("from stillroom.ask.run import ask", "from stillroom.ask.run import Asking").replace(
+    script = ASK.replace("from stillroom.ask.run import ask", "from stillroom.ask.passes import Asking").replace(
         "facts = ask(Path(sys.argv[1]), teacher, AskSettings(concurrency=128), Told())",
         textwrap.dedent(
             """

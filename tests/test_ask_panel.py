@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from stillroom.ask.run import facts_of
+from stillroom.ask.passes import facts_of
 from stillroom.ask.settings import AskSettings
 from stillroom.ask_panel import AskView, RecentRates, question_text
 from stillroom.client.engine import EngineCounts

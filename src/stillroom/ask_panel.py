@@ -55,7 +55,7 @@ class RecentRates:
 class AskView:
     """Is shown the stage's updates, as often as anybody looks, and puts them into words.
 
-    `facts` are those of `stillroom.ask.run.facts_of`; what is missing among them is left out. Times are seconds.
+    `facts` are those of `stillroom.ask.passes.facts_of`; what is missing among them is left out. Times are seconds.
     """
 
     def __init__(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
+from stillroom.base.batches import batched
 from stillroom.client.request import ChatRequest
 from stillroom.client.retry import is_settled
 from stillroom.client.waiting import TAKEN_AT_ONCE
@@ -26,7 +26,7 @@ class Earlier:
 
     def look(self, requests: Iterator[ChatRequest]) -> None:
         """See every request of a run, in its order."""
-        while block := list(islice(requests, TAKEN_AT_ONCE)):
+        for block in batched(requests, TAKEN_AT_ONCE):
             finished = self._journal.finished([key for request in block for key in request.keys])
             for request in block:
                 limit = request.settings.max_tokens

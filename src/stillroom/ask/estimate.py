@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stillroom.ask.run import Asking, requests
+from stillroom.ask.passes import Asking
+from stillroom.ask.requests import requests
 from stillroom.ask.settings import AskSettings, TeacherSettings
+from stillroom.base.batches import batched
 from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Reply
 from stillroom.client.price import pricing, usd
@@ -84,8 +85,8 @@ def _complete(journal: Journal, path: Path, teacher: TeacherSettings, settings: 
     """Questions that have as many replies as will be asked for at least."""
     asked = settings.stop_after_right or settings.samples
     complete = 0
-    all_requests = requests(path, teacher, settings)
-    while block := [request.only(range(asked)) for request in islice(all_requests, TAKEN_AT_ONCE)]:
+    all_requests = (request.only(range(asked)) for request in requests(path, teacher, settings))
+    for block in batched(all_requests, TAKEN_AT_ONCE):
         found = journal.finished([key for request in block for key in request.keys])
         complete += sum(all(key in found for key in request.keys) for request in block)
     return complete

@@ -6,10 +6,10 @@ import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from stillroom.base.batches import batched
 from stillroom.base.progress import Progress
 from stillroom.base.records import Question
 from stillroom.check.decide import Decision
@@ -31,7 +31,7 @@ def verified(questions: Iterable[Decided], agreement: float | None) -> Iterator[
 
     While one batch is being verified, the next one is taken from `questions`.
     """
-    batches = _batches(questions, QUESTIONS_AT_ONCE)
+    batches = batched(questions, QUESTIONS_AT_ONCE)
     with ThreadPoolExecutor(max_workers=1) as thread:
         running: Future[list[Decided]] | None = None
         for batch in batches:
@@ -124,9 +124,3 @@ def _items(decided: Decided) -> Iterator[tuple[Decision, JudgeItem]]:
     for decision in decisions:
         if decision.judgement is not None and decision.judgement.verdict in ("unsure", "unverifiable"):
             yield decision, JudgeItem(question, decision.reply["answer"])
-
-
-def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -8,8 +8,7 @@ field of its own beside the content is dropped, unseen, by those that read role 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stillroom.base.batches import batched
 from stillroom.store.tables import ROWS_PER_GROUP, count_rows
 from stillroom.text.think import join_think
 
@@ -87,7 +87,7 @@ def write_split(folder: Path, split: str, rows: Iterable[Row], *, with_tools: bo
     columns = KEPT | ({"tools": _text} if with_tools else {})
     schema, data = _schema(columns, with_tools), folder / "data"
     data.mkdir(exist_ok=True)
-    groups = _groups(rows)
+    groups = batched(rows, ROWS_PER_GROUP)
     group = next(groups, None)
     written: list[Path] = []
     count = 0
@@ -115,7 +115,7 @@ def write_rejected(folder: Path, rows: Iterable[Row], *, with_tools: bool) -> in
     """Write `rejected.parquet`, with the columns of `REJECTED`. Returns the number of rows."""
     schema, count = _schema(REJECTED, with_tools), 0
     with pq.ParquetWriter(folder / "rejected.parquet", schema, compression="zstd") as writer:
-        for group in _groups(rows):
+        for group in batched(rows, ROWS_PER_GROUP):
             count += len(group)
             writer.write_table(_table(group, schema))
     return count
@@ -125,12 +125,6 @@ def _schema(columns: Mapping[str, pa.DataType], with_tools: bool) -> pa.Schema:
     message = {"role": _text, "content": _text} | ({"tool_calls": _text} if with_tools else {})
     held: list[tuple[str, pa.DataType]] = [("messages", pa.list_(pa.struct(list(message.items())))), *columns.items()]
     return pa.schema(held)
-
-
-def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    iterator = iter(rows)
-    while group := list(islice(iterator, ROWS_PER_GROUP)):
-        yield group
 
 
 def _table(group: Sequence[Row], schema: pa.Schema) -> pa.Table:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stillroom.base.batches import batched
 from stillroom.base.records import Question, Reply, Status, Verdict
 from stillroom.client.reply import ParsedReply, read_reply
 from stillroom.exam.settings import Paper
@@ -69,7 +69,7 @@ class Marks:
 
 def mark(marks: Marks, answered: Iterable[tuple[Question, Reply]]) -> Iterator[dict[str, Any]]:
     """Rows of answers.parquet, each also added to `marks`. `answered`: each question with its samples in turn."""
-    for batch in _batches(answered, REPLIES_AT_ONCE):
+    for batch in batched(answered, REPLIES_AT_ONCE):
         parsed = [read_reply(reply) for _, reply in batch]
         for (question, reply), text, judged in zip(batch, parsed, _judged(batch, parsed), strict=True):
             is_cut = reply.status == "truncated"
@@ -127,9 +127,3 @@ def _row(marks: Marks, question: Question, reply: Reply, text: ParsedReply, judg
         "latency_us": reply.latency_us,
         "cost_usd": reply.cost_usd,
     }
-
-
-def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

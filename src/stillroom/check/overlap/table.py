@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
+from stillroom.base.batches import batched
 from stillroom.base.errors import DataError
 from stillroom.check.overlap.hits import REASON_OF, Action, LeftOut, Overlap
 from stillroom.check.overlap.opinion import SecondOpinion
@@ -110,7 +111,7 @@ def _texts(values: Sequence[str | None]) -> pa.Array[Any]:
 
 
 def _with_opinions(rows: Iterator[dict[str, Any]], second_opinion: SecondOpinion | None) -> Iterator[dict[str, Any]]:
-    while some := list(islice(rows, _ASKED_AT_ONCE)):
+    for some in batched(rows, _ASKED_AT_ONCE):
         opinions = _asked(some, second_opinion)
         for number, row in enumerate(some):
             opinion = opinions.get(number)
