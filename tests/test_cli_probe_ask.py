@@ -53,7 +53,8 @@ def test_what_comes_back_is_what_the_plan_asked_for(tmp_path: Path) -> None:
         again = json.loads(said(*words, "--out", tmp_path / "answers", "--by", "Nora", "--json"))
         assert teacher.requests == 10
     assert "10 answers of abacus (10 ok)." in told
-    assert f"Give {tmp_path / 'answers'} to whoever made the plan first" in told
+    assert f"They are for the plan first, {made.plan.digest}." in told
+    assert f"Give {tmp_path / 'answers'} to whoever made it." in told
     assert problems(tmp_path / "answers", made.pack, made.record.at) == []
     assert (again["by"], again["plan"], again["address"]) == ("Nora", made.plan.digest, teacher.base_url)
 

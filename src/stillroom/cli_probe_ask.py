@@ -205,4 +205,5 @@ def _in_words(asked: Asked, given: Pack, out: Path) -> Iterator[str]:
         yield f"{counted(sum(asked.by_status.values()), 'answer')} of {asked.model} ({statuses})."
     for which, name in asked.likelihoods.items():
         yield f"How likely the {which} {name} holds both replies of {counted(len(given.pairs), 'pair')}."
-    yield f"Give {out} to whoever made the plan {given.plan.name}. A copy that you keep shows that none was changed."
+    yield f"They are for the plan {given.plan.name}, {given.plan.digest}."
+    yield f"Give {out} to whoever made it. A copy that you keep, and of the pack, shows that nothing was changed."

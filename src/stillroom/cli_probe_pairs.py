@@ -47,7 +47,9 @@ def register(app: typer.Typer) -> None:
     """Make these commands of `app`."""
     command(app, "pairs", "stillroom probe pairs --config gateway.yaml --account acct_7Qm2 --out probe")(pairs)
     command(app, "import", "stillroom probe import drawn.jsonl --out probe")(import_file)
-    command(app, "thirds", "stillroom probe thirds probe --model abacus --base-url http://127.0.0.1:8000/v1")(thirds)
+    command(
+        app, "thirds", "stillroom probe thirds probe --model abacus --base-url http://127.0.0.1:8080/v1 --price none"
+    )(thirds)
 
 
 def pairs(
