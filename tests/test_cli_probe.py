@@ -12,6 +12,8 @@ from tests.probe.probes import WORDS
 from typer.testing import CliRunner, Result
 
 from stillroom.cli import app
+from stillroom.probe.measures import MEASURES, PRIMARY
+from stillroom.probe.plan import LIKELIHOOD
 from stillroom.probe.signer import own_signer
 from stillroom.testing import MisbehavingTeacher
 from stillroom.testing.answer import Answer as Said
@@ -57,6 +59,12 @@ def test_the_owners_folder_in_place_of_a_pack_or_a_bundle_is_told_where_those_ar
     verified = stillroom("verify", probe)
     assert verified.exit_code == 1
     assert f"{probe / 'bundles'}/NAME" in verified.output
+
+
+def test_the_help_of_plan_names_every_measure() -> None:
+    told = said("plan", "--help")
+    assert f"{PRIMARY} (if not given)" in told
+    assert [name for name in (*MEASURES, LIKELIHOOD) if name not in told] == []
 
 
 def test_the_whole_protocol_from_both_sides(probe: Path, tmp_path: Path) -> None:

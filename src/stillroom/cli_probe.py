@@ -57,11 +57,18 @@ def plan(
     ] = None,
     measure: Annotated[
         str | None,
-        typer.Option("--measure", metavar="NAME", help="The one that decides; `likelihood` where weights are open."),
+        typer.Option(
+            "--measure",
+            metavar="NAME",
+            help="The one that decides: combined (if not given), samples, ngrams, edit or start, of texts; or likelihood, "
+            "where weights are open.",
+        ),
     ] = None,
     also: Annotated[
         list[str] | None,
-        typer.Option("--also", metavar="NAME", help="Told beside it, corrected. If not given: all others of texts."),
+        typer.Option(
+            "--also", metavar="NAME", help="Told beside it, corrected. Repeatable; if not given, all others of texts."
+        ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, max=1000, help="Answers to each question.")] = 4,
     temperature: Annotated[float, typer.Option(min=0, help="Of the suspect's answers.")] = 0.7,
