@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import fields
 from decimal import Decimal
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,20 +24,26 @@ import zstandard
 
 from stillroom.base.errors import StoreError
 from stillroom.base.records import Attempt, Reply
+from stillroom.store.journal_file import (
+    READER_CACHE_KIB,
+    REPLY_COLUMNS,
+    SELECT_REPLY,
+    open_to_read,
+    open_to_write,
+    packed_key,
+    recover,
+    replies_of_rows,
+    reply_values,
+    unpacked_key,
+    write_rows,
+)
 from stillroom.store.lock import FolderLock
-from stillroom.store.migrations import migrate
 from stillroom.store.unusable import unusable
 
-_REPLY = [field.name for field in fields(Reply)]
-_columns = attrgetter(*_REPLY)
-_GET_REPLY = ", ".join(_REPLY[:-1]) + ", coalesce(raw, (select raw from replies as whole where whole.seq = r.body))"
 _BEST = "coalesce(max(case when status <> 'failed' then seq end), max(seq))"
 """Of several replies with one key the latest counts; one that failed never hides an earlier one that was paid for."""
 _AT_ONCE = 500
 """Keys in one query; SQLite has a limit of its own, far higher."""
-_WRITER_CACHE_KIB, _READER_CACHE_KIB = 48 * 1024, 32 * 1024
-"""Pages kept in memory: most of the index of a million replies fits in."""
-
 Value = TypeVar("Value")
 
 
@@ -99,12 +103,12 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(path.with_name(path.name + ".lock"), str(path))
         try:
-            self._writer = _open_to_write(path)
-            self.recovered = _recover(self._writer)
+            self._writer = open_to_write(path)
+            self.recovered = recover(self._writer)
             """Calls that were in flight when the last process died."""
-            self._reader = _open_to_read(path)
+            self._reader = open_to_read(path)
             self.id = str(self.noted("id"))
-            self._reader.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
+            self._reader.execute(f"pragma cache_size = -{READER_CACHE_KIB}")
         except sqlite3.Error as error:
             self._lock.release()
             raise unusable(path, error) from error
@@ -138,11 +142,11 @@ class Journal:
         def write() -> range:
             (first,) = self._writer.execute("select coalesce(max(number) + 1, 0) from attempts").fetchone()
             numbers = range(first, first + len(intents))
-            _many(
+            write_rows(
                 self._writer,
                 "insert into attempts (number, key, sent_at, status, reserved_usd, reserved_tokens) values {}",
                 "(?, ?, ?, 'open', ?, ?)",
-                [(number, _pack(key), *rest) for number, (key, *rest) in zip(numbers, intents, strict=True)],
+                [(number, packed_key(key), *rest) for number, (key, *rest) in zip(numbers, intents, strict=True)],
             )
             return numbers
 
@@ -152,7 +156,7 @@ class Journal:
         """What came of these calls, each with its replies: all of it or, where it fails, nothing."""
 
         def write() -> None:
-            _many(
+            write_rows(
                 self._writer,
                 "update attempts set status = v.column2, error_kind = v.column3, cost_usd = v.column4,"
                 " tokens = v.column5 from (values {}) as v where number = v.column1",
@@ -166,12 +170,12 @@ class Journal:
                 for reply in outcome.replies:
                     seq += 1
                     raw = None if body else self._compressor.compress(reply.raw)
-                    rows.append((seq, _pack(reply.key), *_columns(reply)[1:-1], raw, body))
+                    rows.append((seq, packed_key(reply.key), *reply_values(reply)[1:-1], raw, body))
                     body = body or seq
-            _many(
+            write_rows(
                 self._writer,
-                f"insert into replies (seq, {', '.join(_REPLY)}, body) values {{}}",
-                f"({', '.join('?' * (len(_REPLY) + 2))})",
+                f"insert into replies (seq, {', '.join(REPLY_COLUMNS)}, body) values {{}}",
+                f"({', '.join('?' * (len(REPLY_COLUMNS) + 2))})",
                 rows,
             )
 
@@ -201,15 +205,15 @@ class Journal:
         if self.noted("reader") == str(version):
             return 0
         changed = 0
-        columns = ", ".join(f"{name} = ?" for name in _REPLY[:-1])
-        with closing(_open_to_read(self.path)) as connection:
-            rows = connection.execute(f"select seq, {_GET_REPLY} from replies as r order by seq")
+        columns = ", ".join(f"{name} = ?" for name in REPLY_COLUMNS[:-1])
+        with closing(open_to_read(self.path)) as connection:
+            rows = connection.execute(f"select seq, {SELECT_REPLY} from replies as r order by seq")
             while block := rows.fetchmany(_AT_ONCE):
                 updates = []
-                for (seq, *_), old in zip(block, _replies(row[1:] for row in block), strict=True):
+                for (seq, *_), old in zip(block, replies_of_rows(row[1:] for row in block), strict=True):
                     new = derive(old)
                     if new != old:
-                        updates.append((_pack(new.key), *_columns(new)[1:-1], seq))
+                        updates.append((packed_key(new.key), *reply_values(new)[1:-1], seq))
                 changed += len(updates)
                 self._run(f"update replies set {columns} where seq = ?", updates)
         self.note("reader", str(version)).result()
@@ -222,18 +226,18 @@ class Journal:
         columns = ", ".join(Finished._fields)
         found: dict[str, Finished] = {}
         for start in range(0, len(keys), _AT_ONCE):
-            packed = [_pack(key) for key in keys[start : start + _AT_ONCE]]
+            packed = [packed_key(key) for key in keys[start : start + _AT_ONCE]]
             marks = ", ".join("?" * len(packed))
             for row in self._read(f"select key, {columns} from replies where key in ({marks}) order by seq", *packed):
-                key, finished = _unpack(row[0]), Finished._make(row[1:])
+                key, finished = unpacked_key(row[0]), Finished._make(row[1:])
                 if finished.status != "failed" or found.get(key, finished).status == "failed":
                     found[key] = finished  # the latest, but for one that failed: see _BEST
         return found
 
     def replies_of(self, keys: Sequence[str]) -> dict[str, Reply]:
         """The reply of each key that has one."""
-        rows = self._of_keys(f"select {_GET_REPLY} from replies as r where seq in ({{best}})", keys)
-        return {reply.key: reply for reply in _replies(rows)}
+        rows = self._of_keys(f"select {SELECT_REPLY} from replies as r where seq in ({{best}})", keys)
+        return {reply.key: reply for reply in replies_of_rows(rows)}
 
     def reply(self, key: str) -> Reply | None:
         return self.replies_of([key]).get(key)
@@ -242,7 +246,7 @@ class Journal:
         """The reply of each key, sorted by question, then sample."""
         best = f"select {_BEST} from replies group by key"
         order = "order by question_id, sample, key"
-        return _replies(self._all(f"select {_GET_REPLY} from replies as r where seq in ({best}) {order}"))
+        return replies_of_rows(self._all(f"select {SELECT_REPLY} from replies as r where seq in ({best}) {order}"))
 
     def attempts(self) -> Iterator[Attempt]:
         """Every call whose outcome is known, or known to be unknown, sorted by key, then number."""
@@ -251,7 +255,7 @@ class Journal:
             " cost_usd, tokens, reserved_usd, reserved_tokens, number from attempts where status <> 'open'"
             " order by key, number"
         )
-        return (Attempt(*(_unpack(key), *rest, self.request_id(number))) for key, *rest, number in rows)
+        return (Attempt(*(unpacked_key(key), *rest, self.request_id(number))) for key, *rest, number in rows)
 
     def shrink(self) -> None:
         """Give back the memory of the pages that were read: there is something else to do for a while."""
@@ -277,7 +281,7 @@ class Journal:
 
     def _of_keys(self, sql: str, keys: Sequence[str]) -> Iterator[Any]:
         for start in range(0, len(keys), _AT_ONCE):
-            packed = [_pack(key) for key in keys[start : start + _AT_ONCE]]
+            packed = [packed_key(key) for key in keys[start : start + _AT_ONCE]]
             marks = ", ".join("?" * len(packed))
             best = f"select {_BEST} from replies where key in ({marks}) group by key"
             yield from self._read(sql.format(best=best), *packed)
@@ -290,7 +294,7 @@ class Journal:
 
     def _all(self, sql: str) -> Iterator[Any]:
         # A connection of its own: one that is in the middle of a query keeps seeing the state it began with.
-        with closing(_open_to_read(self.path)) as connection:
+        with closing(open_to_read(self.path)) as connection:
             yield from connection.execute(sql)
 
     # The thread that commits
@@ -347,75 +351,3 @@ class Journal:
 
     def _run(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         self._submit(lambda: self._writer.executemany(sql, rows)).result()
-
-
-class _SumUsd:
-    """Exact, which SQLite's own sum of decimal strings is not."""
-
-    def __init__(self) -> None:
-        self._sum = Decimal(0)
-
-    def step(self, value: Any, /) -> None:
-        if value is not None:
-            self._sum += Decimal(value)
-
-    def finalize(self) -> str:
-        return str(self._sum)
-
-
-def _open_to_write(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")
-        connection.execute("pragma temp_store = memory")  # statements of many rows keep an undo log: not in a file
-        connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
-        migrate(connection, str(path))
-    except (sqlite3.Error, StoreError):
-        connection.close()
-        raise
-    return connection
-
-
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True, check_same_thread=False)
-    connection.create_aggregate("sum_usd", 1, _SumUsd)  # type: ignore[arg-type]  # typeshed: numbers only
-    return connection
-
-
-def _recover(connection: sqlite3.Connection) -> int:
-    return connection.execute(
-        "update attempts set status = 'unknown', error_kind = 'interrupted' where status = 'open'"
-    ).rowcount
-
-
-def _pack(key: str) -> bytes:
-    return bytes.fromhex(key.removeprefix("sha256:"))
-
-
-def _unpack(key: bytes) -> str:
-    return "sha256:" + key.hex()
-
-
-def _replies(rows: Iterable[Sequence[Any]]) -> Iterator[Reply]:
-    decompressor = zstandard.ZstdDecompressor()  # to make one takes several times as long as a short reply
-    for row in rows:
-        try:
-            raw = decompressor.decompress(row[-1])
-        except (zstandard.ZstdError, TypeError) as error:
-            raise StoreError(
-                f"The journal is damaged: the reply to question {row[1]}, sample {row[2]}, cannot be read.",
-                "Take the file from a backup, or delete this row of replies to have it asked again.",
-            ) from error
-        values = [_unpack(row[0]), *row[1:-1], raw]
-        yield Reply(*values)
-
-
-def _many(connection: sqlite3.Connection, sql: str, row: str, rows: Sequence[Sequence[Any]]) -> None:
-    """One statement for many rows: each statement gives up Python's lock, and has to wait until it has it back."""
-    start = 0
-    for size in (64, 16, 4, 1):
-        while len(rows) - start >= size:
-            block = [value for each in rows[start : start + size] for value in each]
-            connection.execute(sql.format(", ".join([row] * size)), block)
-            start += size
