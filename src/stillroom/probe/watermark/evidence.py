@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillroom import __version__
 from stillroom.base.canonical import digest_bytes
-from stillroom.base.errors import DataError
+from stillroom.base.errors import DataError, UsageError
 from stillroom.base.validation import first_problem
 from stillroom.probe.bounded import MOST_FILE_BYTES, read_bounded
 from stillroom.probe.watermark.green_test import MOST_ACCOUNTS
@@ -102,8 +102,13 @@ def write_evidence(
     keys: Mapping[str, Any],
     sign: Callable[[str, Mapping[str, Any]], str],
 ) -> Result:
-    """A whole folder or none. `result`: all but `files`. `keys`: the owner's JWK set. `sign`: as SigningKey's."""
+    """A whole folder or none. `result`: all but `files`. `keys`: the owner's JWK set. `sign`: as SigningKey's.
+
+    Raises UsageError where there is one already.
+    """
     with replacing_folder(folder) as aside:
+        if folder.exists():
+            raise UsageError(f"{folder} is there already.", "Name a new folder.")
         lines = [
             orjson.dumps({"question_id": each, "messages": material.questions[each]})
             for each in sorted(material.questions)
