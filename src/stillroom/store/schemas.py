@@ -22,6 +22,11 @@ def table_schema(table: str, *fields: tuple[str, pa.DataType], version: int = 1)
     return pa.schema([pa.field(name, kind) for name, kind in fields], metadata=metadata)
 
 
+def schema_of(**columns: pa.DataType) -> pa.Schema:
+    """Without metadata: of tables that one program writes for itself."""
+    return pa.schema([pa.field(name, kind) for name, kind in columns.items()])
+
+
 _text, _integer, _number, _truth = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _messages = pa.list_(
     pa.struct(

@@ -13,6 +13,8 @@ from typing import Literal
 
 import pyarrow as pa
 
+from stillroom.store.schemas import schema_of
+
 StateTable = Literal["activity", "templates", "prompts", "keys", "models", "bank_hits", "events", "aliases"]
 KeyKind = Literal["ip", "billing", "tls", "agent", "client", "system", "user", "permit"]
 """`client`: TLS print and agent together; `user`: the label that a client sends."""
@@ -25,11 +27,7 @@ LONG_REPLY, LONG_REPLY_RATIO = 200, 4
 """A long reply to a short question: this many completion tokens, and this many for each token of the prompt."""
 
 
-def _schema(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
-
-
-ACTIVITY = _schema(
+ACTIVITY = schema_of(
     account=_text,  # *
     day=_integer,  # *
     organisation=_text,
@@ -55,7 +53,7 @@ ACTIVITY = _schema(
     gaps_square_s=_number,
     **dict.fromkeys(HOURS, _integer),  # calls in each hour of the day, UTC
 )
-TEMPLATES = _schema(
+TEMPLATES = schema_of(
     account=_text,  # *
     skeleton_print=_text,  # *
     day=_integer,  # *
@@ -63,10 +61,10 @@ TEMPLATES = _schema(
     prompts=_integer,  # different ones on that day
     rows=_integer,  # that were added up to this one: what is different in each may be the same in two
 )
-PROMPTS = _schema(account=_text, prompt_print=_text, day=_integer, calls=_integer, single_turn=_integer)
-KEYS = _schema(account=_text, kind=_text, value=_text, day=_integer, calls=_integer)
-MODELS = _schema(account=_text, model=_text, day=_integer, calls=_integer)
-BANK_HITS = _schema(
+PROMPTS = schema_of(account=_text, prompt_print=_text, day=_integer, calls=_integer, single_turn=_integer)
+KEYS = schema_of(account=_text, kind=_text, value=_text, day=_integer, calls=_integer)
+MODELS = schema_of(account=_text, model=_text, day=_integer, calls=_integer)
+BANK_HITS = schema_of(
     account=_text,  # *
     bank=_text,  # *
     question=_integer,  # * its place in the bank, from 0
@@ -75,8 +73,8 @@ BANK_HITS = _schema(
     exact_calls=_integer,  # the others are alike only
     first_at=_integer,
 )
-EVENTS = _schema(account=_text, organisation=_text, at=_integer, event=_text, prints=_text)  # prints: JSON
-ALIASES = _schema(kind=_text, earlier=_text, later=_text)  # the same thing's prints in two epochs of the keys
+EVENTS = schema_of(account=_text, organisation=_text, at=_integer, event=_text, prints=_text)  # prints: JSON
+ALIASES = schema_of(kind=_text, earlier=_text, later=_text)  # the same thing's prints in two epochs of the keys
 SCHEMAS: dict[StateTable, pa.Schema] = {
     "activity": ACTIVITY,
     "templates": TEMPLATES,

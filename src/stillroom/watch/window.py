@@ -6,27 +6,25 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from stillroom.store.schemas import schema_of
+
 _text, _integer = pa.string(), pa.int64()
 
 
-def _schema(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
-
-
-TEMPLATES = _schema(
+TEMPLATES = schema_of(
     account=_text, skeleton_print=_text, calls=_integer, prompts=_integer, first_day=_integer, last_day=_integer
 )
 """Only templates that two accounts or more use, or that one account uses twenty times, and that are filled in with
 different things: a text that is always the same is none."""
-KEYS = _schema(account=_text, kind=_text, value=_text, calls=_integer, first_day=_integer, last_day=_integer)
+KEYS = schema_of(account=_text, kind=_text, value=_text, calls=_integer, first_day=_integer, last_day=_integer)
 """`user` is not among these: see `USERS`."""
-USERS = _schema(account=_text, users=_integer)
+USERS = schema_of(account=_text, users=_integer)
 """How many different `user` labels an account sent."""
-MODELS = _schema(account=_text, model=_text, calls=_integer, first_day=_integer)
-BANK_HITS = _schema(
+MODELS = schema_of(account=_text, model=_text, calls=_integer, first_day=_integer)
+BANK_HITS = schema_of(
     account=_text, bank=_text, question=_integer, calls=_integer, exact_calls=_integer, first_at=_integer
 )
-REPEATS = _schema(account=_text, sampled=_integer, different=_integer, once=_integer)
+REPEATS = schema_of(account=_text, sampled=_integer, different=_integer, once=_integer)
 """Of the sampled prompts: their calls, how many different ones, how many that were asked once only."""
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillroom.store.calls import SALT_BYTES, SCHEMAS
+from stillroom.store.schemas import schema_of
 from stillroom.testing.traffic.accounts import Accounts
 from stillroom.testing.traffic.calls import NOT_SAID, UNKNOWN, Calls, Draft
 from stillroom.testing.traffic.keys import Bytes, Keys, fresh, hex_text, mixed, number_of, random_bytes
@@ -23,12 +24,8 @@ from stillroom.text.prints import Prints, epoch_at, overlapping_at
 _text, _integer = pa.string(), pa.int64()
 
 
-def _schema(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
-
-
-EVENTS = _schema(account=_text, organisation=_text, at=_integer, event=_text, prints=_text)
-TRUTH = _schema(account=_text, organisation=_text, role=_text, client_model=_text)
+EVENTS = schema_of(account=_text, organisation=_text, at=_integer, event=_text, prints=_text)
+TRUTH = schema_of(account=_text, organisation=_text, role=_text, client_model=_text)
 _HTTP_STATUS = pa.array([200, 400, 502, None, None], pa.int64())
 _PRICES = np.array([10, 2, 1, 8, 12])
 """Of the models: USD per million tokens of a reply; of a prompt, a quarter."""

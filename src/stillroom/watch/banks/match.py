@@ -16,21 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from stillroom.store.schemas import schema_of
 from stillroom.text.sketch import PLACES
 from stillroom.watch.banks.prints import BankPrints
 
 _text, _integer = pa.string(), pa.int64()
 
 
-def _schema(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
-
-
-CALLS = _schema(
+CALLS = schema_of(
     call_id=_text, account=_text, at=_integer, print_key_id=_text, prompt_print=_text, minhash=pa.binary(PLACES)
 )
 """What `match` reads of calls; other columns may stand beside these."""
-HITS = _schema(call_id=_text, account=_text, at=_integer, bank=_text, question=_integer, is_exact=pa.bool_())
+HITS = schema_of(call_id=_text, account=_text, at=_integer, bank=_text, question=_integer, is_exact=pa.bool_())
 """`question`: its place in the bank, from 0."""
 
 _ROWS, _PAIRS = 1 << 13, 1 << 14
