@@ -109,6 +109,10 @@ def test_a_suspect_that_fails_leaves_its_failures(tmp_path: Path) -> None:
         (("--model", "abacus", "--base-url", "http://127.0.0.1:9/v1", "--price", "cheap"), "'cheap' is no price"),
         (("--model", "abacus", "--base-url", "http://127.0.0.1:9/v1", "--price", "-1/2"), "greater than or equal"),
         (
+            ("--model", "a", "--base-url", "http://127.0.0.1:9/v1", "--price", "none", "--api-key-env", "NOT_SET_9"),
+            "The environment variable NOT_SET_9, which api_key_env names, is not set.",
+        ),
+        (
             ("--model", "abacus", "--base-url", "http://127.0.0.1:9/v1", "--price", "none", "--budget-usd", "0"),
             "greater than 0",
         ),

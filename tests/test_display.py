@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from stillroom import display
+from stillroom.base.progress import loading
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def drawn(screen: display.Screen, width: int = 100) -> list[str]:
     console.print(screen.frame())
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_one_of_one_has_no_speed(capsys: pytest.CaptureFixture[str], now: list[float]) -> None:
+    with display.live_progress() as progress, loading(progress, "tokenizer"):
+        now[0] += 7
+    assert capsys.readouterr().err.splitlines() == ["load tokenizer: 0 of 1", "load tokenizer: 1 of 1"]
 
 
 def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str], now: list[float]) -> None:

@@ -60,8 +60,8 @@ def plan(
         typer.Option(
             "--measure",
             metavar="NAME",
-            help="The one that decides: combined (if not given), samples, ngrams, edit or start, of texts; or likelihood, "
-            "where weights are open.",
+            help="The one that decides: combined (if not given), samples, ngrams, edit or start, of texts; or "
+            "likelihood, where weights are open.",
         ),
     ] = None,
     also: Annotated[

@@ -59,9 +59,11 @@ class AskedModel:
     def of(
         cls, model: str, base_url: str | None, api_key_env: str | None, price: str | None, stream: bool
     ) -> AskedModel:
-        """Raises UsageError where there is no such folder and no address, or nobody knows the price."""
+        """Raises UsageError where there is no such folder and no address, or nobody knows the price; RecipeError where
+        the key's variable is not set."""
         from stillroom.client.price import pricing
         from stillroom.client.settings import Endpoint
+        from stillroom.client.transport import read_api_key
         from stillroom.local_models import served_name
 
         if base_url is None:
@@ -80,6 +82,7 @@ class AskedModel:
             pricing(endpoint)
         except RecipeError as error:
             raise UsageError(error.what, "Give --price 0.15/0.60, or --price none if it costs nothing.") from error
+        read_api_key(api_key_env)  # before a tokenizer is loaded, or a base is served
         return cls(model, endpoint, None)
 
     @contextmanager

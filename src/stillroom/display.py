@@ -74,7 +74,7 @@ class StageView:
 
     def _speed(self) -> list[str]:
         elapsed = self._now - self._began
-        if self._done <= self._first or elapsed <= 0:
+        if self._done <= self._first or elapsed <= 0 or self._total == 1:  # one of one has no speed
             return []
         rate = (self._done - self._first) / elapsed
         words = [f"{rate:,.0f} a second" if rate >= 10 else f"{rate:.1f} a second"]

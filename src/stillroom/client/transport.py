@@ -87,7 +87,7 @@ class Transport:
         except ValueError as error:  # the HTTP library knows better than urlsplit what an address is
             raise RecipeError(f"{base_url} is not an address: {error}.", "Mend it: https://host/v1.") from error
         self._receipts = f"{base_url.removesuffix('/v1')}/receipts/"
-        self._key = _read_key(endpoint.api_key_env)
+        self._key = read_api_key(endpoint.api_key_env)
         self.secret = Secret(self._key)
         self._permit = None
         if endpoint.permit is not None:
@@ -279,7 +279,8 @@ def _not_answered(error: PyreqwestError) -> NotAnswered:
     return NotAnswered("timeout" if isinstance(error, RequestTimeoutError) else "connection", detail)
 
 
-def _read_key(variable: str | None) -> str | None:
+def read_api_key(variable: str | None) -> str | None:
+    """The key that `api_key_env` names; None where it names none. Raises RecipeError where the variable is not set."""
     if variable is None:
         return None
     key = os.environ.get(variable, "").strip()
