@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 from pydantic_core import ErrorDetails
+
+
+def _name_of_a_variable(value: str) -> str:
+    if not (value.isidentifier() and value.isascii()):
+        raise ValueError("this must be the name of an environment variable, not a key")  # which is not repeated
+    return value
+
+
+VariableName = Annotated[str, AfterValidator(_name_of_a_variable)]
+"""Of the environment. What stands there instead is likely the key that it should hold."""
 
 _SHOULD_BE: Mapping[str, str] = {
     "bool_type": "should be true or false",

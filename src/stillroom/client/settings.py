@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from stillroom.base.validation import VariableName
+
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _MOST_TOKENS, _LONGEST_S, _HIGHEST_USD = 2**31, 7 * 86400, 10**9
 _OURS = {
@@ -44,7 +46,7 @@ class Endpoint(BaseModel):
     """Up to and without `/chat/completions`; most end in `/v1`."""
     replicas: tuple[str, ...] = ()
     """Further addresses of the same model. Each has a pace of its own; the run goes on while one of them answers."""
-    api_key_env: str | None = None
+    api_key_env: VariableName | None = None
     """The environment variable that holds the key. The key itself is in no file, and is read when a run begins."""
     permit: str | None = None
     """A file with the permit under which the model's owner lets its replies be used. Sent along with each call."""
@@ -91,13 +93,6 @@ class Endpoint(BaseModel):
     @classmethod
     def _plain_address(cls, value: str) -> str:
         return _plain_address(value)
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _name_of_a_variable(cls, value: str | None) -> str | None:
-        if value is not None and not (value.isidentifier() and value.isascii()):
-            raise ValueError("this must be the name of an environment variable, not a key")
-        return value
 
 
 class Sampling(BaseModel):

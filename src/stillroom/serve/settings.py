@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from stillroom.base.errors import UsageError
 from stillroom.base.records import Route
-from stillroom.base.validation import first_problem
+from stillroom.base.validation import VariableName, first_problem
 from stillroom.client.settings import Price
 from stillroom.text.plain_yaml import read_yaml_file
 from stillroom.text.problems import describe
@@ -55,20 +55,12 @@ class UpstreamSettings(_Settings):
 
     base_url: str
     """Up to and without `/chat/completions`; most end in `/v1`. The addresses come from this file alone."""
-    api_key_env: str | None = None
+    api_key_env: VariableName | None = None
     """The environment variable that holds the upstream's key."""
     model: str | None = None
     """What the model is called there; None: as here."""
     health_path: str | None = Field(default=None, pattern="^/")
     """Asked with GET, beside `base_url`, to see whether the server is back; None: `/models`."""
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _name_of_a_variable(cls, value: str | None) -> str | None:
-        # What stands there instead is likely the key, and is not repeated.
-        if value is not None and not (value.isidentifier() and value.isascii()):
-            raise ValueError("this must be the name of an environment variable, not a key")
-        return value
 
     @field_validator("base_url")
     @classmethod

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from importlib import resources
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stillroom.terms.conditions import Conditions
 
@@ -21,7 +21,16 @@ OWN = "own"
 """The terms of a model that belongs to whoever uses it. No entry of the ledger."""
 TOGETHER = "+"
 """Between the ids of terms that hold together: a provider's, and the licence of the model that it serves."""
-TERMS_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+
+
+def _terms_id(value: str) -> str:
+    if not _ID.fullmatch(value) or value == OWN:
+        raise ValueError("an id is up to 64 small letters, digits, dots and hyphens, and not own")
+    return value
+
+
+TermsId = Annotated[str, AfterValidator(_terms_id)]
 
 
 class Entry(BaseModel):
@@ -29,7 +38,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
+    id: TermsId
     name: str = Field(min_length=1)
     kind: Literal["licence", "api"]
     covers: tuple[str, ...] = ()
@@ -52,13 +61,6 @@ class Entry(BaseModel):
     """Of an API that serves models of others: their licences decide too, and have to be named beside it."""
     why: str = Field(min_length=1)
     """How the verdict follows from the document, in our own words."""
-
-    @field_validator("id")
-    @classmethod
-    def _is_an_id(cls, value: str) -> str:
-        if not TERMS_ID.fullmatch(value) or value == OWN:
-            raise ValueError("an id is up to 64 small letters, digits, dots and hyphens, and not own")
-        return value
 
     @field_validator("source")
     @classmethod

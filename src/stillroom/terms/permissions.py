@@ -17,7 +17,7 @@ from stillroom.base.validation import first_problem
 from stillroom.store.files import write_atomically
 from stillroom.store.lock import FolderLock
 from stillroom.store.stages import file_digest
-from stillroom.terms.ledger import OWN, TERMS_ID
+from stillroom.terms.ledger import TermsId
 
 VARIABLE = "STILLROOM_PERMISSIONS"
 """The environment variable that names another file."""
@@ -31,7 +31,7 @@ class Permission(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    terms: str
+    terms: TermsId
     """The id of an entry, or a name of the user's own for terms that the ledger has not."""
     by: str = Field(min_length=1, max_length=200)
     """Who gave it."""
@@ -46,13 +46,6 @@ class Permission(BaseModel):
     def _is_one_line(cls, value: str | None) -> str | None:
         if value is not None and _UNPRINTABLE.search(value):
             raise ValueError("it should be one line of text")
-        return value
-
-    @field_validator("terms")
-    @classmethod
-    def _is_an_id(cls, value: str) -> str:
-        if not TERMS_ID.fullmatch(value) or value == OWN:
-            raise ValueError("an id is up to 64 small letters, digits, dots and hyphens, and not own")
         return value
 
 
