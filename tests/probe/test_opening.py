@@ -272,6 +272,24 @@ def test_likelihood_decides_where_it_is_the_plan(probe: Path, tmp_path: Path) ->
     assert found.others == ()
 
 
+def test_an_asking_that_was_stopped_between_its_parts_is_not_taken_for_all(probe: Path, tmp_path: Path) -> None:
+    made = planned(probe, others=("likelihood",), base="abacus-7b-base")
+    answers = ask(made.pack, probe, tmp_path / "answers")
+    with pytest.raises(DataError, match="how likely the base holds the replies, and there is no figure of it"):
+        opened(probe, answers)
+    figures = score(made.pack, probe, tmp_path / "figures")
+    shutil.copy(answers / "asked.json", figures)
+    with pytest.raises(DataError, match="asked 2 times, and there is no answer"):
+        opened(probe, figures)
+    shutil.copy(figures / LIKELIHOODS, answers)
+    rows = read_rows(answers / LIKELIHOODS, Likelihood)
+    write_rows(answers / LIKELIHOODS, Likelihood, [row for row in rows if row.model == "base"])
+    with pytest.raises(DataError, match="how likely the suspect holds the replies"):
+        opened(probe, answers)
+    write_rows(answers / LIKELIHOODS, Likelihood, rows)
+    assert opened(probe, answers).statement.others[0].nearer_served >= 36
+
+
 @pytest.mark.parametrize("side", ["first", "second"])
 def test_figures_that_are_no_logarithms_of_probabilities_are_refused(probe: Path, tmp_path: Path, side: str) -> None:
     figures = score(planned(probe, primary="likelihood", base="abacus-7b-base").pack, probe, tmp_path / "figures")

@@ -72,8 +72,19 @@ def received_problems(
             yield f"They were drawn with other settings than planned: {asked.sampling}, and not {sampling_of(plan)}."
         if asked.samples != plan.samples:
             yield f"Each question was asked {asked.samples} times, and not {plan.samples} times as planned."
+    yield from _missing(received, plan)
     yield from _untimely(received, planned_at, until)
     yield from _foreign(received, plan, pairs)
+
+
+def _missing(received: Received, plan: Plan) -> Iterator[str]:
+    """Of an asking that was stopped between its parts, one would be taken for all that there is."""
+    if plan.samples and not received.answers:
+        yield f"The plan has each question asked {plan.samples:,} times, and there is no answer."
+    if plan.needs_likelihood:
+        wanted = {"suspect"} if plan.base is None else {"suspect", "base"}
+        for model in sorted(wanted - {each.model for each in received.likelihoods}):
+            yield f"The plan looks at how likely the {model} holds the replies, and there is no figure of it."
 
 
 def _untimely(received: Received, planned_at: int, until: int) -> Iterator[str]:
