@@ -36,7 +36,7 @@ IN_WORDS: Mapping[Reason, str] = {
     "failed": "one of the two broke off, or is no reply",
     "refused": "one of the two is a refusal",
     "tool_calls": "one of the two calls tools",
-    "empty": "one of the two has no text",
+    "empty": "one of the two has no text, or the client hung up with its first word",
     "identical": "the two are the same, word for word",
     "asked_again": "the account had asked the same before",
     "quotes_a_reply": "the request quotes a reply to an earlier one",
