@@ -28,14 +28,14 @@ from stillroom.cli import app
 from stillroom.store.siblings import Opening, Pair, read_rows
 from stillroom.text.plain_yaml import write_yaml
 
-TAKEN, OTHERS = 160, 24
+TAKEN, OTHERS = 200, 24
 """Questions that the guilty account asks, and another one."""
 EPOCHS = 20
-FOR_THE_BASE, FOR_THE_STUDENT = 14, 64
+FOR_THE_BASE, FOR_THE_STUDENT = 14, 90
 """Pairs of these tests; what is left is for words. Of five pairs two or so are identical, and left out."""
 LEVEL = 0.0001
-"""So rarely does this file fail by the fall of its coins, for each innocent in it. The student is far beyond: its p is
-about 1e-11, as coins and replies fall anew in each run."""
+"""So rarely does this file fail by the fall of its coins, for each innocent in it. The student is far beyond it, with
+coins and replies that fall anew in each run: over training with other numbers its p was 1e-7 to 1e-12 from 61 pairs."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def recipe(gateway: RunningGateway, path: Path, split: str, count: int, **more: 
 
 def learned_from(gateway: RunningGateway, folder: Path) -> Path:
     """A student, by stillroom's own asking, checking and training."""
-    lessons = {"student": "classroom", "epochs": EPOCHS, "learning_rate": 0.002, "step_tokens": 1024, "threads": 1}
+    lessons = {"student": "classroom", "epochs": EPOCHS, "learning_rate": 0.003, "step_tokens": 1024, "threads": 1}
     taken = recipe(gateway, folder / "taken.yaml", "train", TAKEN, check={"held_out": 0}, train=lessons)
     pipeline.run(taken, runs=folder / "runs")
     return folder / "runs" / "taken" / "train" / "sft" / "student"
