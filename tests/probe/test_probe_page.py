@@ -24,7 +24,7 @@ FENCED = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 (RECIPE,) = [block for language, block in FENCED if language == "yaml"]
 (PYTHON,) = [block for language, block in FENCED if language == "python"]
 DRAW, TEST, SAID, GATEWAY, ACCUSED = [block for language, block in FENCED if not language][:5]
-TYPED = [*TEST.splitlines(), *GATEWAY.splitlines(), *ACCUSED.splitlines()]
+TYPED = [line for block in (TEST, GATEWAY, ACCUSED) for line in block.replace("\\\n", "").splitlines()]
 
 
 @dataclass(frozen=True)
