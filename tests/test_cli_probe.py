@@ -81,7 +81,9 @@ def test_the_whole_protocol_from_both_sides(probe: Path, tmp_path: Path) -> None
         said("ask", tmp_path / "for-ito", *address, "--out", tmp_path / "answers", "--by", "Prof. Ito")
         assert suspect.requests == 2 * PAIRS
 
-    tested = said("test", probe, "first", "--answers", tmp_path / "answers", "--by", "Olga")
+    result = stillroom("test", probe, "first", "--answers", tmp_path / "answers", "--by", "Olga")
+    assert "compare: 5 of 5" in result.stderr
+    tested = result.stdout
     assert "12" in tested
     bundle = probe / "bundles" / "first"
     assert f"Its page: {bundle / 'report.html'}" in tested
@@ -91,7 +93,9 @@ def test_the_whole_protocol_from_both_sides(probe: Path, tmp_path: Path) -> None
     others = tmp_path / "others.json"
     others.write_bytes(orjson.dumps(own_signer(tmp_path / "elsewhere").keys))
     bundle_given = tmp_path / "bundle-for-court"
-    verified = said("verify", bundle_given, "--keys", others, "--keys", probe / "keys.json", *with_mine)
+    result = stillroom("verify", bundle_given, "--keys", others, "--keys", probe / "keys.json", *with_mine)
+    assert "compare: 5 of 5" in result.stderr
+    verified = result.stdout
     assert "All of it holds" in verified
     assert "not among the owner's" in stillroom("verify", bundle_given, "--keys", others).stdout
     assert "The answers are those that you have, unchanged." in verified

@@ -12,6 +12,7 @@ from stillroom.cli_arguments import Json, Roots, person_of, roots_of
 from stillroom.cli_guard import command
 from stillroom.cli_output import print_json, print_result
 from stillroom.cli_probe_arguments import By, Config, Given, Name, Probe, To, Tsa, signer_of
+from stillroom.display import live_progress
 from stillroom.text.counted import counted
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def open_coins(
         from stillroom.probe.opening import open_plan
         from stillroom.probe.words import sentences
 
-    opened = open_plan(probe, name, answers, signer_of(probe, config), person_of(by), tsa=tsa, roots=roots_of(roots))
+    signer, trusted = signer_of(probe, config), roots_of(roots)
+    with live_progress() as progress:
+        opened = open_plan(probe, name, answers, signer, person_of(by), tsa=tsa, roots=trusted, progress=progress)
     if as_json:
         facts = {"bundle": str(opened.bundle), "digest": opened.digest, "notes": opened.notes}
         print_json({**facts, "statement": _as_json(opened.statement)})
@@ -98,7 +101,9 @@ def verify(
     with ends_at_once():
         from stillroom.probe.verification import verify_bundle
 
-    verified = verify_bundle(bundle, _keys(keys), roots=roots_of(roots), answers=answers, pack=pack)
+    trusted, certificates = _keys(keys), roots_of(roots)
+    with live_progress() as progress:
+        verified = verify_bundle(bundle, trusted, roots=certificates, answers=answers, pack=pack, progress=progress)
     if as_json:
         print_json(_verified_as_json(verified))
     else:

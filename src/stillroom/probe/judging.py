@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stillroom.base.errors import DataError
+from stillroom.base.progress import Progress, Silent
 from stillroom.probe.asked import is_usable
 from stillroom.probe.balance import balance
 from stillroom.probe.closeness import closeness
@@ -48,6 +50,7 @@ LIKELIHOOD_VERSION = 1
 POWER = 0.9
 """With which a pilot's number of pairs finds what the pilot found."""
 MOST_TELLING = 12
+_SILENT = Silent()
 _DIGITS = 10
 _BIN, _FURTHEST = 0.25, 5.0
 
@@ -97,12 +100,12 @@ class Judged:
     references: ReferenceChecks | None
 
 
-def measure(evidence: Evidence) -> Measured:
+def measure(evidence: Evidence, progress: Progress = _SILENT) -> Measured:
     """Raises DataError where answers are lacking, the references are not the plan's, or this version of stillroom lacks
     a measure of it."""
     plan, pairs = evidence.plan, evidence.pairs
     references = references_of(plan, evidence.thirds)
-    differences_MN = differences(plan, pairs, evidence.answers, evidence.likelihoods, references)
+    differences_MN = differences(plan, pairs, evidence.answers, evidence.likelihoods, references, progress)
     beside = beside_references(plan, pairs, usable_texts(evidence.answers), references)
     return Measured(differences_MN, units_of(pairs), _counts(evidence, differences_MN[0]), beside)
 
@@ -137,6 +140,7 @@ def differences(
     answers: Iterable[Answer],
     likelihoods: Iterable[Likelihood],
     references: Texts | None = None,
+    progress: Progress = _SILENT,
 ) -> Differences:
     """difference_MN of the plan's measures, the primary one first: likeness to the first reply less to the second.
 
@@ -149,7 +153,8 @@ def differences(
     texts = [name for name in names if name != LIKELIHOOD]
     rows: dict[str, Differences] = {}
     if texts:
-        found = all_differences(pairs, usable_texts(answers), texts, references=references)
+        told = partial(progress.update, "compare")
+        found = all_differences(pairs, usable_texts(answers), texts, references=references, on_progress=told)
         rows = dict(zip(texts, found, strict=True))
     if LIKELIHOOD in names:
         rows[LIKELIHOOD] = _likelihood_differences(plan, pairs, likelihoods)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from stillroom.base.canonical import digest_bytes
 from stillroom.base.clock import SystemClock
 from stillroom.base.errors import DataError, StoreError, UsageError
+from stillroom.base.progress import Progress, Silent
 from stillroom.probe.bounded import read_bounded, read_bounded_rows
 from stillroom.probe.bundle import MANIFEST, STATEMENT, THIRDS, Contents, write_bundle
 from stillroom.probe.judging import Evidence, judge, measure
@@ -38,6 +39,8 @@ from stillroom.store.siblings import Answer, write_rows
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+_SILENT = Silent()
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -58,6 +61,7 @@ def open_plan(
     *,
     tsa: str | None = None,
     roots: Sequence[Certificate] | None = None,
+    progress: Progress = _SILENT,
 ) -> Opened:
     """Test a plan with the answers in a folder, and write its bundle. The plan's pairs are spent then.
 
@@ -74,7 +78,7 @@ def open_plan(
         received = read_received(answers)
         evidence, calls, notes = _evidence(probe, recorded, received, signer)
         if recorded.state != "opened":
-            _open(probe, recorded, received, evidence, signer, by)
+            _open(probe, recorded, received, evidence, signer, by, progress)
         if tsa is not None:
             stamp_last(probe, tsa, roots)
         statement = read_statement(_stated(probe, name), name)
@@ -159,10 +163,18 @@ def _keep_thirds(probe: Path, plan: Plan, thirds: Sequence[Answer] | None) -> No
         write_rows(path, Answer, thirds)
 
 
-def _open(probe: Path, recorded: RecordedPlan, received: Received, evidence: Evidence, signer: Signer, by: str) -> None:
+def _open(
+    probe: Path,
+    recorded: RecordedPlan,
+    received: Received,
+    evidence: Evidence,
+    signer: Signer,
+    by: str,
+    progress: Progress,
+) -> None:
     """The answers are in the log, and the pairs are spent, before the coins are looked at; then so is the result."""
     plan = recorded.plan
-    measured = measure(evidence)
+    measured = measure(evidence, progress)
     if recorded.state == "planned":
         _keep_thirds(probe, plan, evidence.thirds)
         note(probe, plan, "answers received", signer, by, digest_of=evidence_digest(received, evidence.thirds))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stillroom import __version__
 from stillroom.base.errors import DataError, StoreError
+from stillroom.base.progress import Progress, Silent
 from stillroom.base.signatures import PublicKeys
 from stillroom.probe.bounded import MOST_FILE_BYTES, read_bounded, read_bounded_rows
 from stillroom.probe.bundle import CALLS, OPENINGS, REPORT, SALT, STATEMENT, THIRDS, Manifest
@@ -35,6 +36,8 @@ from stillroom.store.siblings import Answer, Opening, Pair, question_id_of
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
+
+_SILENT = Silent()
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ def verify_bundle(
     roots: Sequence[Certificate] | None = None,
     answers: Path | None = None,
     pack: Path | None = None,
+    progress: Progress = _SILENT,
 ) -> Verified:
     """`trusted`: keys that are known to be the owner's, for all signatures; None: those in the bundle are taken.
 
@@ -104,7 +108,7 @@ def verify_bundle(
         verified.notes += [] if times.problems else [times.sentence]
     _check_answers(bundle, verified)
     if not verified.problems:
-        _recompute(folder, bundle, verified)
+        _recompute(folder, bundle, verified, progress)
     if answers is not None and read_received(answers).digest != bundle.received.digest:
         verified.problems.append(f"The answers in {answers} are not the ones that were used.")
     if pack is not None:
@@ -193,7 +197,7 @@ def _check_answers(bundle: _Bundle, verified: Verified) -> None:
     verified.problems += received_problems(bundle.received, bundle.plan, bundle.pairs, records[0].at, until)
 
 
-def _recompute(folder: Path, bundle: _Bundle, verified: Verified) -> None:
+def _recompute(folder: Path, bundle: _Bundle, verified: Verified, progress: Progress) -> None:
     evidence = Evidence(
         bundle.plan,
         bundle.pairs,
@@ -204,7 +208,7 @@ def _recompute(folder: Path, bundle: _Bundle, verified: Verified) -> None:
     )
     said = bundle.statement
     try:
-        judged = judge(evidence, measure(evidence))
+        judged = judge(evidence, measure(evidence, progress))
     except DataError as error:
         verified.problems.append(f"It cannot be computed again. {error.what} {error.remedy}")
         return

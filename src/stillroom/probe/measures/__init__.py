@@ -6,6 +6,7 @@ difference and nothing else; both are cut to the same number of tokens.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -62,19 +63,36 @@ def all_differences(
     names: Sequence[str] = tuple(MEASURES),
     *,
     references: Texts | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Numbers:
-    """difference_MN of the named measures, in their order.
+    """difference_MN of the named measures, in their order. `on_progress` is told (steps done, of so many).
 
     Where the answers by themselves are as near to the one sibling as to the other, no references make them lean.
     """
     parts = dict.fromkeys(part for name in names for part in MEASURES[name].parts)
-    comparison = compare(pairs, answers)
-    alone = {part: part(comparison) for part in parts}
+    steps = itertools.count()
+    total = (1 if references is None else 2) * (len(parts) + 1)
+
+    def step() -> None:
+        if on_progress is not None:
+            on_progress(next(steps), total)
+
+    def parts_of(texts: Texts) -> dict[Part, Numbers]:
+        found: dict[Part, Numbers] = {}
+        comparison = compare(pairs, texts)
+        step()
+        for part in parts:
+            found[part] = part(comparison)
+            step()
+        return found
+
+    step()
+    alone = parts_of(answers)
     alone_MN = _of_parts(alone, names)
     if references is None:
         return alone_MN
-    reference = compare(pairs, references)
-    beside_MN = _of_parts({part: relative(alone[part], part(reference)) for part in parts}, names)
+    reference = parts_of(references)
+    beside_MN = _of_parts({part: relative(alone[part], reference[part]) for part in parts}, names)
     return np.where(alone_MN == 0, 0.0, beside_MN)
 
 
