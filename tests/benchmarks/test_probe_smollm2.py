@@ -25,7 +25,7 @@ NAMED = {recipe.name: recipe for recipe in RECIPES}
 def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
     room = Room(tmp_path_factory.mktemp("smollm2"), base_folder(), scale=0.004)
     room.make_base()
-    room.make(replace(NAMED["50 % served, 1 epoch"], samples=2))
+    room.make(replace(NAMED["50 % served, 1 epoch"], samples=4))
     return room
 
 
@@ -50,7 +50,7 @@ def test_half_of_its_lessons_are_served_replies_and_the_rest_is_about_other_ques
 def test_every_question_is_answered_and_every_pair_is_scored_by_student_and_base(room: Room) -> None:
     folder = room.student(NAMED["50 % served, 1 epoch"])
     asked = {pair.question_id for pair in read_rows(folder / "pairs.parquet", Pair)}
-    for name, samples in (("answers_greedy", 1), ("answers_t07", 2), ("thirds", 4)):
+    for name, samples in (("answers_greedy", 1), ("answers_t07", 4), ("thirds", 4)):
         counts = Counter(answer.question_id for answer in read_rows(folder / f"{name}.parquet", Answer))
         assert counts == dict.fromkeys(asked, samples)
     scored = Counter(row.model for row in read_rows(folder / "likelihoods.parquet", Likelihood))
@@ -58,11 +58,11 @@ def test_every_question_is_answered_and_every_pair_is_scored_by_student_and_base
 
 
 def test_it_is_judged_by_as_many_answers_as_are_wanted(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MANY_SAMPLES", 2)
+    monkeypatch.setattr(tables, "MANY_SAMPLES", 4)
     made = folders([room.folder / "students"], "answers_t07")
-    assert [len(read_answers(made[0], "answers_t07", samples)) for samples in (1, None)] == [8, 16]
+    assert [len(read_answers(made[0], "answers_t07", samples)) for samples in (1, None)] == [8, 32]
     told = "\n".join(tables.of_samples(made, "answers_t07"))
-    assert [line.split(" | ")[1] for line in told.splitlines()[4:]] == ["greedy", "1", "2"]
+    assert [line.split(" | ")[1] for line in told.splitlines()[4:]] == ["greedy", "1", "4"]
 
 
 def test_other_questions_are_others() -> None:
