@@ -22,6 +22,7 @@ from random import Random
 from typing import Any
 
 import torch
+from benchmarks.probe_students.pair_files import FURTHER, pairs_of, tossed, write_pairs
 from benchmarks.probe_students.recipes import RECIPES, Recipe
 from benchmarks.probe_students.rewording import labels_moved_behind, reworded_by_model
 from benchmarks.probe_students.speaking import answers, question_of, say_once
@@ -39,8 +40,6 @@ from stillroom.store.siblings import (
     Likelihood,
     Opening,
     Pair,
-    messages_json,
-    question_id_of,
     read_rows,
     write_rows,
 )
@@ -49,8 +48,6 @@ SEED = 1000
 """Of the judged questions; the next one's are the other questions."""
 TABLES = {"answers_greedy": (0.0, 1), "answers_t07": (0.7, 4)}
 """Name, temperature and samples of each table of answers."""
-FURTHER = (3, 4, 5, 6)
-"""Numbers of the teacher's draws that suspects are compared with; 1 and 2 are the siblings."""
 GUILTY = next(recipe for recipe in RECIPES if recipe.name == "served, 3 epochs")
 """Whose replies the student's student learns from, and who is asked other questions."""
 
@@ -127,23 +124,10 @@ class Classroom:
         count, which = self._scaled(recipe.questions), recipe.asked
         texts = self.asked(which, count)
         first, second = (self.draws("teacher", which, count, number) for number in (1, 2))
-        coins = Random(f"probe_power/coins/{recipe.name}")
-        pairs, openings, thirds = [], [], []
-        for place, text in enumerate(texts):
-            messages = [{"role": "user", "content": text}]
-            name = f"classroom-{place:05d}"
-            pairs.append(Pair(name, question_id_of(messages), messages_json(messages), first[place], second[place]))
-            openings.append(Opening(name, "acct_student", 0, 1 if coins.random() < 0.5 else 0))
-        if which == "the same":
-            further = [self.draws("teacher", which, count, number) for number in FURTHER]
-            thirds = [
-                Answer(pair.question_id, sample, said[place])
-                for place, pair in enumerate(pairs)
-                for sample, said in enumerate(further)
-            ]
-            write_rows(folder / "thirds.parquet", Answer, thirds)
-        write_rows(folder / "pairs.parquet", Pair, pairs)
-        write_rows(folder / "openings.parquet", Opening, openings)
+        pairs = pairs_of("classroom", texts, first, second)
+        openings = tossed(pairs, f"probe_power/coins/{recipe.name}")
+        numbers = FURTHER if which == "the same" else ()
+        write_pairs(folder, pairs, openings, [self.draws("teacher", which, count, number) for number in numbers])
         return pairs, openings
 
     def _teach(self, recipe: Recipe, folder: Path, pairs: list[Pair], openings: list[Opening]) -> Path:

@@ -29,9 +29,11 @@ from random import Random
 from typing import Any
 
 import torch
+from benchmarks.probe_students.pair_files import FURTHER, pairs_of, tossed, write_pairs
 from benchmarks.probe_students.smollm2_drawing import TOKENS, draw
 from benchmarks.probe_students.smollm2_questions import other_questions, questions
 from benchmarks.probe_students.smollm2_recipes import MOST, RECIPES, Recipe
+from benchmarks.probe_students.speaking import question_of
 
 from stillroom.base.progress import Silent
 from stillroom.base.records import Message, Trace
@@ -43,8 +45,6 @@ from stillroom.store.siblings import (
     Likelihood,
     Opening,
     Pair,
-    messages_json,
-    question_id_of,
     read_rows,
     write_rows,
 )
@@ -53,9 +53,8 @@ from stillroom.train.run import train
 from stillroom.train.settings import TrainSettings
 
 LEARNING_RATE = 1e-4
-FURTHER = (3, 4, 5, 6)
-"""Numbers of the teacher's draws that an owner would compare with; 1 and 2 are the siblings, 7 is somebody else's."""
 DRAWS = [("same", number) for number in (1, 2, *FURTHER, 7)] + [("other", 1)]
+"""Of the teacher, for each seed: what was asked, and a number; 7 is somebody else's."""
 REWORD = "Say the following text in other words.\n\n{}"
 GUILTY = next(recipe for recipe in RECIPES if recipe.name == "served, 3 epochs")
 """Whose replies the students' students learn from."""
@@ -114,13 +113,8 @@ class Room:
         return read_rows(kept, Likelihood)
 
     def pairs(self, seed: int, count: int) -> list[Pair]:
-        pairs = []
         first, second = (self.teacher(seed, number, count) for number in (1, 2))
-        for place, text in enumerate(self.asked("same", seed)[: self.scaled(count)]):
-            messages = [{"role": "user", "content": text}]
-            name = f"smollm2-{seed}-{place:05d}"
-            pairs.append(Pair(name, question_id_of(messages), messages_json(messages), first[place], second[place]))
-        return pairs
+        return pairs_of(f"smollm2-{seed}", self.asked("same", seed)[: self.scaled(count)], first, second)
 
     # --- one student -------------------------------------------------------------------------------------------------
 
@@ -149,17 +143,9 @@ class Room:
         print(f"{time.strftime('%H:%M:%S')} {recipe.name}: {taught:.0f} s taught, {seconds:.0f} s in all", flush=True)
 
     def _write_pairs(self, recipe: Recipe, folder: Path) -> tuple[list[Pair], list[Opening]]:
-        pairs, coins = self.pairs(recipe.seed, recipe.questions), Random(f"smollm2/coins/{recipe.name}")
-        openings = [Opening(pair.pair_id, "acct_student", 0, 1 if coins.random() < 0.5 else 0) for pair in pairs]
-        further = [self.teacher(recipe.seed, number, recipe.questions) for number in FURTHER]
-        thirds = [
-            Answer(pair.question_id, sample, said[place])
-            for place, pair in enumerate(pairs)
-            for sample, said in enumerate(further)
-        ]
-        write_rows(folder / "pairs.parquet", Pair, pairs)
-        write_rows(folder / "openings.parquet", Opening, openings)
-        write_rows(folder / "thirds.parquet", Answer, thirds)
+        pairs = self.pairs(recipe.seed, recipe.questions)
+        openings = tossed(pairs, f"smollm2/coins/{recipe.name}")
+        write_pairs(folder, pairs, openings, [self.teacher(recipe.seed, each, recipe.questions) for each in FURTHER])
         return pairs, openings
 
     def _taught(self, recipe: Recipe, folder: Path, pairs: list[Pair], openings: list[Opening]) -> Path:
@@ -260,10 +246,6 @@ def answers(local: LocalModel, pairs: Iterable[Pair], temperature: float, sample
     order = [(question, sample) for question in asked for sample in range(samples)]
     said = draw(local, [asked[question] for question, _ in order], temperature, salt)
     return [Answer(*place, *text) for place, text in zip(order, said, strict=True)]
-
-
-def question_of(pair: Pair) -> str:
-    return str(json.loads(pair.messages)[0]["content"])
 
 
 def make(room: Room, recipes: Sequence[Recipe], processes: int) -> None:
