@@ -17,7 +17,6 @@ from stillroom.base.progress import Progress
 from stillroom.client.blocking import run_to_end
 from stillroom.client.counts import facts_of as counts_facts_of
 from stillroom.client.engine import EngineCounts, ask_all
-from stillroom.client.pacing import PaceLimits
 from stillroom.client.permit_file import load_permit
 from stillroom.client.request import ChatRequest
 from stillroom.store.journal import Finished, Journal, Spent
@@ -123,11 +122,7 @@ class Asking:
                 to_ask,
                 self._teacher,
                 self._journal,
-                pace=PaceLimits(
-                    concurrency=settings.concurrency,
-                    requests_per_minute=settings.requests_per_minute,
-                    tokens_per_minute=settings.tokens_per_minute,
-                ),
+                pace=settings.pace(),
                 limits=settings.limits(),
                 retries=settings.retries,
                 strict_limit=False,

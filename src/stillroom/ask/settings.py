@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from stillroom.ask.prompt import TeacherPrompt
 from stillroom.ask.written_price import read_price
 from stillroom.client.budget import BudgetLimits
+from stillroom.client.pacing import PaceLimits
 from stillroom.client.settings import Endpoint, Sampling
 
 
@@ -66,6 +67,9 @@ class AskSettings(TeacherPrompt):
 
     def sampling(self) -> Sampling:
         return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens, seed=self.seed)
+
+    def pace(self) -> PaceLimits:
+        return PaceLimits(self.concurrency, self.requests_per_minute, self.tokens_per_minute)
 
     def limits(self) -> BudgetLimits:
         return BudgetLimits(

@@ -21,7 +21,6 @@ from stillroom.base.progress import Progress, Silent
 from stillroom.base.records import Question, Reply, Verdict
 from stillroom.client.blocking import run_to_end
 from stillroom.client.engine import EngineCounts, ask_all
-from stillroom.client.pacing import PaceLimits
 from stillroom.client.reply import read_reply
 from stillroom.client.request import ChatRequest, RequestSettings, sent_messages
 from stillroom.store.journal import Journal, Spent
@@ -102,11 +101,7 @@ class Judge:
                     self._all_requests(items),
                     settings,
                     self._journal,
-                    pace=PaceLimits(
-                        concurrency=settings.concurrency,
-                        requests_per_minute=settings.requests_per_minute,
-                        tokens_per_minute=settings.tokens_per_minute,
-                    ),
+                    pace=settings.pace(),
                     limits=settings.limits(),
                     retries=settings.retries,
                     strict_limit=False,

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from stillroom.client.budget import BudgetLimits
+from stillroom.client.pacing import PaceLimits
 from stillroom.client.settings import Endpoint, Sampling
 
 RUBRIC = (
@@ -50,6 +51,9 @@ class JudgeSettings(Endpoint):
 
     def sampling(self) -> Sampling:
         return Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
+
+    def pace(self) -> PaceLimits:
+        return PaceLimits(self.concurrency, self.requests_per_minute, self.tokens_per_minute)
 
     def limits(self) -> BudgetLimits:
         return BudgetLimits(
