@@ -44,7 +44,7 @@ class At:
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError(seconds)
+        raise AssertionError(f"nothing here waits, and {seconds} s were asked for")
 
 
 def call(permit_id: str | None = "permit_1", account: str = "acct_1") -> Call:
