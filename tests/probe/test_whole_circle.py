@@ -34,8 +34,8 @@ EPOCHS = 20
 FOR_THE_BASE, FOR_THE_STUDENT = 14, 90
 """Pairs of these tests; what is left is for words. Of five pairs two or so are identical, and left out."""
 LEVEL = 0.0001
-"""So rarely does this file fail by the fall of its coins, for each innocent in it. The student is far beyond it, with
-coins and replies that fall anew in each run: over training with other numbers its p was 1e-7 to 1e-12 from 61 pairs."""
+"""So rarely does this file fail by the fall of its coins, for each innocent in it. The student is far beyond it, though
+its replies and coins fall anew in each run: its p was about 1e-15 when this was written."""
 
 
 @dataclass(frozen=True)
